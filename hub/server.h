@@ -3,8 +3,8 @@
  *
  * A request is announced to begin() when its headers are there (a chance to refuse before the body),
  * and given to handle() when its body is complete. It must be answered once, then or later: until
- * server_answer() the connection is parked at no cost. A parked request whose client goes away is
- * reported to closed() and must not be touched afterwards. */
+ * server_answer() the connection is parked at no cost, and the request stays valid even if the client
+ * goes away meanwhile. After the answer closed() is the last that is heard of it. */
 #ifndef HUB_SERVER_H
 #define HUB_SERVER_H
 

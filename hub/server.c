@@ -1,0 +1,622 @@
+/* The wall around libmicrohttpd: external epoll, one thread, requests parked by suspending them. */
+#include "hub/server.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+enum {
+	SERVER_BACKLOG = 1024,
+	SERVER_CONNECTION_MEMORY = 16 << 10, /* headers of one request; also libmicrohttpd's read buffer */
+	SERVER_POOL = 1024,                  /* request structs kept for reuse */
+	SERVER_BODY_KEEP = 16 << 10,         /* a larger body buffer is not kept with its struct */
+	SERVER_STREAM_BLOCK = 4096,
+};
+
+struct inner {
+	struct server_request request;
+	struct inner *next, *prev;   /* of the parked list, or next of the pool */
+	struct MHD_Connection *connection;
+	struct MHD_Response *response;
+	unsigned status;
+	bool handled, parked, too_large;
+	/* streams */
+	bool streaming, waiting, finished;
+	struct buf pending;
+	size_t pending_limit;
+};
+
+struct server {
+	struct server_settings settings;
+	struct MHD_Daemon *daemon;
+	struct MHD_Response *empty;  /* 200 without a body, by far the most frequent answer */
+	struct inner *pool;
+	unsigned pool_count;
+	struct inner *parked;        /* suspended ones, streams that wait included */
+	int listen_fd;
+	bool due;                    /* something was resumed: server_run() wants to be called */
+	char *unix_path;
+};
+
+/* --- listening ---------------------------------------------------------------------------------- */
+
+static int listen_unix(const char *path, char *error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	autoclose int fd = -1;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		snprintf(error, 256, "%s: too long for a unix socket", path);
+		return -EINVAL;
+	}
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	unlink(path);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, SERVER_BACKLOG) < 0) {
+		snprintf(error, 256, "%s: %s", path, strerror(errno));
+		return -errno;
+	}
+	chmod(path, 0660);
+	return TAKE_FD(fd);
+}
+
+static int listen_tcp(const char *host, const char *port, char *error)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		                  .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
+	autoclose int fd = -1;
+	int r, on = 1;
+
+	r = getaddrinfo(host, port, &hints, &found);
+	if (r != 0) {
+		snprintf(error, 256, "%s:%s: %s", host == NULL ? "" : host, port, gai_strerror(r));
+		return -EINVAL;
+	}
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		r = -errno;
+	} else {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		/* inherited by what accept() gives */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		r = bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, SERVER_BACKLOG) < 0
+		            ? -errno : 0;
+	}
+	freeaddrinfo(found);
+	if (r < 0) {
+		snprintf(error, 256, "cannot listen on %s:%s: %s", host == NULL ? "" : host, port, strerror(-r));
+		return r;
+	}
+	return TAKE_FD(fd);
+}
+
+/* "HOST:PORT", "[V6]:PORT", ":PORT", "unix:PATH". */
+static int listen_on(const char *where, char *error)
+{
+	const char *colon = strrchr(where, ':');
+	size_t len;
+	autofree char *host = NULL;
+
+	if (strncmp(where, "unix:", 5) == 0)
+		return listen_unix(where + 5, error);
+	if (colon == NULL) {
+		snprintf(error, 256, "\"%s\" is not HOST:PORT", where);
+		return -EINVAL;
+	}
+	len = (size_t)(colon - where);
+	if (len >= 2 && where[0] == '[' && colon[-1] == ']') {
+		where++;
+		len -= 2;
+	}
+	host = str_dup((struct str){ where, len });
+	if (host == NULL)
+		return -ENOMEM;
+	return listen_tcp(len == 0 ? NULL : host, colon + 1, error);
+}
+
+unsigned server_port(const struct server *server)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(server->listen_fd, (struct sockaddr *)&address, &len) < 0)
+		return 0;
+	if (address.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&address)->sin_port);
+	if (address.ss_family == AF_INET6)
+		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+	return 0;
+}
+
+/* --- requests ----------------------------------------------------------------------------------- */
+
+static struct inner *inner_new(struct server *server)
+{
+	struct inner *inner = server->pool;
+
+	if (inner == NULL) {
+		inner = calloc(1, sizeof(*inner));
+		if (inner == NULL)
+			return NULL;
+	} else {
+		struct buf body = inner->request.body;
+
+		server->pool = inner->next;
+		server->pool_count--;
+		buf_clear(&body);
+		*inner = (struct inner){ .request.body = body };
+	}
+	inner->request.server = server;
+	inner->request.inner = inner;
+	inner->request.body.max = server->settings.body_max + 1;
+	return inner;
+}
+
+static void inner_recycle(struct server *server, struct inner *inner)
+{
+	buf_done(&inner->pending);
+	if (inner->response != NULL && inner->response != server->empty)
+		MHD_destroy_response(inner->response);
+	inner->response = NULL;
+	if (inner->request.body.cap > SERVER_BODY_KEEP)
+		buf_done(&inner->request.body);
+	if (server->pool_count >= SERVER_POOL) {
+		buf_done(&inner->request.body);
+		free(inner);
+		return;
+	}
+	inner->next = server->pool;
+	server->pool = inner;
+	server->pool_count++;
+}
+
+static void park(struct inner *inner)
+{
+	struct server *server = inner->request.server;
+
+	inner->parked = true;
+	inner->prev = NULL;
+	inner->next = server->parked;
+	if (server->parked != NULL)
+		server->parked->prev = inner;
+	server->parked = inner;
+	MHD_suspend_connection(inner->connection);
+}
+
+static void unpark(struct inner *inner)
+{
+	struct server *server = inner->request.server;
+
+	if (!inner->parked)
+		return;
+	inner->parked = false;
+	if (inner->prev != NULL)
+		inner->prev->next = inner->next;
+	else
+		server->parked = inner->next;
+	if (inner->next != NULL)
+		inner->next->prev = inner->prev;
+	inner->next = inner->prev = NULL;
+	MHD_resume_connection(inner->connection);
+	server->due = true;
+}
+
+static void fill_peer(struct server_request *request, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
+
+	memcpy(request->peer, "unix", 5);
+	if (address == NULL)
+		return;
+	if (address->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, request->peer,
+		          sizeof(request->peer));
+	else if (address->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr,
+		          request->peer, sizeof(request->peer));
+}
+
+/* The first call of a request: its headers are there. False ends the connection. */
+static bool request_begin(struct server *server, struct MHD_Connection *connection, const char *path,
+                          const char *method, void **state)
+{
+	struct inner *inner = inner_new(server);
+	const char *length;
+	uint64_t expected = 0;
+
+	if (inner == NULL)
+		return false;
+	*state = inner;
+	inner->connection = connection;
+	inner->request.method = str_of(method);
+	inner->request.path = str_of(path);
+	fill_peer(&inner->request, connection);
+	length = server_header(&inner->request, "Content-Length");
+	if (length != NULL && str_to_u64(str_of(length), &expected))
+		inner->request.body_expected = expected;
+	if (expected > server->settings.body_max) {
+		inner->handled = true;
+		server_problem(&inner->request, 413, "the body is larger than the limit", NULL);
+	} else if (server->settings.begin != NULL &&
+	           !server->settings.begin(server->settings.userdata, &inner->request)) {
+		inner->handled = true;
+	}
+	return true;
+}
+
+static enum MHD_Result queue_answer(struct inner *inner)
+{
+	return MHD_queue_response(inner->connection, inner->status, inner->response);
+}
+
+static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *data, size_t *len,
+                                  void **state)
+{
+	struct server *server = userdata;
+	struct inner *inner = *state;
+
+	(void)version;
+	if (inner == NULL) {
+		if (!request_begin(server, connection, path, method, state))
+			return MHD_NO;
+		inner = *state;
+		return inner->response != NULL ? queue_answer(inner) : MHD_YES;
+	}
+	if (*len > 0) {
+		buf_add(&inner->request.body, (struct str){ data, *len });
+		*len = 0;
+		if (!buf_ok(&inner->request.body)) { /* chunked and longer than allowed */
+			if (inner->too_large)
+				return MHD_NO;
+			inner->too_large = true;
+			buf_done(&inner->request.body);
+		}
+		return MHD_YES;
+	}
+	if (!inner->handled) {
+		inner->handled = true;
+		if (inner->too_large || inner->request.body.len > server->settings.body_max)
+			server_problem(&inner->request, 413, "the body is larger than the limit", NULL);
+		else
+			server->settings.handle(server->settings.userdata, &inner->request);
+	}
+	if (inner->response != NULL)
+		return queue_answer(inner);
+	park(inner);
+	return MHD_YES;
+}
+
+static void on_completed(void *userdata, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+	struct server *server = userdata;
+	struct inner *inner = *state;
+
+	(void)connection;
+	(void)code;
+	if (inner == NULL)
+		return;
+	*state = NULL;
+	if (server->settings.closed != NULL)
+		server->settings.closed(server->settings.userdata, &inner->request);
+	inner_recycle(server, inner);
+}
+
+const char *server_header(const struct server_request *request, const char *name)
+{
+	const struct inner *inner = request->inner;
+
+	return MHD_lookup_connection_value(inner->connection, MHD_HEADER_KIND, name);
+}
+
+const char *server_query(const struct server_request *request, const char *name)
+{
+	const struct inner *inner = request->inner;
+
+	return MHD_lookup_connection_value(inner->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *server_cookie(const struct server_request *request, const char *name)
+{
+	const struct inner *inner = request->inner;
+
+	return MHD_lookup_connection_value(inner->connection, MHD_COOKIE_KIND, name);
+}
+
+static int base64_digit(char c)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c == '\0' ? NULL : strchr(digits, c);
+
+	return at == NULL ? -1 : (int)(at - digits);
+}
+
+/* The password of "user:password" in base64, or NULL. */
+static const char *basic_password(const char *text, char *space)
+{
+	size_t len = 0;
+	uint32_t bits = 0;
+	int have = 0;
+	char *colon;
+
+	for (; *text != '\0' && *text != '='; text++) {
+		int digit = base64_digit(*text);
+
+		if (digit < 0 || len >= 510)
+			return NULL;
+		bits = bits << 6 | (uint32_t)digit;
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			space[len++] = (char)(bits >> have);
+		}
+	}
+	space[len] = '\0';
+	colon = strchr(space, ':');
+	return colon == NULL ? NULL : colon + 1;
+}
+
+const char *server_credential(const struct server_request *request, char *space)
+{
+	const char *value = server_header(request, "Authorization");
+
+	if (value != NULL && strncasecmp(value, "Bearer ", 7) == 0)
+		return value + 7;
+	if (value != NULL && strncasecmp(value, "Basic ", 6) == 0)
+		return basic_password(value + 6, space);
+	return server_query(request, "token");
+}
+
+/* --- answers ------------------------------------------------------------------------------------ */
+
+static void add_headers(struct MHD_Response *response, const char *const *headers)
+{
+	for (; headers != NULL && *headers != NULL; headers++) {
+		const char *colon = strchr(*headers, ':');
+		autofree char *name = colon == NULL ? NULL
+		                                    : str_dup((struct str){ *headers, (size_t)(colon - *headers) });
+
+		if (name != NULL)
+			MHD_add_response_header(response, name, colon + 1 + strspn(colon + 1, " "));
+	}
+}
+
+static void answer(struct server_request *request, unsigned status, const char *content_type,
+                   struct MHD_Response *response, const char *const *headers)
+{
+	struct inner *inner = request->inner;
+
+	if (response == NULL || inner->response != NULL) {
+		if (response != NULL)
+			MHD_destroy_response(response);
+		return;
+	}
+	if (content_type != NULL)
+		MHD_add_response_header(response, "Content-Type", content_type);
+	add_headers(response, headers);
+	inner->response = response;
+	inner->status = status;
+	unpark(inner);
+}
+
+void server_answer(struct server_request *request, unsigned status, const char *content_type,
+                   struct str body, const char *const *headers)
+{
+	struct inner *inner = request->inner;
+
+	if (body.len == 0 && headers == NULL && inner->response == NULL) {
+		inner->response = request->server->empty;
+		inner->status = status;
+		unpark(inner);
+		return;
+	}
+	answer(request, status, content_type,
+	       MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.at, MHD_RESPMEM_MUST_COPY),
+	       headers);
+}
+
+void server_answer_static(struct server_request *request, unsigned status, const char *content_type,
+                          struct str body, const char *const *headers)
+{
+	answer(request, status, content_type,
+	       MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.at, MHD_RESPMEM_PERSISTENT),
+	       headers);
+}
+
+static const char *status_title(unsigned status)
+{
+	switch (status) {
+	case 400: return "Bad Request";
+	case 401: return "Unauthorized";
+	case 403: return "Forbidden";
+	case 404: return "Not Found";
+	case 405: return "Method Not Allowed";
+	case 413: return "Content Too Large";
+	case 415: return "Unsupported Media Type";
+	case 429: return "Too Many Requests";
+	case 500: return "Internal Server Error";
+	case 503: return "Service Unavailable";
+	default: return "Error";
+	}
+}
+
+void server_problem(struct server_request *request, unsigned status, const char *detail,
+                    const char *const *headers)
+{
+	struct buf body = { 0 };
+
+	buf_addf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":",
+	         status_title(status), status);
+	buf_add_json(&body, str_of(detail));
+	buf_add(&body, STR("}\n"));
+	server_answer(request, status, "application/problem+json", buf_str(&body), headers);
+	buf_done(&body);
+}
+
+/* --- streams ------------------------------------------------------------------------------------ */
+
+/* libmicrohttpd asks for more bytes; without any the connection sleeps until server_push(). */
+static ssize_t stream_read(void *userdata, uint64_t position, char *out, size_t max)
+{
+	struct inner *inner = userdata;
+	size_t len = inner->pending.len < max ? inner->pending.len : max;
+
+	(void)position;
+	if (len == 0) {
+		if (inner->finished)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		park(inner);
+		return 0;
+	}
+	memcpy(out, inner->pending.at, len);
+	memmove(inner->pending.at, inner->pending.at + len, inner->pending.len - len);
+	inner->pending.len -= len;
+	return (ssize_t)len;
+}
+
+void server_stream(struct server_request *request, const char *content_type, size_t limit)
+{
+	static const char *const headers[] = { "Cache-Control: no-store", "X-Accel-Buffering: no", NULL };
+	struct inner *inner = request->inner;
+
+	inner->streaming = true;
+	inner->pending_limit = limit;
+	answer(request, 200, content_type,
+	       MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, SERVER_STREAM_BLOCK, stream_read, inner, NULL),
+	       headers);
+}
+
+bool server_push(struct server_request *request, struct str bytes)
+{
+	struct inner *inner = request->inner;
+
+	if (inner->finished || inner->pending.len + bytes.len > inner->pending_limit)
+		return false;
+	buf_add(&inner->pending, bytes);
+	unpark(inner);
+	return true;
+}
+
+void server_finish(struct server_request *request)
+{
+	struct inner *inner = request->inner;
+
+	inner->finished = true;
+	unpark(inner);
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+static struct MHD_Daemon *start_daemon(struct server *server)
+{
+	const struct server_settings *settings = &server->settings;
+
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
+	                        MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
+	                        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+	                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_MEMORY,
+	                        MHD_OPTION_CONNECTION_LIMIT, settings->connections_max,
+	                        MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings->connections_per_ip_max,
+	                        MHD_OPTION_CONNECTION_TIMEOUT, settings->timeout_s,
+	                        MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)SERVER_BACKLOG, MHD_OPTION_END);
+}
+
+int server_new(const struct server_settings *settings, struct server **ret, char *error)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	int r;
+
+	if (server == NULL)
+		return -ENOMEM;
+	server->settings = *settings;
+	server->listen_fd = r = listen_on(settings->listen, error);
+	if (r < 0) {
+		free(server);
+		return r;
+	}
+	server->empty = MHD_create_response_from_buffer(0, (void *)(uintptr_t)"", MHD_RESPMEM_PERSISTENT);
+	server->daemon = start_daemon(server);
+	if (server->daemon == NULL || server->empty == NULL) {
+		snprintf(error, 256, "%s: libmicrohttpd refused to start", settings->listen);
+		close(server->listen_fd);
+		server_free(server);
+		return -EINVAL;
+	}
+	if (strncmp(settings->listen, "unix:", 5) == 0)
+		server->unix_path = strdup(settings->listen + 5);
+	*ret = server;
+	return 0;
+}
+
+void server_free(struct server *server)
+{
+	if (server == NULL)
+		return;
+	while (server->parked != NULL) {
+		struct inner *inner = server->parked;
+
+		if (inner->streaming)
+			server_finish(&inner->request);
+		else
+			server_problem(&inner->request, 503, "the hub is stopping", NULL);
+	}
+	if (server->daemon != NULL) {
+		MHD_run(server->daemon);
+		MHD_stop_daemon(server->daemon); /* closes the listening socket too */
+	}
+	if (server->empty != NULL)
+		MHD_destroy_response(server->empty);
+	for (struct inner *inner = server->pool, *next; inner != NULL; inner = next) {
+		next = inner->next;
+		buf_done(&inner->request.body);
+		free(inner);
+	}
+	if (server->unix_path != NULL)
+		unlink(server->unix_path);
+	free(server->unix_path);
+	free(server);
+}
+
+int server_fd(const struct server *server)
+{
+	return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+int server_timeout_ms(const struct server *server)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (server->due)
+		return 0;
+	if (MHD_get_timeout(server->daemon, &ms) != MHD_YES)
+		return -1;
+	return ms > 60000 ? 60000 : (int)ms;
+}
+
+void server_run(struct server *server)
+{
+	server->due = false;
+	MHD_run(server->daemon);
+}
+
+void server_quiesce(struct server *server)
+{
+	int fd = MHD_quiesce_daemon(server->daemon);
+
+	if (fd >= 0)
+		close(fd);
+}
