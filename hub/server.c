@@ -28,7 +28,10 @@ struct inner {
 	struct MHD_Connection *connection;
 	struct MHD_Response *response;
 	unsigned status;
-	bool handled, parked, too_large;
+	bool handled, parked;
+	unsigned refused;            /* status for a body that could not be taken, 0: none */
+	size_t held;                 /* bytes of the body counted in server->held */
+	size_t dropped;              /* bytes of the body thrown away after it was refused */
 	/* streams */
 	bool streaming, waiting, finished;
 	struct buf pending;
@@ -43,6 +46,7 @@ struct server {
 	unsigned pool_count;
 	struct inner *parked;        /* suspended ones, streams that wait included */
 	int listen_fd;
+	size_t held;                 /* bytes of all bodies */
 	bool due;                    /* something was resumed: server_run() wants to be called */
 	char *unix_path;
 };
@@ -166,6 +170,7 @@ static struct inner *inner_new(struct server *server)
 static void inner_recycle(struct server *server, struct inner *inner)
 {
 	buf_done(&inner->pending);
+	server->held -= inner->held;
 	if (inner->response != NULL && inner->response != server->empty)
 		MHD_destroy_response(inner->response);
 	inner->response = NULL;
@@ -262,10 +267,37 @@ static enum MHD_Result queue_answer(struct inner *inner)
 	return MHD_queue_response(inner->connection, inner->status, inner->response);
 }
 
+/* Bytes of a body. One that cannot be taken is dropped, and refused when it has ended: libmicrohttpd
+ * takes no answer in between. One that goes on for long after that loses its connection. */
+static enum MHD_Result take_bytes(struct server *server, struct inner *inner, struct str bytes)
+{
+	const struct server_settings *settings = &server->settings;
+
+	if (inner->refused == 0 && inner->request.body.len + bytes.len > settings->body_max)
+		inner->refused = 413; /* chunked: its length was not known before */
+	else if (inner->refused == 0 && settings->bodies_max > 0 &&
+	         server->held + bytes.len > settings->bodies_max)
+		inner->refused = 503;
+	if (inner->refused != 0) {
+		server->held -= inner->held;
+		inner->held = 0;
+		buf_done(&inner->request.body);
+		inner->dropped += bytes.len;
+		return inner->dropped > settings->body_max ? MHD_NO : MHD_YES;
+	}
+	inner->held += bytes.len;
+	server->held += bytes.len;
+	buf_add(&inner->request.body, bytes);
+	if (!buf_ok(&inner->request.body))
+		inner->refused = 503;
+	return MHD_YES;
+}
+
 static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *data, size_t *len,
                                   void **state)
 {
+	static const char *const retry[] = { "Retry-After: 1", NULL };
 	struct server *server = userdata;
 	struct inner *inner = *state;
 
@@ -277,20 +309,17 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 		return inner->response != NULL ? queue_answer(inner) : MHD_YES;
 	}
 	if (*len > 0) {
-		buf_add(&inner->request.body, (struct str){ data, *len });
+		size_t taken = *len;
+
 		*len = 0;
-		if (!buf_ok(&inner->request.body)) { /* chunked and longer than allowed */
-			if (inner->too_large)
-				return MHD_NO;
-			inner->too_large = true;
-			buf_done(&inner->request.body);
-		}
-		return MHD_YES;
+		return take_bytes(server, inner, (struct str){ data, taken });
 	}
 	if (!inner->handled) {
 		inner->handled = true;
-		if (inner->too_large || inner->request.body.len > server->settings.body_max)
+		if (inner->refused == 413)
 			server_problem(&inner->request, 413, "the body is larger than the limit", NULL);
+		else if (inner->refused != 0)
+			server_problem(&inner->request, 503, "too many bodies at once", retry);
 		else
 			server->settings.handle(server->settings.userdata, &inner->request);
 	}

@@ -25,6 +25,7 @@ struct server_request {
 struct server_settings {
 	const char *listen;         /* "127.0.0.1:2801", "[::]:2801", ":2801", "unix:/path" */
 	size_t body_max;            /* a longer body is answered 413 without reading it */
+	size_t bodies_max;          /* all bodies held at one time; beyond it 503. 0: no limit */
 	unsigned connections_max;
 	unsigned connections_per_ip_max; /* 0: no limit */
 	unsigned timeout_s;         /* idle connection; 0: none */

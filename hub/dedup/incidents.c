@@ -206,7 +206,7 @@ struct incident *incidents_hit(struct incidents *incidents, struct str key, enum
 
 	while (incident != NULL && !(incident->hash == hash && str_eq(incident_key(incident), key)))
 		incident = incident->next;
-	*ret_opened = incident == NULL;
+	*ret_opened = incident == NULL || incident->unannounced;
 	if (incident == NULL) {
 		incident = add(incidents, key, hash, incidents->last_id + 1);
 		if (incident == NULL)
@@ -220,6 +220,7 @@ struct incident *incidents_hit(struct incidents *incidents, struct str key, enum
 		activity_remove(incidents, incident);
 		activity_add(incidents, incident);
 	}
+	incident->unannounced = false;
 	incident->last_ns = now_ns;
 	incident->count++;
 	set_dirty(incidents, incident, !*ret_opened); /* a new one is written with its first alert */
@@ -228,11 +229,14 @@ struct incident *incidents_hit(struct incidents *incidents, struct str key, enum
 	return incident;
 }
 
-void incidents_unhit(struct incidents *incidents, uint64_t id)
+void incidents_unhit(struct incidents *incidents, uint64_t id, bool opened)
 {
 	struct incident *incident = find_id(incidents, id);
 
-	if (incident == NULL || --incident->count > 0)
+	if (incident == NULL)
+		return;
+	incident->unannounced |= opened;
+	if (--incident->count > 0)
 		return;
 	free(take_out(incidents, incident));
 }

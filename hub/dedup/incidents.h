@@ -17,6 +17,7 @@ struct incident {
 	uint64_t announced;     /* count when a change was last written to the journal */
 	int64_t announced_ns;
 	enum priority priority; /* the most severe so far */
+	bool unannounced;       /* its opening was lost: the next hit opens it */
 	bool dirty;             /* count or last differ from what was last written */
 	struct incident *quieter, *livelier; /* by last_ns */
 	struct incident *next_due, *prev_due; /* by announced_ns */
@@ -54,8 +55,9 @@ void incidents_seen_id(struct incidents *incidents, uint64_t id);
 struct incident *incidents_hit(struct incidents *incidents, struct str key, enum priority priority,
                                int64_t now_ns, bool *ret_opened);
 
-/* Takes back a hit whose commit failed; an incident without hits goes away. */
-void incidents_unhit(struct incidents *incidents, uint64_t id);
+/* Takes back a hit whose commit failed; an incident without hits goes away. When it was the one that
+ * opened the incident, the next hit opens it again. */
+void incidents_unhit(struct incidents *incidents, uint64_t id, bool opened);
 
 /* The next change that is due at `now_ns`: ALERT_ONGOING (announced is brought up to date) or
  * ALERT_RESOLVED (the incident is taken out: the caller frees it with free()); NULL: none. Resolves

@@ -1,0 +1,250 @@
+/* The table of sensors. A lock guards it because reports are read from the API's thread; nothing waits
+ * for the disk or the network under it. */
+#include "hub/dedup/sensors.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { BUCKETS = 4096, REPORT_MAX = 1000 };
+
+struct sensors {
+	pthread_mutex_t lock;
+	struct sensor *buckets[BUCKETS];
+	struct sensor *oldest, *newest;
+	size_t count;
+	uint64_t gaps, forgotten; /* since the start */
+};
+
+int sensors_new(struct sensors **ret)
+{
+	struct sensors *sensors = calloc(1, sizeof(*sensors));
+
+	if (sensors == NULL)
+		return -ENOMEM;
+	pthread_mutex_init(&sensors->lock, NULL);
+	*ret = sensors;
+	return 0;
+}
+
+static void sensor_free(struct sensor *sensor)
+{
+	free(sensor->status);
+	free(sensor);
+}
+
+void sensors_free(struct sensors *sensors)
+{
+	if (sensors == NULL)
+		return;
+	for (struct sensor *at = sensors->oldest, *next; at != NULL; at = next) {
+		next = at->newer;
+		sensor_free(at);
+	}
+	pthread_mutex_destroy(&sensors->lock);
+	free(sensors);
+}
+
+/* Bounded by SENSORS_MAX: a stranger who picks ids makes chains of at most that. */
+static struct sensor **bucket_of(struct sensors *sensors, struct str id)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < id.len; i++)
+		hash = (hash ^ (unsigned char)id.at[i]) * 16777619u;
+	return &sensors->buckets[hash % BUCKETS];
+}
+
+static void list_remove(struct sensors *sensors, struct sensor *sensor)
+{
+	if (sensor->older != NULL)
+		sensor->older->newer = sensor->newer;
+	else
+		sensors->oldest = sensor->newer;
+	if (sensor->newer != NULL)
+		sensor->newer->older = sensor->older;
+	else
+		sensors->newest = sensor->older;
+}
+
+static void list_add(struct sensors *sensors, struct sensor *sensor)
+{
+	sensor->newer = NULL;
+	sensor->older = sensors->newest;
+	if (sensors->newest != NULL)
+		sensors->newest->newer = sensor;
+	else
+		sensors->oldest = sensor;
+	sensors->newest = sensor;
+}
+
+static void forget_oldest(struct sensors *sensors)
+{
+	struct sensor *oldest = sensors->oldest;
+	struct sensor **at = bucket_of(sensors, str_of(oldest->id));
+
+	while (*at != oldest)
+		at = &(*at)->next;
+	*at = oldest->next;
+	list_remove(sensors, oldest);
+	sensors->count--;
+	sensors->forgotten++;
+	sensor_free(oldest);
+}
+
+static void copy_text(char *to, size_t size, struct str from)
+{
+	struct str cut = str_cut(from, size - 1);
+
+	if (cut.len > 0)
+		memcpy(to, cut.at, cut.len);
+	to[cut.len] = '\0';
+}
+
+static struct sensor *find_or_add(struct sensors *sensors, struct str id)
+{
+	struct sensor **bucket = bucket_of(sensors, id), *sensor = *bucket;
+
+	while (sensor != NULL && !str_eq(str_of(sensor->id), id))
+		sensor = sensor->next;
+	if (sensor != NULL) {
+		list_remove(sensors, sensor);
+		list_add(sensors, sensor);
+		return sensor;
+	}
+	if (sensors->count >= SENSORS_MAX)
+		forget_oldest(sensors);
+	sensor = calloc(1, sizeof(*sensor));
+	if (sensor == NULL)
+		return NULL;
+	copy_text(sensor->id, sizeof(sensor->id), id);
+	sensor->next = *bucket;
+	*bucket = sensor;
+	list_add(sensors, sensor);
+	sensors->count++;
+	return sensor;
+}
+
+struct sensor *sensors_see(struct sensors *sensors, struct str id, struct str boot,
+                           struct str hostname, int64_t now_ns)
+{
+	struct sensor *sensor;
+
+	if (id.len == 0 || id.len >= SENSOR_ID_MAX || boot.len >= SENSOR_ID_MAX ||
+	    memchr(id.at, '\0', id.len) != NULL)
+		return NULL;
+	pthread_mutex_lock(&sensors->lock);
+	sensor = find_or_add(sensors, id);
+	if (sensor != NULL) {
+		if (!str_eq(str_of(sensor->boot), boot)) {
+			copy_text(sensor->boot, sizeof(sensor->boot), boot);
+			sensor->seq = 0;
+		}
+		copy_text(sensor->hostname, sizeof(sensor->hostname), hostname);
+		sensor->seen_ns = now_ns;
+	}
+	pthread_mutex_unlock(&sensors->lock);
+	return sensor;
+}
+
+bool sensor_take(struct sensors *sensors, struct sensor *sensor, uint64_t seq)
+{
+	bool is_new = seq > sensor->seq;
+
+	if (!is_new)
+		return false;
+	pthread_mutex_lock(&sensors->lock);
+	sensor->gaps += seq - sensor->seq - 1;
+	sensors->gaps += seq - sensor->seq - 1;
+	sensor->seq = seq;
+	pthread_mutex_unlock(&sensors->lock);
+	return true;
+}
+
+void sensors_untake(struct sensors *sensors, struct str id, struct str boot, uint64_t seq)
+{
+	struct sensor *sensor;
+
+	pthread_mutex_lock(&sensors->lock);
+	sensor = *bucket_of(sensors, id);
+	while (sensor != NULL && !str_eq(str_of(sensor->id), id))
+		sensor = sensor->next;
+	if (sensor != NULL && str_eq(str_of(sensor->boot), boot) && sensor->seq >= seq)
+		sensor->seq = seq - 1;
+	pthread_mutex_unlock(&sensors->lock);
+}
+
+void sensor_heartbeat(struct sensors *sensors, struct sensor *sensor, struct str status)
+{
+	char *copy = status.len > SENSOR_STATUS_MAX ? NULL : str_dup(status);
+
+	pthread_mutex_lock(&sensors->lock);
+	free(sensor->status);
+	sensor->status = copy;
+	pthread_mutex_unlock(&sensors->lock);
+}
+
+void sensor_restore(struct sensors *sensors, struct str id, struct str boot, struct str hostname,
+                    struct str status, uint64_t seq, uint64_t gaps, int64_t seen_ns)
+{
+	struct sensor *sensor = sensors_see(sensors, id, boot, hostname, seen_ns);
+
+	if (sensor == NULL)
+		return;
+	sensor->seq = seq;
+	sensor->gaps = gaps;
+	if (status.len > 0)
+		sensor_heartbeat(sensors, sensor, status);
+}
+
+static void report_one(const struct sensor *sensor, struct buf *out)
+{
+	buf_add(out, STR("{\"id\":"));
+	buf_add_json(out, str_of(sensor->id));
+	buf_add(out, STR(",\"boot\":"));
+	buf_add_json(out, str_of(sensor->boot));
+	buf_add(out, STR(",\"hostname\":"));
+	buf_add_json(out, str_of(sensor->hostname));
+	buf_add(out, STR(",\"seq\":"));
+	buf_add_u64(out, sensor->seq);
+	buf_add(out, STR(",\"gaps\":"));
+	buf_add_u64(out, sensor->gaps);
+	buf_add(out, STR(",\"seen\":\""));
+	buf_add_time(out, sensor->seen_ns);
+	buf_add(out, STR("\",\"status\":"));
+	buf_add(out, sensor->status == NULL ? STR("null") : str_of(sensor->status));
+	buf_add_char(out, '}');
+}
+
+void sensors_report(struct sensors *sensors, struct buf *out)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&sensors->lock);
+	buf_add_char(out, '[');
+	for (const struct sensor *at = sensors->newest; at != NULL && count < REPORT_MAX; at = at->older) {
+		if (count++ > 0)
+			buf_add_char(out, ',');
+		report_one(at, out);
+	}
+	buf_add_char(out, ']');
+	pthread_mutex_unlock(&sensors->lock);
+}
+
+size_t sensors_count(const struct sensors *sensors)
+{
+	return sensors->count;
+}
+
+void sensors_metrics(struct sensors *sensors, struct metrics *metrics)
+{
+	pthread_mutex_lock(&sensors->lock);
+	metrics_family(metrics, METRIC_GAUGE, "tocsin_hub_sensors", NULL, "Sensors known.");
+	metrics_u64(metrics, NULL, sensors->count);
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_sensor_sequence_gaps", NULL,
+	               "Sequence numbers of sensors that never arrived.");
+	metrics_u64(metrics, NULL, sensors->gaps);
+	pthread_mutex_unlock(&sensors->lock);
+}

@@ -1,0 +1,827 @@
+/* The pipeline: the only place that knows which room comes after which. */
+#include "hub/pipeline.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "hub/batch.h"
+#include "hub/dedup/incidents.h"
+#include "hub/dedup/window.h"
+#include "hub/evaluate/compose.h"
+#include "hub/normalise/normalise.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+enum {
+	POOL_MAX = 2048,             /* batches kept for reuse */
+	BATCH_MEMORY = 256 << 20,    /* most one batch may hold */
+	BATCH_KEEP = 64 << 10,       /* one that held more gives its memory back */
+	HITS_MAX = 64,               /* rules that one event can fire */
+	FINGERPRINT_FIELDS_MAX = 16,
+	RESTORE_ALERTS = 20000,      /* read back at start to bring incidents up to date */
+};
+
+struct fingerprint_field {
+	struct str name;
+	field_id id;
+	bool hostname;
+};
+
+struct pipeline {
+	struct pipeline_settings settings;
+	struct normalise normalise;
+	struct window *window;
+	struct incidents *incidents;
+	struct rules_scratch *scratch;
+	struct event event;
+	struct fingerprint_field fingerprint[FINGERPRINT_FIELDS_MAX];
+	size_t fingerprint_count;
+	struct hash_key hash_key;
+	struct buf key, text, fields, line; /* scratch for one alert */
+
+	int fd;
+	_Atomic(struct batch *) finished; /* pushed by the journal's thread, taken by ours */
+	struct batch *pool;
+	size_t pool_count;
+	uint64_t last_ticket, done_ticket;
+	uint64_t failed_ticket;           /* the youngest that failed */
+	size_t underway;
+
+	counter events, alerts[PRIORITY_COUNT], rejected, duplicates, unmatched, passed_on, failures;
+};
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+static void fingerprint_setup(struct pipeline *line)
+{
+	const struct conf_strings *fields = &line->settings.config->incidents.fields;
+
+	for (size_t i = 0; i < fields->count && i < FINGERPRINT_FIELDS_MAX; i++) {
+		struct str name = str_of(fields->at[i]);
+
+		line->fingerprint[line->fingerprint_count++] = (struct fingerprint_field){
+			.name = name,
+			.id = fields_find(line->settings.fields, name),
+			.hostname = str_eq(name, STR("hostname")),
+		};
+	}
+}
+
+static bool restore_identity(void *userdata, struct hash128 identity, int64_t received_ns)
+{
+	struct pipeline *line = userdata;
+
+	window_seen(line->window, identity, received_ns);
+	return true;
+}
+
+static bool restore_sensor(void *userdata, const struct journal_sensor *sensor)
+{
+	struct pipeline *line = userdata;
+
+	sensor_restore(line->settings.sensors, sensor->id, sensor->boot, sensor->hostname, sensor->status,
+	               sensor->seq, sensor->gaps, sensor->seen_ns);
+	return true;
+}
+
+static bool restore_incident(void *userdata, const struct journal_incident *incident)
+{
+	struct pipeline *line = userdata;
+	struct incident state = {
+		.id = incident->id, .first_ns = incident->first_ns, .last_ns = incident->last_ns,
+		.count = incident->count, .announced = incident->announced,
+		.announced_ns = incident->announced_ns, .priority = incident->priority,
+	};
+
+	return incidents_restore(line->incidents, incident->key, &state) == 0;
+}
+
+/* Counts of incidents reach the journal's incident rows late; the alerts themselves carry them. */
+static int restore_counts(struct pipeline *line)
+{
+	struct journal *journal = line->settings.journal;
+	struct journal_reader *reader;
+	struct arena arena;
+	struct alert alerts[64];
+	uint64_t at = journal_last(journal);
+	int r = journal_reader_open(journal, &reader);
+
+	if (r < 0)
+		return r;
+	arena_init(&arena, 64 << 20);
+	at = at > RESTORE_ALERTS ? at - RESTORE_ALERTS : 0;
+	for (;;) {
+		r = journal_read(reader, at, ARRAY_LEN(alerts), 4 << 20, &arena, alerts);
+		if (r <= 0)
+			break;
+		for (int i = 0; i < r; i++) {
+			incidents_seen_id(line->incidents, alerts[i].incident);
+			if (alerts[i].change <= ALERT_OPENED)
+				incidents_raise(line->incidents, alerts[i].incident, alerts[i].count,
+				                alerts[i].received_ns);
+		}
+		at = alerts[r - 1].seq;
+		arena_reset(&arena);
+	}
+	arena_done(&arena);
+	journal_reader_close(reader);
+	return r;
+}
+
+static int restore(struct pipeline *line)
+{
+	const struct config *config = line->settings.config;
+	struct journal *journal = line->settings.journal;
+	int64_t since = clock_now() - config->dedup.window_ms * NS_PER_MS;
+	uint64_t highest = 0;
+	int r;
+
+	r = journal_each_identity(journal, since, (size_t)config->dedup.max_entries, restore_identity, line);
+	if (r < 0)
+		return r;
+	r = journal_each_sensor(journal, restore_sensor, line);
+	if (r < 0)
+		return r;
+	r = journal_each_incident(journal, restore_incident, line, &highest);
+	if (r < 0)
+		return r;
+	incidents_seen_id(line->incidents, highest);
+	return restore_counts(line);
+}
+
+static int setup(struct pipeline *line)
+{
+	const struct config *config = line->settings.config;
+	const struct incidents_settings incidents = {
+		.max_open = (uint32_t)config->incidents.max_open,
+		.resolve_after_ns = config->incidents.resolve_after_ms * NS_PER_MS,
+		.update_interval_ns = config->incidents.update_interval_ms * NS_PER_MS,
+		.hash_key = &line->hash_key,
+	};
+	int r;
+
+	line->hash_key = *journal_key(line->settings.journal);
+	line->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (line->fd < 0)
+		return -errno;
+	r = normalise_init(&line->normalise, line->settings.fields, (uint32_t)config->ingest.max_fields,
+	                   (uint32_t)config->ingest.max_depth, (size_t)config->ingest.max_event);
+	if (r == 0)
+		r = event_init(&line->event, fields_count(line->settings.fields));
+	if (r == 0)
+		r = window_new((uint32_t)config->dedup.max_entries, config->dedup.window_ms * NS_PER_MS,
+		               &line->window);
+	if (r == 0)
+		r = incidents_new(&incidents, &line->incidents);
+	if (r == 0 && line->settings.rules != NULL) {
+		line->scratch = rules_scratch_new(line->settings.rules);
+		r = line->scratch == NULL ? -ENOMEM : 0;
+	}
+	fingerprint_setup(line);
+	return r == 0 ? restore(line) : r;
+}
+
+int pipeline_new(const struct pipeline_settings *settings, struct pipeline **ret)
+{
+	struct pipeline *line = calloc(1, sizeof(*line));
+	int r;
+
+	if (line == NULL)
+		return -ENOMEM;
+	line->settings = *settings;
+	line->fd = -1;
+	r = setup(line);
+	if (r < 0) {
+		pipeline_free(line);
+		return r;
+	}
+	*ret = line;
+	return 0;
+}
+
+void pipeline_free(struct pipeline *line)
+{
+	if (line == NULL)
+		return;
+	for (struct batch *batch = line->pool, *next; batch != NULL; batch = next) {
+		next = batch->next;
+		arena_done(&batch->arena);
+		free(batch);
+	}
+	rules_scratch_free(line->scratch);
+	incidents_free(line->incidents);
+	window_free(line->window);
+	event_done(&line->event);
+	normalise_done(&line->normalise);
+	buf_done(&line->key);
+	buf_done(&line->text);
+	buf_done(&line->fields);
+	buf_done(&line->line);
+	if (line->fd >= 0)
+		close(line->fd);
+	free(line);
+}
+
+struct batch *batch_new(struct pipeline *line)
+{
+	struct batch *batch = line->pool;
+	struct arena arena;
+
+	if (batch == NULL) {
+		batch = calloc(1, sizeof(*batch));
+		if (batch == NULL)
+			return NULL;
+		arena_init(&batch->arena, BATCH_MEMORY);
+	} else {
+		line->pool = batch->next;
+		line->pool_count--;
+	}
+	arena = batch->arena;
+	*batch = (struct batch){ .arena = arena, .pipeline = line, .depends = UINT64_MAX };
+	return batch;
+}
+
+void batch_free(struct batch *batch)
+{
+	struct pipeline *line = batch->pipeline;
+	bool large = batch->arena.used > BATCH_KEEP;
+
+	if (large || line->pool_count >= POOL_MAX)
+		arena_done(&batch->arena);
+	else
+		arena_reset(&batch->arena);
+	if (line->pool_count >= POOL_MAX) {
+		free(batch);
+		return;
+	}
+	batch->next = line->pool;
+	line->pool = batch;
+	line->pool_count++;
+}
+
+/* --- an alert on its way into a batch ----------------------------------------------------------- */
+
+/* The value of one fingerprint field as JSON; absent ones are null, so that keys stay comparable. */
+static void add_fingerprint_value(struct pipeline *line, const struct fingerprint_field *field,
+                                  const struct item *item)
+{
+	const struct event *event = &line->event;
+	uint32_t node;
+
+	if (field->hostname) {
+		buf_add_json(&line->key, event->hostname);
+		return;
+	}
+	node = item == NULL ? 0
+	                    : json_get(&item->json, item->kind == ITEM_ALERT ? item->output_fields
+	                                                                    : item->raw_fields, field->name);
+	if (node == 0)
+		buf_add(&line->key, STR("null"));
+	else
+		json_copy(&line->key, &item->json, node);
+}
+
+static struct str fingerprint(struct pipeline *line, struct str rule, const struct item *item)
+{
+	buf_clear(&line->key);
+	buf_add(&line->key, STR("{\"rule\":"));
+	buf_add_json(&line->key, rule);
+	buf_add(&line->key, STR(",\"source\":"));
+	buf_add_json(&line->key, line->event.source);
+	for (size_t i = 0; i < line->fingerprint_count; i++) {
+		buf_add_char(&line->key, ',');
+		buf_add_json(&line->key, line->fingerprint[i].name);
+		buf_add_char(&line->key, ':');
+		add_fingerprint_value(line, &line->fingerprint[i], item);
+	}
+	buf_add_char(&line->key, '}');
+	return buf_str(&line->key);
+}
+
+static bool add_incident(struct batch *batch, const struct incident *incident, bool open)
+{
+	struct journal_incident row = {
+		.id = incident->id,
+		.key = arena_str(&batch->arena, incident_key(incident)),
+		.first_ns = incident->first_ns, .last_ns = incident->last_ns,
+		.count = incident->count, .announced = incident->announced,
+		.announced_ns = incident->announced_ns, .open = open, .priority = incident->priority,
+	};
+
+	return row.key.at != NULL && batch_add_incident(batch, &row);
+}
+
+/* Completes `compose` with its incident, writes the line and adds the row. */
+static int add_alert(struct pipeline *line, struct batch *batch, struct compose *compose,
+                     struct hash128 identity, const struct item *item)
+{
+	struct journal_alert row = { .identity = identity, .received_ns = line->event.received_ns,
+		                     .time_ns = compose->time_ns, .priority = compose->priority };
+	struct incident *incident;
+	bool opened;
+
+	incident = incidents_hit(line->incidents, fingerprint(line, compose->rule, item),
+	                         compose->priority, line->event.received_ns, &opened);
+	if (incident == NULL || !buf_ok(&line->key))
+		return -ENOMEM;
+	compose_uuid(row.id, (const uint64_t[]){ identity.hi, identity.lo });
+	compose->id = row.id;
+	row.change = compose->change = opened ? ALERT_OPENED : ALERT_REPEAT;
+	row.incident = compose->incident = incident->id;
+	row.count = compose->count = incident->count;
+	buf_clear(&line->line);
+	compose_alert(&line->line, compose);
+	row.json = arena_str(&batch->arena, buf_str(&line->line));
+	if (!buf_ok(&line->line) || row.json.at == NULL ||
+	    (opened && !add_incident(batch, incident, true)) || !batch_add_alert(batch, &row)) {
+		incidents_unhit(line->incidents, incident->id, opened);
+		return -ENOMEM;
+	}
+	counter_add(&line->alerts[compose->priority], 1);
+	return 0;
+}
+
+/* --- items -------------------------------------------------------------------------------------- */
+
+/* Who it is: the sensor's number when it has one, else all that it says. */
+static struct hash128 identity_of(const struct pipeline *line, const struct item *item)
+{
+	const struct event *event = &line->event;
+	const struct json *json = &item->json;
+	struct hash_state state;
+
+	hash_begin(&state, &line->hash_key);
+	hash_add_u64(&state, (uint64_t)item->kind);
+	if (event->sensor.id.len > 0 && event->sensor.seq > 0) {
+		hash_add(&state, event->sensor.id);
+		hash_add(&state, event->sensor.boot);
+		hash_add_u64(&state, event->sensor.seq);
+		return hash_end(&state);
+	}
+	hash_add_u64(&state, (uint64_t)event->time_ns);
+	hash_add(&state, event->hostname);
+	hash_add(&state, event->source);
+	hash_add(&state, event->rule);
+	hash_add(&state, event->output);
+	if (item->output_fields != 0)
+		hash_add(&state, json_raw(json, item->output_fields));
+	if (item->raw_fields != 0)
+		hash_add(&state, json_raw(json, item->raw_fields));
+	return hash_end(&state);
+}
+
+static struct hash128 identity_of_rule(const struct pipeline *line, struct hash128 event, struct str rule)
+{
+	struct hash_state state;
+
+	hash_begin(&state, &line->hash_key);
+	hash_add_u64(&state, event.lo);
+	hash_add_u64(&state, event.hi);
+	hash_add(&state, rule);
+	return hash_end(&state);
+}
+
+/* A duplicate's original may not be on disk yet: this batch then shares its fate. */
+static int take_duplicate(struct pipeline *line, struct batch *batch)
+{
+	if (batch->depends > line->done_ticket + 1)
+		batch->depends = line->done_ticket + 1;
+	counter_add(&line->duplicates, 1);
+	return batch_add_verdict(batch, ITEM_DUPLICATE) ? 0 : -ENOMEM;
+}
+
+/* Marks the sensor's number: 1 it is new (or has none), 0 it was taken before, or -ENOMEM. */
+static int mark_sensor(struct pipeline *line, struct batch *batch)
+{
+	const struct event *event = &line->event;
+	struct batch_sensor *mark;
+	struct sensor *sensor;
+
+	if (event->sensor.id.len == 0)
+		return 1;
+	sensor = sensors_see(line->settings.sensors, event->sensor.id, event->sensor.boot, event->hostname,
+	                     event->received_ns);
+	if (sensor == NULL) /* an id that cannot be one: the content stands for itself */
+		return 1;
+	mark = batch_mark(batch, sensor);
+	if (mark == NULL)
+		return -ENOMEM;
+	if (event->sensor.seq == 0)
+		return 1;
+	if (!sensor_take(line->settings.sensors, sensor, event->sensor.seq))
+		return 0;
+	if (mark->first_seq == 0)
+		mark->first_seq = event->sensor.seq;
+	return 1;
+}
+
+/* An alert that another engine raised passes through as it is. */
+static int take_alert(struct pipeline *line, struct batch *batch, const struct item *item)
+{
+	const struct event *event = &line->event;
+	struct hash128 identity = identity_of(line, item);
+	struct compose compose = {
+		.time_ns = event->time_ns, .priority = event->priority, .rule = event->rule,
+		.source = event->source, .hostname = event->hostname, .output = event->output,
+		.tags = event->tags, .tags_count = event->tags_count, .sensor = &event->sensor,
+	};
+	int r;
+
+	if (window_seen(line->window, identity, event->received_ns))
+		return take_duplicate(line, batch);
+	if (item->output_fields != 0) {
+		buf_clear(&line->fields);
+		json_copy(&line->fields, &item->json, item->output_fields);
+		compose.output_fields = buf_str(&line->fields);
+	}
+	r = add_alert(line, batch, &compose, identity, item);
+	if (r < 0) {
+		window_forget(line->window, identity);
+		return r;
+	}
+	counter_add(&line->passed_on, 1);
+	return batch_add_verdict(batch, ITEM_ACCEPTED) ? 0 : -ENOMEM;
+}
+
+static int fire(struct pipeline *line, struct batch *batch, const struct rule *rule,
+                struct hash128 identity, const struct item *item)
+{
+	const struct event *event = &line->event;
+	struct compose compose = {
+		.time_ns = event->time_ns, .priority = rule_priority(rule), .rule = rule_name(rule),
+		.source = event->source, .hostname = event->hostname, .sensor = &event->sensor,
+	};
+
+	compose.tags = rule_tags(rule, &compose.tags_count);
+	buf_clear(&line->text);
+	buf_clear(&line->fields);
+	rules_format(line->settings.rules, line->scratch, rule, event, &line->text, &line->fields);
+	if (!buf_ok(&line->text) || !buf_ok(&line->fields))
+		return -ENOMEM;
+	compose.output = buf_str(&line->text);
+	compose.output_fields = buf_str(&line->fields);
+	return add_alert(line, batch, &compose, identity, item);
+}
+
+static int take_event(struct pipeline *line, struct batch *batch, const struct item *item)
+{
+	const struct rule *hits[HITS_MAX];
+	struct hash128 identity = identity_of(line, item);
+	size_t count = 0, fresh = 0;
+	int r;
+
+	counter_add(&line->events, 1);
+	if (line->settings.rules != NULL)
+		count = rules_match(line->settings.rules, line->scratch, &line->event, hits, HITS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		struct hash128 own = identity_of_rule(line, identity, rule_name(hits[i]));
+
+		if (window_seen(line->window, own, line->event.received_ns))
+			continue;
+		fresh++;
+		r = fire(line, batch, hits[i], own, item);
+		if (r < 0) {
+			window_forget(line->window, own);
+			return r;
+		}
+	}
+	if (count > 0 && fresh == 0)
+		return take_duplicate(line, batch);
+	if (count == 0)
+		counter_add(&line->unmatched, 1);
+	return batch_add_verdict(batch, count > 0 ? ITEM_ACCEPTED : ITEM_UNMATCHED) ? 0 : -ENOMEM;
+}
+
+static int take_item(struct pipeline *line, struct batch *batch, struct str body, size_t from, bool list,
+                     int64_t now, size_t *end)
+{
+	struct reject reject = { 0 };
+	struct item item;
+	int r;
+
+	event_clear(&line->event);
+	r = normalise_item(&line->normalise, body, from, list, now, &batch->arena, &line->event, &item, end,
+	                   &reject);
+	if (r == -EBADMSG) {
+		counter_add(&line->rejected, 1);
+		return batch_reject(batch, reject.offset, reject.reason) ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		return r;
+	r = mark_sensor(line, batch);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return take_duplicate(line, batch);
+	return item.kind == ITEM_ALERT ? take_alert(line, batch, &item) : take_event(line, batch, &item);
+}
+
+/* The first thing that is not a blank or, in an array, the comma behind an item. */
+static size_t step_over(struct str body, size_t at, bool list, bool *ret_closed)
+{
+	at = json_blanks(body, at);
+	*ret_closed = at >= body.len;
+	if (list && at < body.len) {
+		if (body.at[at] == ',')
+			at = json_blanks(body, at + 1);
+		else if (body.at[at] == ']')
+			*ret_closed = true;
+	}
+	return at;
+}
+
+int pipeline_take(struct pipeline *line, struct batch *batch, struct str body)
+{
+	int64_t now = clock_now();
+	size_t at = json_blanks(body, 0);
+	bool list = at < body.len && body.at[at] == '[', closed = false;
+	int r;
+
+	if (at >= body.len)
+		return batch_reject(batch, at, "the body is empty") ? 0 : -ENOMEM;
+	if (list)
+		at = step_over(body, at + 1, true, &closed);
+	while (!closed) {
+		size_t end = at;
+
+		if (batch->items >= (size_t)line->settings.config->ingest.max_batch)
+			return batch_reject(batch, at, "more items than max_batch") ? 0 : -ENOMEM;
+		r = take_item(line, batch, body, at, list, now, &end);
+		if (r < 0)
+			return r;
+		if (end <= at) /* always forward, whatever the bytes are */
+			end = at + 1;
+		at = step_over(body, end, list, &closed);
+	}
+	if (list && at >= body.len)
+		return batch_reject(batch, body.len, "the text ends inside an array") ? 0 : -ENOMEM;
+	return 0;
+}
+
+/* --- to the journal and back -------------------------------------------------------------------- */
+
+/* What a batch marked as seen is not: its alerts, its sensors' numbers, its hits. */
+static void forget(struct pipeline *line, const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->commit.alerts_count; i++) {
+		const struct journal_alert *alert = &batch->alerts[i];
+
+		if (alert->change > ALERT_OPENED)
+			continue;
+		window_forget(line->window, alert->identity);
+		incidents_unhit(line->incidents, alert->incident, alert->change == ALERT_OPENED);
+	}
+	for (size_t i = 0; i < batch->marks_count; i++)
+		if (batch->marks[i].first_seq > 0)
+			sensors_untake(line->settings.sensors, batch->marks[i].id, batch->marks[i].boot,
+			               batch->marks[i].first_seq);
+}
+
+void batch_abandon(struct batch *batch)
+{
+	forget(batch->pipeline, batch);
+	batch_free(batch);
+}
+
+/* On the journal's thread. */
+static void commit_done(struct journal_commit *commit, int result, uint64_t first_seq)
+{
+	struct batch *batch = (struct batch *)commit;
+	struct pipeline *line = batch->pipeline;
+	struct batch *head = atomic_load(&line->finished);
+	uint64_t one = 1;
+
+	(void)first_seq;
+	batch->result = result;
+	do
+		batch->next = head;
+	while (!atomic_compare_exchange_weak(&line->finished, &head, batch));
+	if (head == NULL) {
+		ssize_t written = write(line->fd, &one, sizeof(one));
+
+		(void)written; /* cannot fail: the counter is far from full */
+	}
+}
+
+static void add_sensor_rows(struct batch *batch)
+{
+	struct journal_sensor *rows;
+
+	if (batch->marks_count == 0)
+		return;
+	rows = arena_alloc(&batch->arena, batch->marks_count * sizeof(*rows));
+	if (rows == NULL)
+		return; /* dedup after a restart falls back to identities */
+	for (size_t i = 0; i < batch->marks_count; i++) {
+		const struct sensor *sensor = batch->marks[i].sensor;
+
+		rows[i] = (struct journal_sensor){
+			.id = batch->marks[i].id, .boot = batch->marks[i].boot, .seq = sensor->seq,
+			.seen_ns = sensor->seen_ns, .gaps = sensor->gaps,
+			.hostname = arena_str(&batch->arena, str_of(sensor->hostname)),
+		};
+	}
+	batch->commit.sensors = rows;
+	batch->commit.sensors_count = batch->marks_count;
+}
+
+void pipeline_submit(struct pipeline *line, struct batch *batch)
+{
+	add_sensor_rows(batch);
+	batch->ticket = ++line->last_ticket;
+	batch->commit.bytes = batch->arena.used + sizeof(*batch);
+	batch->commit.done = commit_done;
+	line->underway++;
+	journal_submit(line->settings.journal, &batch->commit);
+}
+
+int pipeline_fd(const struct pipeline *line)
+{
+	return line->fd;
+}
+
+static void finish(struct pipeline *line, struct batch *batch)
+{
+	line->underway--;
+	line->done_ticket = batch->ticket;
+	if (batch->result < 0) {
+		counter_add(&line->failures, 1);
+		line->failed_ticket = batch->ticket;
+		forget(line, batch);
+	} else if (batch->depends <= line->failed_ticket) {
+		batch->result = -EAGAIN; /* it called something a duplicate that was then lost */
+	}
+	batch->done(batch, batch->result);
+}
+
+void pipeline_collect(struct pipeline *line)
+{
+	struct batch *batch, *ordered = NULL;
+	uint64_t count;
+	ssize_t got = read(line->fd, &count, sizeof(count));
+
+	(void)got;
+	batch = atomic_exchange(&line->finished, NULL);
+	while (batch != NULL) { /* the stack has the youngest on top */
+		struct batch *next = batch->next;
+
+		batch->next = ordered;
+		ordered = batch;
+		batch = next;
+	}
+	while (ordered != NULL) {
+		batch = ordered;
+		ordered = batch->next;
+		finish(line, batch);
+	}
+}
+
+size_t pipeline_underway(const struct pipeline *line)
+{
+	return line->underway;
+}
+
+/* --- changes that no event brings --------------------------------------------------------------- */
+
+static void tick_done(struct batch *batch, int result)
+{
+	(void)result; /* a change that could not be written is a note missed, not an alert lost */
+	batch_free(batch);
+}
+
+/* The note's text and fields come from the incident's key. */
+static int read_key(struct pipeline *line, struct batch *batch, const struct incident *incident,
+                    struct compose *compose)
+{
+	struct json json = { .text = incident_key(incident), .nodes = line->normalise.nodes,
+		             .cap = line->normalise.nodes_max, .depth_max = line->normalise.depth_max };
+	size_t end;
+
+	if (json_read(&json, 0, &end) < 0 || json.nodes[0].kind != JSON_OBJECT)
+		return -EBADMSG;
+	buf_clear(&line->fields);
+	buf_addf(&line->fields, "{\"evt.time\":%lld", (long long)compose->time_ns);
+	for (uint32_t i = json_first(&json, 0); i != json_end(&json, 0); i = json.nodes[i + 1].next) {
+		struct str key = json_raw(&json, i);
+		bool text = json.nodes[i + 1].kind == JSON_STRING;
+
+		if (str_eq(key, STR("rule"))) {
+			compose->rule = json_string(&json, i + 1, &batch->arena);
+		} else if (str_eq(key, STR("source"))) {
+			compose->source = json_string(&json, i + 1, &batch->arena);
+		} else if (str_eq(key, STR("hostname")) && text) {
+			compose->hostname = json_string(&json, i + 1, &batch->arena);
+		} else {
+			buf_addf(&line->fields, ",%.*s:", STR_ARG(json_whole(&json, i)));
+			json_copy(&line->fields, &json, i + 1);
+		}
+	}
+	buf_add_char(&line->fields, '}');
+	compose->output_fields = buf_str(&line->fields);
+	return buf_ok(&line->fields) ? 0 : -ENOMEM;
+}
+
+static int add_change(struct pipeline *line, struct batch *batch, const struct incident *incident,
+                      enum alert_change change, int64_t now)
+{
+	struct journal_alert row = { .received_ns = now, .time_ns = now, .priority = incident->priority,
+		                     .change = change, .incident = incident->id,
+		                     .count = incident->count };
+	struct compose compose = { .time_ns = now, .priority = incident->priority, .change = change,
+		                   .incident = incident->id, .count = incident->count,
+		                   .first_ns = incident->first_ns, .id = row.id };
+	struct hash_state state;
+	int r;
+
+	hash_begin(&state, &line->hash_key);
+	hash_add_u64(&state, incident->id);
+	hash_add_u64(&state, (uint64_t)change);
+	hash_add_u64(&state, (uint64_t)now);
+	row.identity = hash_end(&state);
+	compose_uuid(row.id, (const uint64_t[]){ row.identity.hi, row.identity.lo });
+	r = read_key(line, batch, incident, &compose);
+	if (r < 0)
+		return r;
+	buf_clear(&line->text);
+	buf_add(&line->text, change == ALERT_RESOLVED ? STR("Resolved: ") : STR("Still going: "));
+	buf_add(&line->text, compose.rule);
+	buf_addf(&line->text, ", %llu alerts in all", (unsigned long long)incident->count);
+	compose.output = buf_str(&line->text);
+	buf_clear(&line->line);
+	compose_alert(&line->line, &compose);
+	row.json = arena_str(&batch->arena, buf_str(&line->line));
+	return buf_ok(&line->line) && row.json.at != NULL && batch_add_alert(batch, &row) &&
+	                       add_incident(batch, incident, change != ALERT_RESOLVED)
+	               ? 0 : -ENOMEM;
+}
+
+static void flush_incident(void *userdata, const struct incident *incident)
+{
+	add_incident(userdata, incident, true);
+}
+
+void pipeline_tick(struct pipeline *line)
+{
+	struct batch *batch = batch_new(line);
+	int64_t now = clock_now();
+	enum alert_change change;
+
+	if (batch == NULL)
+		return;
+	batch->done = tick_done;
+	for (int i = 0; i < BATCH_CHANGES_MAX; i++) {
+		struct incident *incident = incidents_due(line->incidents, now, &change);
+
+		if (incident == NULL)
+			break;
+		if (add_change(line, batch, incident, change, now) < 0)
+			log_warning("incident %llu: its change could not be written down",
+			            (unsigned long long)incident->id);
+		if (change == ALERT_RESOLVED)
+			free(incident);
+	}
+	incidents_flush(line->incidents, BATCH_CHANGES_MAX, flush_incident, batch);
+	if (batch->commit.alerts_count == 0 && batch->incidents_count == 0)
+		batch_free(batch);
+	else
+		pipeline_submit(line, batch);
+}
+
+/* --- figures ------------------------------------------------------------------------------------ */
+
+void pipeline_metrics(struct pipeline *line, struct metrics *metrics)
+{
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_events", NULL, "Sensor events taken.");
+	metrics_u64(metrics, NULL, counter_get(&line->events));
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_events_unmatched", NULL,
+	               "Sensor events that no rule matched.");
+	metrics_u64(metrics, NULL, counter_get(&line->unmatched));
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_events_deduplicated", NULL,
+	               "Events and alerts that had been taken before.");
+	metrics_u64(metrics, NULL, counter_get(&line->duplicates));
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_events_rejected", NULL,
+	               "Events and alerts that could not be read.");
+	metrics_u64(metrics, NULL, counter_get(&line->rejected));
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_alerts", NULL, "Alerts raised or passed on.");
+	for (int i = 0; i < PRIORITY_COUNT; i++) {
+		const struct metric_label labels[] = {
+			{ "priority", str_of(priority_name((enum priority)i)) }, { 0 } };
+
+		metrics_u64(metrics, labels, counter_get(&line->alerts[i]));
+	}
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_commits_failed", NULL,
+	               "Requests whose alerts could not be put on disk and were refused.");
+	metrics_u64(metrics, NULL, counter_get(&line->failures));
+	metrics_family(metrics, METRIC_GAUGE, "tocsin_hub_incidents_open", NULL, "Incidents that go on.");
+	metrics_u64(metrics, NULL, incidents_count(line->incidents));
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_incidents_evicted", NULL,
+	               "Incidents resolved early because too many were open.");
+	metrics_u64(metrics, NULL, incidents_evicted(line->incidents));
+	metrics_family(metrics, METRIC_GAUGE, "tocsin_hub_dedup_entries", NULL,
+	               "Identities in the deduplication window.");
+	metrics_u64(metrics, NULL, window_count(line->window));
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_dedup_evicted", NULL,
+	               "Identities that left the window early because it was full.");
+	metrics_u64(metrics, NULL, window_evicted(line->window));
+}
