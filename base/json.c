@@ -197,9 +197,10 @@ static int read_word(struct reader *in, struct json_node *node)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (!str_starts(rest, words[i].word))
 			continue;
-		*node = (struct json_node){ .at = (uint32_t)(in->at - in->start),
-			                    .len = (uint32_t)words[i].word.len,
-			                    .kind = (uint8_t)words[i].kind };
+		node->kind = (uint8_t)words[i].kind;
+		node->escaped = false;
+		node->at = (uint32_t)(in->at - in->start);
+		node->len = (uint32_t)words[i].word.len;
 		in->at += words[i].word.len;
 		return 0;
 	}

@@ -115,6 +115,22 @@ static void every_byte_string_survives_json(void **state)
 	buf_done(&out);
 }
 
+static void subtrees_are_stepped_over(void **state)
+{
+	struct json_node nodes[32];
+	struct json json = { .text = STR("{\"a\":null,\"b\":[1,[true,{}]],\"c\":{\"d\":\"x\"},\"e\":2}"),
+		             .nodes = nodes, .cap = 32, .depth_max = 8 };
+	size_t end, keys = 0;
+
+	(void)state;
+	assert_int_equal(json_read(&json, 0, &end), 0);
+	for (uint32_t i = json_first(&json, 0); i != json_end(&json, 0); i = json.nodes[i + 1].next)
+		assert_int_equal(json_raw(&json, i).at[0], "abce"[keys++]);
+	assert_int_equal(keys, 4);
+	assert_true(str_eq(json_raw(&json, json_get(&json, 0, STR("e"))), STR("2")));
+	assert_int_equal(json_get(&json, 0, STR("d")), 0);
+}
+
 static void limits_are_kept(void **state)
 {
 	struct json_node nodes[4];
@@ -165,6 +181,7 @@ int main(void)
 		cmocka_unit_test(times),
 		cmocka_unit_test(json_grammar),
 		cmocka_unit_test(every_byte_string_survives_json),
+		cmocka_unit_test(subtrees_are_stepped_over),
 		cmocka_unit_test(limits_are_kept),
 		cmocka_unit_test(bad_neighbours_are_skipped),
 		cmocka_unit_test(siphash_vector),
