@@ -70,7 +70,7 @@ static const struct row {
 	{ "an unknown priority", "{\"rule\":\"r\",\"priority\":\"loud\"}", -EBADMSG, 24 },
 	{ "a time that is none", "{\"rule\":\"r\",\"priority\":\"info\",\"time\":\"noon\"}", -EBADMSG, 38 },
 	{ "fields that are no object", "{\"fields\":[1]}", -EBADMSG, 10 },
-	{ "a sensor without number", "{\"fields\":{},\"sensor\":{\"id\":\"s\",\"seq\":-1}}", -EBADMSG, 39 },
+	{ "a sensor without number", "{\"fields\":{},\"sensor\":{\"id\":\"s\",\"seq\":-1}}", -EBADMSG, 38 },
 	{ "a list where an object should be", "[1]", -EBADMSG, 0 },
 	{ "cut off", "{\"rule\":\"r\",\"prio", -EBADMSG, 17 },
 };
