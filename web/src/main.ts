@@ -1,0 +1,97 @@
+// The page: header, views by address, the login when the hub asks for one.
+import { alertsPage } from "./alerts";
+import { post, whenUnauthorized } from "./api";
+import { h, replace } from "./dom";
+import { listenForKeys, setKeys, showHelp } from "./keys";
+import { logIn, loginPage, tokenFromAddress } from "./login";
+import { outputsPage } from "./outputs";
+import { statusPage } from "./status";
+
+export interface Page {
+	close(): void;
+}
+
+// Incidents and silences get their places between Alerts and Outputs.
+const VIEWS: { path: string; name: string; open: (main: HTMLElement) => Page }[] = [
+	{ path: "/", name: "Alerts", open: alertsPage },
+	{ path: "/outputs", name: "Outputs", open: outputsPage },
+	{ path: "/status", name: "Status", open: statusPage },
+];
+
+const header = document.getElementById("top") as HTMLElement;
+const main = document.getElementById("main") as HTMLElement;
+let page: Page | null = null;
+let note = "";
+
+function leave(): void {
+	page?.close();
+	page = null;
+	setKeys([]);
+	replace(main);
+}
+
+function showLogin(): void {
+	if (main.querySelector("form.login"))
+		return;
+	leave();
+	header.hidden = true;
+	document.title = "Log in · Tocsin";
+	main.append(loginPage(note, show));
+	note = "";
+}
+
+function go(event: MouseEvent, path: string): void {
+	if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0)
+		return;
+	event.preventDefault();
+	history.pushState(null, "", path);
+	show();
+}
+
+async function logOut(): Promise<void> {
+	await post("/logout").catch(() => undefined);
+	showLogin();
+}
+
+function showHeader(current: string): void {
+	header.hidden = false;
+	replace(header,
+		h("a", { class: "brand", href: "/", onclick: (event: MouseEvent) => go(event, "/") },
+			h("img", { src: "/icon.svg", alt: "", width: 22, height: 22 }), h("span", {}, "Tocsin")),
+		h("nav", { "aria-label": "Views" }, ...VIEWS.map((view) =>
+			h("a", {
+				href: view.path, "aria-current": view.path === current ? "page" : undefined,
+				onclick: (event: MouseEvent) => go(event, view.path),
+			}, view.name))),
+		h("span", { class: "spacer" }),
+		h("button", { type: "button", class: "icon", title: "Keyboard (?)", "aria-label": "Keyboard help", onclick: showHelp }, "?"),
+		h("button", { type: "button", class: "plain", onclick: () => void logOut() }, "Log out"));
+}
+
+function show(): void {
+	const view = VIEWS.find((one) => one.path === location.pathname) ?? VIEWS[0];
+
+	if (!view)
+		return;
+	leave();
+	showHeader(view.path);
+	document.title = `${view.name} · Tocsin`;
+	page = view.open(main);
+}
+
+async function start(): Promise<void> {
+	const token = tokenFromAddress();
+
+	whenUnauthorized(showLogin);
+	listenForKeys();
+	window.addEventListener("popstate", show);
+	if (token !== null) {
+		// A used-up link is no harm while the browser is still logged in: shown only with the login.
+		await logIn(token).catch(() => {
+			note = "This link was used before, or its time is over.";
+		});
+	}
+	show();
+}
+
+void start();
