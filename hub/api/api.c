@@ -23,6 +23,7 @@ static void (*const calls[API_CALLS])(struct api_call *call) = {
 	[API_RULES] = status_rules,
 	[API_CONFIG] = status_config,
 	[API_OPENAPI] = assets_openapi,
+	[API_SESSION] = session_show,
 	[API_LOGIN] = session_login,
 	[API_LOGOUT] = session_logout,
 	[API_LOGIN_TOKEN] = session_login_token,

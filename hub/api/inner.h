@@ -99,6 +99,7 @@ void status_show(struct api_call *call);
 void status_sensors(struct api_call *call);
 void status_rules(struct api_call *call);
 void status_config(struct api_call *call);
+void session_show(struct api_call *call);
 void session_login(struct api_call *call);
 void session_logout(struct api_call *call);
 void session_login_token(struct api_call *call);

@@ -14,6 +14,7 @@ const struct api_route api_routes[] = {
 	{ "GET",  "/rules",               API_RULES,          API_ANY },
 	{ "GET",  "/config",              API_CONFIG,         API_ANY },
 	{ "GET",  "/openapi.yaml",        API_OPENAPI,        API_OPEN },
+	{ "GET",  "/session",             API_SESSION,        API_OPEN },
 	{ "POST", "/login",               API_LOGIN,          API_OPEN },
 	{ "POST", "/logout",              API_LOGOUT,         API_ANY },
 	{ "POST", "/login-token",         API_LOGIN_TOKEN,    API_TOKEN },

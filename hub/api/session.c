@@ -15,6 +15,17 @@ static const char *secure(const struct api_call *call)
 	return proto != NULL && strcasecmp(proto, "https") == 0 ? "; Secure" : "";
 }
 
+/* So that a page can show the login without being refused first. */
+void session_show(struct api_call *call)
+{
+	const char *cookie = server_cookie(call->request, "tocsin_session");
+	bool active = cookie != NULL &&
+	              access_session(call->api->access, str_of(cookie), clock_now(), &call->session);
+
+	buf_addf(&call->api->out, "{\"active\":%s}\n", active ? "true" : "false");
+	api_answer(call);
+}
+
 void session_login(struct api_call *call)
 {
 	struct api_member token = { .name = "token" };

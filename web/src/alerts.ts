@@ -7,7 +7,7 @@ import { setKeys } from "./keys";
 import { Live, LiveState, live } from "./live";
 import type { Page } from "./main";
 import { asText, count, printable, step } from "./text";
-import { AlertPage, Entry } from "./types";
+import { Alert, AlertPage, Entry } from "./types";
 
 const ROWS_MAX = 500;     // in the page; beyond it the far end goes
 const WAITING_MAX = 500;  // kept while paused
@@ -16,6 +16,14 @@ const SCROLLED = 120;     // px; below it the list counts as being at its top
 
 const LEVELS = ["", "critical", "error", "warning", "notice", "informational"];
 const LEVEL_NAMES = ["All priorities", "Critical and above", "Error and above", "Warning and above", "Notice and above", "Informational and above"];
+
+/** Rules print time and priority first, and often their own name: all have a column here. */
+function shortOutput(alert: Alert): string {
+	const rule = asText(alert.rule);
+	const output = asText(alert.output).replace(/^\d\d:\d\d:\d\d\.\d{3,9}: [A-Z][a-z]+ /, "");
+
+	return rule && output.startsWith(rule) && output.length > rule.length ? output.slice(rule.length).trimStart() : output;
+}
 
 export function alertsPage(main: HTMLElement): Page {
 	const closing = new AbortController();
@@ -29,6 +37,7 @@ export function alertsPage(main: HTMLElement): Page {
 	let atHead = true;         // the first row is the newest there is
 	let held = false;          // paused by hand
 	let drawing = 0;
+	let typing = 0;
 	const open = new Map<number, AbortController>();
 
 	const search = h("input", {
@@ -52,7 +61,15 @@ export function alertsPage(main: HTMLElement): Page {
 
 	function navigate(next: Filters): void {
 		history.pushState(null, "", `/${query(next)}`);
-		reload();
+		void reload();
+	}
+
+	function searchNow(): void {
+		clearTimeout(typing);
+		if (search.value === (filters.q ?? ""))
+			return;
+		history.replaceState(null, "", `/${query({ ...filters, q: search.value })}`);
+		void reload();
 	}
 
 	function showFilters(): void {
@@ -98,8 +115,6 @@ export function alertsPage(main: HTMLElement): Page {
 	function rowOf(entry: Entry): HTMLElement {
 		const alert = entry.alert;
 		const priority = asText(alert.priority) || "?";
-		// Rules print their time and priority first; both have a column.
-		const output = asText(alert.output).replace(/^\d\d:\d\d:\d\d\.\d{3,9}: [A-Z][a-z]+ /, "");
 		const row: HTMLElement = h("li", { class: `row ${step(priority)}`, "data-seq": entry.seq });
 		const onToggle = (event: Event): void => {
 			event.stopPropagation();
@@ -119,7 +134,7 @@ export function alertsPage(main: HTMLElement): Page {
 				h("span", { class: `badge ${step(priority)}` }, value(priority))),
 			filter("hostname", alert.hostname, "host"),
 			filter("rule", alert.rule, "rule"),
-			value(output || asText(alert.rule), "out"),
+			value(shortOutput(alert), "out"),
 			fold(entry)));
 		return row;
 	}
@@ -164,7 +179,7 @@ export function alertsPage(main: HTMLElement): Page {
 		const word = streamState === "lost" ? "Reconnecting" : paused ? "Paused" : streamState === "live" ? "Live" : "Connecting";
 		const total = waiting.length + missed;
 
-		liveButton.className = `live ${streamState === "lost" ? "lost" : paused ? "paused" : streamState}`;
+		liveButton.dataset.state = streamState === "lost" ? "lost" : paused ? "paused" : streamState;
 		liveButton.setAttribute("aria-pressed", String(!held));
 		liveButton.title = held ? "Go on (p)" : "Hold new alerts back (p)";
 		replace(liveButton, h("span", { class: "dot", "aria-hidden": "true" }), word);
@@ -207,7 +222,8 @@ export function alertsPage(main: HTMLElement): Page {
 		// More came than is kept: the rows would have a hole, so the list starts anew.
 		if (!atHead || missed > 0) {
 			history.replaceState(null, "", `/${query(filters)}`);
-			reload();
+			window.scrollTo({ top: 0 });
+			void reload();
 			return;
 		}
 		const entries = waiting;
@@ -222,7 +238,7 @@ export function alertsPage(main: HTMLElement): Page {
 
 	function showEnd(problem: string): void {
 		if (problem)
-			replace(end, h("p", { class: "wrong", role: "alert" }, problem), h("button", { type: "button", class: "button", onclick: () => (list.childElementCount ? void loadOlder() : reload()) }, "Try again"));
+			replace(end, h("p", { class: "wrong", role: "alert" }, problem), h("button", { type: "button", class: "button", onclick: () => void (list.childElementCount ? loadOlder() : reload()) }, "Try again"));
 		else if (older)
 			replace(end, h("button", { type: "button", class: "button older", onclick: () => void loadOlder() }, list.childElementCount ? "Load older" : "Search further back"));
 		else if (list.childElementCount)
@@ -340,16 +356,13 @@ export function alertsPage(main: HTMLElement): Page {
 		{ key: "p", help: "pause or go on", press: () => hold(!held) },
 	]);
 
-	let typing = 0;
 	search.addEventListener("input", () => {
 		clearTimeout(typing);
-		typing = window.setTimeout(() => navigate({ ...filters, q: search.value }), 350);
+		typing = window.setTimeout(searchNow, 350);
 	});
 	search.addEventListener("keydown", (event) => {
-		if (event.key !== "Enter")
-			return;
-		clearTimeout(typing);
-		navigate({ ...filters, q: search.value });
+		if (event.key === "Enter")
+			searchNow();
 	});
 	level.addEventListener("change", () => navigate({ ...filters, priority: level.value }));
 	window.addEventListener("scroll", () => settle(), { passive: true, signal: closing.signal });

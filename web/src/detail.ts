@@ -66,7 +66,8 @@ function deliveryRow(delivery: Delivery): HTMLElement {
 	return h("tr", {}, h("th", { scope: "row" }, value(delivery.output)),
 		h("td", {}, h("span", { class: `badge ${STATES[delivery.state]}` }, delivery.state)),
 		h("td", { class: "num" }, delivery.attempts ? `${delivery.attempts >= 255 ? "255+" : delivery.attempts} ${delivery.attempts === 1 ? "attempt" : "attempts"}` : ""),
-		h("td", { class: "why" }, why ? value(why) : null, delivery.at ? time(delivery.at, "muted when") : null));
+		h("td", { class: "why" }, why ? value(why) : null),
+		h("td", {}, delivery.at ? time(delivery.at, "when") : null));
 }
 
 function showDeliveries(box: HTMLElement, deliveries: Delivery[]): void {

@@ -53,7 +53,7 @@ export function time(text: string | undefined, className = ""): HTMLElement {
 	if (!at)
 		return h("span", { class: className }, text ?? "");
 	return h("time", { class: className, datetime: at.iso, title: at.utc },
-		at.day ? h("span", { class: "day" }, at.day, " ") : null, at.clock);
+		at.day ? h("span", { class: "day" }, at.day, " ") : null, at.clock, h("span", { class: "millis" }, at.millis));
 }
 
 let toastTimer = 0;

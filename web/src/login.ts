@@ -21,7 +21,7 @@ export function loginPage(wrong: string, then: () => void): HTMLElement {
 	const message = h("p", { class: "wrong", role: "alert" }, wrong);
 	const input = h("input", {
 		type: "password", id: "token", name: "token", required: true, autocomplete: "current-password",
-		autofocus: true, spellcheck: "false", autocapitalize: "off",
+		spellcheck: "false", autocapitalize: "off",
 	});
 	const button = h("button", { type: "submit", class: "button primary" }, "Log in");
 
@@ -46,6 +46,7 @@ export function loginPage(wrong: string, then: () => void): HTMLElement {
 	return h("form", { class: "login", onsubmit: (event: Event) => void submit(event) },
 		h("img", { src: "/icon.svg", alt: "", width: 44, height: 44 }),
 		h("h1", {}, "Tocsin"),
+		h("input", { type: "text", name: "username", autocomplete: "username", value: "admin", hidden: true }),
 		h("label", { for: "token" }, "Token"),
 		input, message, button,
 		h("p", { class: "muted hint" }, "The admin token stands in ", h("code", {}, "admin.token"),

@@ -1,6 +1,6 @@
 // The page: header, views by address, the login when the hub asks for one.
 import { alertsPage } from "./alerts";
-import { post, whenUnauthorized } from "./api";
+import { get, post, whenUnauthorized } from "./api";
 import { h, replace } from "./dom";
 import { listenForKeys, setKeys, showHelp } from "./keys";
 import { logIn, loginPage, tokenFromAddress } from "./login";
@@ -82,16 +82,26 @@ function show(): void {
 async function start(): Promise<void> {
 	const token = tokenFromAddress();
 
-	whenUnauthorized(showLogin);
-	listenForKeys();
-	window.addEventListener("popstate", show);
 	if (token !== null) {
 		// A used-up link is no harm while the browser is still logged in: shown only with the login.
 		await logIn(token).catch(() => {
 			note = "This link was used before, or its time is over.";
 		});
 	}
-	show();
+	const session = await get<{ active: boolean }>("/session").catch(() => ({ active: true }));
+	if (session.active)
+		show();
+	else
+		showLogin();
 }
 
+whenUnauthorized(showLogin);
+listenForKeys();
+// A login link that is pasted while the page is open comes this way, too.
+window.addEventListener("popstate", () => {
+	if (location.hash.startsWith("#token="))
+		void start();
+	else
+		show();
+});
 void start();

@@ -131,7 +131,7 @@ function cardOf(name: string): Card {
 			replace(note);
 			if (output.note)
 				add(note, h("span", { class: "muted" }, stuck ? "Last failure: " : "Last failure, since recovered: "), value(output.note));
-			last.textContent = `Last delivery ${ago(output.last_delivered)} · ${count(output.attempts)} attempts, ${count(output.failures)} failed · up to ${output.concurrency} at once`;
+			last.textContent = `${output.last_delivered ? `Last delivery ${ago(output.last_delivered)}` : "No delivery yet"} · ${count(output.attempts)} attempts, ${count(output.failures)} failed · up to ${output.concurrency} at once`;
 			letters.update(output.dead);
 		},
 	};

@@ -26,6 +26,8 @@ function isObject(json: Json | undefined): json is { [key: string]: Json } {
 }
 
 function titled(name: string): string {
+	if (name.length <= 3)
+		return name.toUpperCase();
 	return name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
 }
 

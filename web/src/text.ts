@@ -74,6 +74,7 @@ const day = new Intl.DateTimeFormat(undefined, { day: "2-digit", month: "short" 
 export interface Moment {
 	day: string;
 	clock: string;
+	millis: string;
 	utc: string;
 	iso: string;
 }
@@ -84,10 +85,10 @@ export function moment(text: string | undefined): Moment | null {
 
 	if (text === undefined || Number.isNaN(date.getTime()))
 		return null;
-	const millis = String(date.getMilliseconds()).padStart(3, "0");
 	return {
 		day: date.toDateString() === new Date().toDateString() ? "" : day.format(date),
-		clock: `${clock.format(date)}.${millis}`,
+		clock: clock.format(date),
+		millis: `.${String(date.getMilliseconds()).padStart(3, "0")}`,
 		utc: `${text} (UTC)`,
 		iso: date.toISOString(),
 	};
