@@ -644,7 +644,8 @@ int pipeline_fd(const struct pipeline *line)
 static void finish(struct pipeline *line, struct batch *batch)
 {
 	line->underway--;
-	line->done_ticket = batch->ticket;
+	if (batch->ticket > line->done_ticket)
+		line->done_ticket = batch->ticket;
 	if (batch->result < 0) {
 		counter_add(&line->failures, 1);
 		line->failed_ticket = batch->ticket;

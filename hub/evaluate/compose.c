@@ -3,8 +3,6 @@
 
 #include "base/clock.h"
 
-#include <stdio.h>
-
 static void add_tags(struct buf *out, const struct compose *compose)
 {
 	buf_add(out, STR(",\"tags\":["));
@@ -79,10 +77,15 @@ void compose_alert(struct buf *out, const struct compose *compose)
 
 void compose_uuid(char id[37], const uint64_t identity[2])
 {
-	uint64_t high = (identity[0] & ~(uint64_t)0xf000) | 0x8000;
-	uint64_t low = (identity[1] & ~((uint64_t)3 << 62)) | (uint64_t)1 << 63;
+	static const char digits[] = "0123456789abcdef";
+	const uint64_t halves[2] = { (identity[0] & ~(uint64_t)0xf000) | 0x8000,
+		                     (identity[1] & ~((uint64_t)3 << 62)) | (uint64_t)1 << 63 };
+	size_t len = 0;
 
-	snprintf(id, 37, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
-	         (unsigned)(high >> 16 & 0xffff), (unsigned)(high & 0xffff), (unsigned)(low >> 48),
-	         (unsigned long long)(low & 0xffffffffffff));
+	for (unsigned i = 0; i < 32; i++) {
+		if (i == 8 || i == 12 || i == 16 || i == 20)
+			id[len++] = '-';
+		id[len++] = digits[halves[i / 16] >> (60 - i % 16 * 4) & 15];
+	}
+	id[len] = '\0';
 }

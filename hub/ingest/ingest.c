@@ -100,7 +100,7 @@ static void answer_batch(struct ingest *ingest, struct server_request *request,
 	unsigned status = refused ? 400 : 200;
 	struct buf *out = &ingest->answer;
 
-	if (batch->counts[ITEM_REJECTED] == 0 && request->path.len == 1) {
+	if (batch->counts[ITEM_REJECTED] == 0 && request->path.len <= 5) { /* "/" and "/test" */
 		answer(ingest, request, 200, NULL, (struct str){ 0 });
 		return;
 	}

@@ -351,7 +351,7 @@ static const char *argument_of(const void *userdata, const char *name)
 
 static const char alert_text[] =
 	"{\"uuid\":\"u\",\"output\":\"opened \\\"/etc/shadow\\\"\",\"priority\":\"Warning\",\"rule\":\"Read it\","
-	"\"time\":\"2026-11-20T12:00:00.000000000Z\",\"source\":\"syscall\",\"hostname\":\"n1\",\"tags\":[],"
+	"\"time\":\"2026-11-20T12:00:00.000000000Z\",\"source\":\"syscall\",\"hostname\":\"n1\\\\\uef80\",\"tags\":[],"
 	"\"output_fields\":{\"fd.name\":\"/etc/shadow\"}}";
 
 static const struct filter_row {
@@ -363,12 +363,13 @@ static const struct filter_row {
 	{ "priority", "error", false },
 	{ "rule", "Read it", true },
 	{ "rule", "read it", false },
-	{ "hostname", "n1", true },
+	{ "hostname", "n1\\\uef80", true }, /* a byte 0x80, as alerts write it */
 	{ "hostname", "n", false },
 	{ "source", "syscall", true },
 	{ "source", "k8s_audit", false },
 	{ "q", "ETC/SHADOW", true },
 	{ "q", "opened \"/etc", true },
+	{ "q", "n1\\\uef80", true },
 	{ "q", "passwd", false },
 	{ "q", "", true },
 	{ "incident", "7", true },

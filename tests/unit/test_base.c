@@ -38,6 +38,22 @@ static void times(void **state)
 	}
 }
 
+static void times_are_written_as_they_are_read(void **state)
+{
+	struct buf out = { 0 };
+	int64_t ns = 0, back;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		ns += 40000000000000 + i * 7919; /* half a day and a bit: past 2250, with all leap years */
+		buf_clear(&out);
+		buf_add_time(&out, ns);
+		assert_int_equal(out.len, 30);
+		assert_true(clock_parse(buf_str(&out), &back) && back == ns);
+	}
+	buf_done(&out);
+}
+
 static const struct json_row {
 	const char *text;
 	bool good;
@@ -179,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(times),
+		cmocka_unit_test(times_are_written_as_they_are_read),
 		cmocka_unit_test(json_grammar),
 		cmocka_unit_test(every_byte_string_survives_json),
 		cmocka_unit_test(subtrees_are_stepped_over),
