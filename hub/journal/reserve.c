@@ -1,0 +1,63 @@
+/* The limits of size, and the reserve: disk space set aside while there is plenty and given back when
+ * the disk is full. It then takes outputs' progress and the deletion of old alerts, which is how room
+ * comes back; new alerts are refused until it does. */
+#include "hub/journal/inner.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { TRY_MS = 1000 };
+
+static uint64_t free_wanted(const struct journal *journal)
+{
+	return journal->limits.reserve / 2;
+}
+
+bool reserve_has_room(const struct journal *journal)
+{
+	if (journal->used_bytes >= journal->limits.max_size || journal->wal_bytes >= journal->limits.wal_max)
+		return false;
+	/* The disk is full, but pages of the file that deletion freed can be written again. */
+	return journal->reserve_held || journal->free_bytes >= free_wanted(journal);
+}
+
+bool reserve_is_tight(const struct journal *journal)
+{
+	return journal->used_bytes >= journal->limits.low_mark ||
+	       (!journal->reserve_held && journal->free_bytes < 2 * free_wanted(journal));
+}
+
+/* Room for two is asked for and one kept, so that a disk on the brink does not flap. */
+static bool allocate(const struct journal *journal)
+{
+	off_t size = (off_t)journal->limits.reserve;
+	autoclose int fd = open(journal->reserve_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return false;
+	if (fallocate(fd, 0, 0, 2 * size) < 0)
+		return errno == EOPNOTSUPP; /* then there is none, and a full disk is met as it comes */
+	return ftruncate(fd, size) == 0;
+}
+
+void reserve_make(struct journal *journal)
+{
+	int64_t now = clock_mono();
+
+	if (journal->reserve_held || now < journal->reserve_try_ns)
+		return;
+	journal->reserve_try_ns = now + TRY_MS * NS_PER_MS;
+	journal->reserve_held = allocate(journal);
+	if (!journal->reserve_held)
+		unlink(journal->reserve_path);
+}
+
+void reserve_drop(struct journal *journal)
+{
+	unlink(journal->reserve_path);
+	journal->reserve_held = false;
+	journal->reserve_try_ns = clock_mono() + TRY_MS * NS_PER_MS;
+}
