@@ -519,7 +519,8 @@ static ssize_t stream_read(void *userdata, uint64_t position, char *out, size_t 
 
 void server_stream(struct server_request *request, const char *content_type, size_t limit)
 {
-	static const char *const headers[] = { "Cache-Control: no-store", "X-Accel-Buffering: no", NULL };
+	static const char *const headers[] = { "Cache-Control: no-store", "X-Accel-Buffering: no",
+		                               "X-Content-Type-Options: nosniff", NULL };
 	struct inner *inner = request->inner;
 
 	inner->streaming = true;
@@ -546,6 +547,20 @@ void server_finish(struct server_request *request)
 
 	inner->finished = true;
 	unpark(inner);
+}
+
+bool server_stream_is_lost(const struct server_request *request)
+{
+	const struct inner *inner = request->inner;
+	const union MHD_ConnectionInfo *info =
+	        MHD_get_connection_info(inner->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	ssize_t n;
+	char byte;
+
+	if (info == NULL)
+		return true;
+	n = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */

@@ -84,4 +84,8 @@ void server_stream(struct server_request *request, const char *content_type, siz
 bool server_push(struct server_request *request, struct str bytes);
 void server_finish(struct server_request *request);
 
+/* Whether the client of a stream has closed its side: while nothing is pushed, that is not noticed by
+ * itself. */
+bool server_stream_is_lost(const struct server_request *request);
+
 #endif

@@ -3,24 +3,46 @@
 
 #include "base/buf.h"
 
+/* Clients write a byte that is not UTF-8 as they got it in an alert, as U+EFHH; here it becomes the byte
+ * again. `out` takes value.len bytes. */
+static size_t to_bytes(char *out, struct str value)
+{
+	size_t len = 0;
+
+	while (value.len > 0) {
+		size_t plain = value.at[0] == '\\' ? 1 : strcspn(value.at, "\\");
+
+		if (value.at[0] == '\\') /* no escape here, but a backslash */
+			out[len++] = '\\';
+		else
+			len += json_unescape(str_cut(value, plain), out + len);
+		value = str_from(value, plain);
+	}
+	return len;
+}
+
 static bool value_copy(char *out, struct str value)
 {
 	if (value.len >= FILTER_VALUE_MAX)
 		return false;
-	if (value.len > 0)
-		memcpy(out, value.at, value.len);
-	out[value.len] = '\0';
+	out[to_bytes(out, value)] = '\0';
 	return true;
 }
 
-/* The searched text is JSON, so quotes and backslashes in the needle take the form they have there. */
+/* The searched text is JSON, so the needle takes the form that it has there. */
 static bool text_copy(char *out, struct str value)
 {
 	struct buf quoted = { .max = 6 * FILTER_VALUE_MAX + 2 };
-	bool fits;
+	bool fits = value_copy(out, value);
 
-	buf_add_json(&quoted, value);
-	fits = buf_ok(&quoted) && value_copy(out, (struct str){ quoted.at + 1, quoted.len - 2 });
+	if (fits) {
+		buf_add_json(&quoted, str_of(out));
+		fits = buf_ok(&quoted) && quoted.len - 2 < FILTER_VALUE_MAX;
+	}
+	if (fits) {
+		memcpy(out, quoted.at + 1, quoted.len - 2);
+		out[quoted.len - 2] = '\0';
+	}
 	buf_done(&quoted);
 	return fits;
 }

@@ -191,21 +191,28 @@ static bool stream_round(struct api *api, int64_t now_ns)
 
 static void keep_alive(struct api *api, int64_t now_ns)
 {
-	for (struct stream *stream = api->streams; stream != NULL; stream = stream->next) {
-		if (stream->ended || now_ns - stream->spoke_ns < STREAM_QUIET_NS)
-			continue;
-		stream_say(api, stream, STR(": keep-alive\n\n"), now_ns);
-	}
+	for (struct stream *stream = api->streams; stream != NULL; stream = stream->next)
+		if (now_ns - stream->spoke_ns >= STREAM_QUIET_NS)
+			stream_say(api, stream, STR(": keep-alive\n\n"), now_ns);
+}
+
+/* A client that has gone, or whose session is over, makes room for another at once. */
+static void end_lost(struct api *api)
+{
+	int64_t wall_ns = clock_now();
+
+	for (struct stream *stream = api->streams; stream != NULL; stream = stream->next)
+		if (server_stream_is_lost(stream->request) ||
+		    (stream->by_session && !access_lasts(api->access, stream->session, wall_ns)))
+			stream_end(api, stream);
 }
 
 void stream_tick(struct api *api)
 {
-	int64_t now_ns = clock_mono(), wall_ns = clock_now();
+	int64_t now_ns = clock_mono();
 	int rounds = 0;
 
-	for (struct stream *stream = api->streams; stream != NULL; stream = stream->next)
-		if (stream->by_session && !access_lasts(api->access, stream->session, wall_ns))
-			stream_end(api, stream);
+	end_lost(api);
 	while (rounds++ < STREAM_ROUNDS && stream_round(api, now_ns))
 		;
 	keep_alive(api, now_ns);
