@@ -1,0 +1,129 @@
+/* Questions to the kernel, and the answers in words. */
+#include "sensor/doctor.h"
+
+#include "base/cleanup.h"
+#include "sensor/probe.h"
+
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+enum { CAP_PERFMON_NR = 38, CAP_BPF_NR = 39 };
+
+static bool has_cap(unsigned cap)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return false;
+	return (data[cap / 32].effective & 1U << cap % 32) != 0;
+}
+
+static bool has_bpf_caps(void)
+{
+	return has_cap(CAP_SYS_ADMIN) || (has_cap(CAP_BPF_NR) && has_cap(CAP_PERFMON_NR));
+}
+
+static bool has_btf(void)
+{
+	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+}
+
+/* bpf_loop, the newest thing that the programs call, came with 5.17. */
+static bool kernel_is_new_enough(void)
+{
+	struct utsname name;
+	unsigned major, minor;
+
+	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 17));
+}
+
+bool doctor_ebpf(char *why, size_t size)
+{
+	const char *text = "BTF and CAP_BPF are there";
+	bool works = true;
+
+#ifndef HAVE_EBPF
+	text = "this build has none";
+	works = false;
+#endif
+	if (works && !kernel_is_new_enough()) {
+		text = "the kernel is older than 5.17";
+		works = false;
+	} else if (works && !has_btf()) {
+		text = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
+		works = false;
+	} else if (works && !has_bpf_caps()) {
+		text = "neither CAP_BPF with CAP_PERFMON nor CAP_SYS_ADMIN is held";
+		works = false;
+	}
+	snprintf(why, size, "%s", text);
+	return works;
+}
+
+static bool line(bool good, const char *what, const char *cost)
+{
+	printf("%s %s%s%s\n", good ? "ok     " : "MISSING", what, good ? "" : ": ", good ? "" : cost);
+	return good;
+}
+
+#ifdef HAVE_EBPF
+static bool try_ebpf(void)
+{
+	static const char *const nothing[] = { NULL };
+	struct probe_settings settings = { .prefixes = nothing, .names = nothing };
+	const char *why = "";
+	void *state;
+	int r = probe_ebpf.open(&settings, &state, &why);
+
+	if (r < 0) {
+		printf("MISSING the eBPF programs: %s: %s\n", why, strerror(-r));
+		return false;
+	}
+	probe_ebpf.close(state);
+	return line(true, "the eBPF programs load and attach", "");
+}
+#else
+static bool try_ebpf(void)
+{
+	return line(false, "the eBPF programs", "this build has none");
+}
+#endif
+
+static int ptrace_scope(void)
+{
+	autofclose FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = 0;
+
+	if (file != NULL && fscanf(file, "%d", &scope) != 1)
+		scope = 0;
+	return scope;
+}
+
+int doctor_print(void)
+{
+	bool seccomp = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
+	bool ebpf, ptrace;
+
+	line(kernel_is_new_enough(), "kernel 5.17 or newer", "no eBPF probe: it needs bpf_loop");
+	line(has_btf(), "BTF of the kernel",
+	     "no eBPF probe: it cannot find the kernel's structures (CONFIG_DEBUG_INFO_BTF)");
+	line(has_bpf_caps(), "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "no eBPF probe");
+	ebpf = try_ebpf();
+	line(has_cap(CAP_SYS_PTRACE), "CAP_SYS_PTRACE",
+	     "arguments and environment of other users' running processes stay unknown, and set-user-ID "
+	     "programs under the ptrace probe run without their privilege");
+	line(has_cap(CAP_DAC_READ_SEARCH), "CAP_DAC_READ_SEARCH",
+	     "paths of other users' running programs stay unknown until they exec");
+	ptrace = line(seccomp, "seccomp filters", "no ptrace probe") &&
+	         line(ptrace_scope() < 3, "ptrace (kernel.yama.ptrace_scope)", "no ptrace probe");
+	printf("\n%s\n", ebpf   ? "Probe: eBPF, for the whole machine." :
+	                 ptrace ? "Probe: ptrace, for a command: tocsin-sensor … -- COMMAND" :
+	                          "Probe: none can work here.");
+	return ebpf || ptrace ? EXIT_SUCCESS : EXIT_FAILURE;
+}

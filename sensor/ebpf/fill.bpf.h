@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/* Filling a record, fact by fact: who, then what the descriptor is, then the strings; and handing it
+ * to the ring. */
+#ifndef SENSOR_EBPF_FILL_BPF_H
+#define SENSOR_EBPF_FILL_BPF_H
+
+#include "walk.bpf.h"
+
+#define PIDTYPE_TGID 1
+#define PIDTYPE_PGID 2
+#define PIDTYPE_SID  3
+
+#define S_IFMT   0170000
+#define S_IFSOCK 0140000
+#define S_IFREG  0100000
+#define S_IFDIR  0040000
+#define S_IFCHR  0020000
+#define S_IFBLK  0060000
+#define S_IFIFO  0010000
+
+#define SB_NOUSER       (1UL << 31)
+#define OVERLAYFS_MAGIC 0x794c7630
+
+#define AF_UNIX  1
+#define AF_INET  2
+#define AF_INET6 10
+
+#define STRING_BYTES (sizeof(struct record_string) + RECORD_STRING_MAX)
+
+/* The number of a pid in the innermost namespace it lives in. */
+static __always_inline __u32 pid_inner(struct pid *pid, __u32 level)
+{
+	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+	           (__u64)level * bpf_core_type_size(struct upid) +
+	           bpf_core_field_offset(struct upid, nr);
+	__u32 nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr), at);
+	return nr;
+}
+
+static __always_inline __u32 tty_of(struct signal_struct *signal)
+{
+	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
+	__u32 major, minor;
+
+	if (tty == NULL)
+		return 0;
+	major = (__u32)BPF_CORE_READ(tty, driver, major);
+	minor = (__u32)(BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
+}
+
+static __always_inline void fill_ids(struct record *record, struct task_struct *task)
+{
+	struct signal_struct *signal = task->signal;
+	struct pid *pid = task->thread_pid, *group, *session;
+	__u32 level = BPF_CORE_READ(pid, level);
+
+	record->pidns_level = level;
+	record->vtid = pid_inner(pid, level);
+	record->vpid = pid_inner(BPF_CORE_READ(signal, pids[PIDTYPE_TGID]), level);
+	group = BPF_CORE_READ(signal, pids[PIDTYPE_PGID]);
+	record->pgid = pid_inner(group, 0);
+	record->vpgid = pid_inner(group, level);
+	session = BPF_CORE_READ(signal, pids[PIDTYPE_SID]);
+	record->sid = pid_inner(session, level);
+	record->tty = tty_of(signal);
+}
+
+static __always_inline void fill_cred(struct record *record, struct task_struct *task)
+{
+	const struct cred *cred = task->cred;
+
+	record->uid = BPF_CORE_READ(cred, uid.val);
+	record->gid = BPF_CORE_READ(cred, gid.val);
+	record->euid = BPF_CORE_READ(cred, euid.val);
+	record->egid = BPF_CORE_READ(cred, egid.val);
+	/* Eight bytes in every kernel, as two words until 6.2. */
+	bpf_probe_read_kernel(&record->cap_permitted, 8, &cred->cap_permitted);
+	bpf_probe_read_kernel(&record->cap_effective, 8, &cred->cap_effective);
+	bpf_probe_read_kernel(&record->cap_inheritable, 8, &cred->cap_inheritable);
+	record->loginuid = (__u32)-1;
+	if (bpf_core_field_exists(task->loginuid))
+		record->loginuid = BPF_CORE_READ(task, loginuid.val);
+}
+
+/* Everything about the process; nr, ret, args and flags are the caller's and stay. */
+static __always_inline void fill_head(struct record *record, struct task_struct *task, __u8 type,
+                                      __u8 class)
+{
+	struct task_struct *leader = task->group_leader, *parent = task->real_parent;
+
+	record->len = sizeof(*record);
+	record->exe_ino = 0;
+	__builtin_memset(&record->object, 0, sizeof(record->object));
+	record->type = type;
+	record->class = class;
+	record->cpu = bpf_get_smp_processor_id();
+	record->tid = (__u32)task->pid;
+	record->tgid = (__u32)task->tgid;
+	record->ppid = (__u32)parent->tgid;
+	record->start_ns = leader->start_boottime;
+	record->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+	record->cgroup_id = bpf_get_current_cgroup_id();
+	bpf_probe_read_kernel(record->comm, sizeof(record->comm), &leader->comm);
+	fill_ids(record, task);
+	fill_cred(record, task);
+	record->time_ns = bpf_ktime_get_boot_ns();
+}
+
+/* Where the next string goes; NULL when the record is full. */
+static __always_inline struct record_string *string_room(struct scratch *scratch)
+{
+	__u32 at = scratch->record.len;
+
+	asm volatile("" : "+r"(at));
+	if (at > RECORD_MAX - STRING_BYTES) {
+		scratch->record.flags |= RECORD_CUT_PATH;
+		return NULL;
+	}
+	return (void *)scratch + at;
+}
+
+static __always_inline void string_take(struct scratch *scratch, struct record_string *string,
+                                        __u16 tag, __u32 len)
+{
+	string->tag = tag;
+	string->len = (__u16)len;
+	scratch->record.len += RECORD_STRING_SIZE(len);
+}
+
+/* A path that was walked. */
+static __always_inline void add_walked(struct walk *walk, __u16 tag)
+{
+	struct scratch *scratch = walk->scratch;
+	struct record_string *string = string_room(scratch);
+	__u32 off = masked(walk->off, PATH_HALF - 1), len = masked(PATH_HALF - off, PATH_HALF - 1);
+
+	if (string == NULL)
+		return;
+	bpf_probe_read_kernel(string->text, len, &scratch->path[off]);
+	string_take(scratch, string, tag, len);
+}
+
+static __always_inline void add_path(struct scratch *scratch, struct task_struct *task,
+                                     struct path *path, __u16 tag)
+{
+	struct walk walk;
+
+	walk_path(&walk, scratch, task, path);
+	if (!walk.done)
+		scratch->record.flags |= RECORD_CUT_PATH;
+	add_walked(&walk, tag);
+}
+
+/* Text in user memory up to its NUL. */
+static __always_inline void add_user_text(struct scratch *scratch, __u64 address, __u16 tag)
+{
+	struct record_string *string = string_room(scratch);
+	long len;
+
+	if (string == NULL)
+		return;
+	len = bpf_probe_read_user_str(string->text, RECORD_STRING_MAX, (void *)address);
+	if (len <= 0) {
+		scratch->record.flags |= RECORD_FAULT;
+		return;
+	}
+	string_take(scratch, string, tag, (__u32)len - 1);
+}
+
+/* `len` bytes of user memory. */
+static __always_inline void add_user_bytes(struct scratch *scratch, __u64 address, __u64 len,
+                                           __u16 tag)
+{
+	struct record_string *string = string_room(scratch);
+
+	if (string == NULL || len == 0)
+		return;
+	if (len > RECORD_STRING_MAX - 1) {
+		len = RECORD_STRING_MAX - 1;
+		scratch->record.flags |= RECORD_CUT_ARGS;
+	}
+	if (bpf_probe_read_user(string->text, masked((__u32)len, RECORD_STRING_MAX - 1), (void *)address) != 0) {
+		scratch->record.flags |= RECORD_FAULT;
+		return;
+	}
+	string_take(scratch, string, tag, (__u32)len);
+}
+
+static __always_inline struct file *file_of(struct task_struct *task, __s32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files, *file = NULL;
+
+	if (fd < 0 || table == NULL || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	files = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), files + (__u32)fd);
+	return file;
+}
+
+static __always_inline void fill_unix(struct scratch *scratch, struct sock *sk)
+{
+	struct unix_sock *own = (void *)sk;
+	struct unix_address *address = BPF_CORE_READ(own, addr);
+	struct record_string *string;
+	long len;
+
+	if (address == NULL) {
+		struct unix_sock *peer = (void *)BPF_CORE_READ(own, peer);
+
+		address = peer == NULL ? NULL : BPF_CORE_READ(peer, addr);
+	}
+	string = string_room(scratch);
+	if (address == NULL || string == NULL)
+		return;
+	len = bpf_probe_read_kernel_str(string->text, sizeof(((struct sockaddr_un *)0)->sun_path),
+	                                &address->name[0].sun_path);
+	if (len > 1)
+		string_take(scratch, string, RECORD_STRING_UNIX, (__u32)len - 1);
+}
+
+static __always_inline void fill_socket(struct scratch *scratch, struct file *file)
+{
+	struct record_object *object = &scratch->record.object;
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(socket, sk);
+
+	if (sk == NULL)
+		return;
+	object->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	object->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	object->protocol = BPF_CORE_READ(sk, sk_protocol);
+	object->socket_type = BPF_CORE_READ(sk, sk_type);
+	if (object->family == AF_UNIX) {
+		fill_unix(scratch, sk);
+		return;
+	}
+	object->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	object->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (object->family == AF_INET) {
+		bpf_probe_read_kernel(object->local, 4, &sk->__sk_common.skc_rcv_saddr);
+		bpf_probe_read_kernel(object->remote, 4, &sk->__sk_common.skc_daddr);
+	} else if (object->family == AF_INET6) {
+		bpf_probe_read_kernel(object->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_probe_read_kernel(object->remote, 16, &sk->__sk_common.skc_v6_daddr);
+	}
+}
+
+static __always_inline __u8 object_kind(struct inode *inode, __u32 mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFSOCK: return RECORD_OBJECT_SOCKET;
+	case S_IFIFO: return RECORD_OBJECT_PIPE;
+	case S_IFDIR: return RECORD_OBJECT_DIRECTORY;
+	case S_IFCHR:
+	case S_IFBLK: return RECORD_OBJECT_DEVICE;
+	}
+	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_NOUSER)
+		return RECORD_OBJECT_ANONYMOUS;
+	return RECORD_OBJECT_FILE;
+}
+
+/* struct ovl_inode lives in a module's BTF, but its __upperdentry has always followed the inode. */
+static __always_inline __u32 overlay_layer(struct inode *inode, __u32 upper_flag, __u32 lower_flag)
+{
+	struct dentry *upper = NULL;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
+		return 0;
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	return upper != NULL ? upper_flag : lower_flag;
+}
+
+/* What kind of thing the descriptor is; its path is the caller's to add. */
+static __always_inline void fill_object(struct scratch *scratch, struct file *file, __s32 fd)
+{
+	struct record_object *object = &scratch->record.object;
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	object->fd = fd;
+	object->mode = BPF_CORE_READ(inode, i_mode);
+	object->ino = BPF_CORE_READ(inode, i_ino);
+	object->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	object->kind = object_kind(inode, object->mode);
+	scratch->record.flags |= RECORD_HAS_OBJECT;
+	if (object->kind == RECORD_OBJECT_SOCKET)
+		fill_socket(scratch, file);
+	else if (object->kind == RECORD_OBJECT_FILE)
+		scratch->record.flags |= overlay_layer(inode, RECORD_FD_UPPER, RECORD_FD_LOWER);
+}
+
+static __always_inline bool object_has_path(const struct record *record)
+{
+	return (record->flags & RECORD_HAS_OBJECT) && record->object.kind != RECORD_OBJECT_SOCKET &&
+	       record->object.kind != RECORD_OBJECT_PIPE;
+}
+
+static __always_inline void fill_exe_times(struct record *record, struct inode *inode)
+{
+	struct inode___v66 *v66 = (void *)inode;
+	struct inode___v6 *v6 = (void *)inode;
+
+	if (bpf_core_field_exists(inode->i_ctime_sec)) {
+		record->exe_ctime_ns = (__u64)BPF_CORE_READ(inode, i_ctime_sec) * 1000000000 +
+		                       BPF_CORE_READ(inode, i_ctime_nsec);
+		record->exe_mtime_ns = (__u64)BPF_CORE_READ(inode, i_mtime_sec) * 1000000000 +
+		                       BPF_CORE_READ(inode, i_mtime_nsec);
+		return;
+	}
+	if (bpf_core_field_exists(v66->__i_ctime))
+		record->exe_ctime_ns = (__u64)BPF_CORE_READ(v66, __i_ctime.tv_sec) * 1000000000 +
+		                       (__u64)BPF_CORE_READ(v66, __i_ctime.tv_nsec);
+	else if (bpf_core_field_exists(v6->i_ctime))
+		record->exe_ctime_ns = (__u64)BPF_CORE_READ(v6, i_ctime.tv_sec) * 1000000000 +
+		                       (__u64)BPF_CORE_READ(v6, i_ctime.tv_nsec);
+	if (bpf_core_field_exists(v66->__i_mtime))
+		record->exe_mtime_ns = (__u64)BPF_CORE_READ(v66, __i_mtime.tv_sec) * 1000000000 +
+		                       (__u64)BPF_CORE_READ(v66, __i_mtime.tv_nsec);
+	else if (bpf_core_field_exists(v6->i_mtime))
+		record->exe_mtime_ns = (__u64)BPF_CORE_READ(v6, i_mtime.tv_sec) * 1000000000 +
+		                       (__u64)BPF_CORE_READ(v6, i_mtime.tv_nsec);
+}
+
+static __always_inline void fill_exe(struct scratch *scratch, struct task_struct *task,
+                                     struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct record *record = &scratch->record;
+
+	record->flags |= RECORD_HAS_EXE | overlay_layer(inode, RECORD_EXE_UPPER, RECORD_EXE_LOWER);
+	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_NOUSER)
+		record->flags |= RECORD_EXE_MEMFD;
+	record->exe_ino = BPF_CORE_READ(inode, i_ino);
+	record->exe_mode = BPF_CORE_READ(inode, i_mode);
+	record->exe_uid = BPF_CORE_READ(inode, i_uid.val);
+	record->exe_gid = BPF_CORE_READ(inode, i_gid.val);
+	fill_exe_times(record, inode);
+	add_path(scratch, task, &file->f_path, RECORD_STRING_EXE);
+}
+
+/* Counts and hands over. The bulk classes leave the ring's last eighth to the others. */
+static __always_inline void emit(struct scratch *scratch, struct plan_counters *counters)
+{
+	__u32 len = scratch->record.len;
+	long r = -1;
+
+	if (len > RECORD_MAX)
+		len = RECORD_MAX;
+	if (scratch->record.class <= RECORD_CLASS_PRIVILEGE ||
+	    bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < RING_BULK_BYTES)
+		r = bpf_ringbuf_output(&ring, scratch, len, BPF_RB_NO_WAKEUP);
+	if (r == 0)
+		counters->emitted++;
+	else
+		counters->dropped++;
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/* What the kernel side and the user side share: the ring, the counters, the watched names and the
+ * settings, which are plain variables that user space writes through the mapped .bss. */
+#ifndef SENSOR_EBPF_MAPS_BPF_H
+#define SENSOR_EBPF_MAPS_BPF_H
+
+#include "vmlinux_min.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "../plan.h"
+#include "../record.h"
+
+#define RING_BYTES (8 * 1024 * 1024)
+
+/* Above this fill only the never-drop classes (processes, privileges) get in, so that a flood of
+ * opens cannot hide an exec. */
+#define RING_BULK_BYTES (7 * 1024 * 1024)
+
+#define PATH_HALF 4096
+
+/* A record while it is being put together, and room for the path walk, which writes backwards from
+ * PATH_HALF and may overshoot by one component. */
+struct scratch {
+	struct record record;
+	char strings[RECORD_MAX - sizeof(struct record)];
+	char path[2 * PATH_HALF];
+	struct plan_prefix prefix;
+	struct plan_name name;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, RING_BYTES);
+} ring SEC(".maps");
+
+/* One slot a program: a program cannot interrupt itself, but may interrupt another one. */
+enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOTS };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLOTS);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct counters {
+	struct plan_counters of[PLAN_CLASS_SLOTS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLOTS);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct plan_prefix);
+	__type(value, __u8);
+} watched_prefixes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct plan_name);
+	__type(value, __u8);
+} watched_names SEC(".maps");
+
+__u64 wanted[PLAN_CALLS / 64];
+struct plan plans[PLAN_CALLS];
+__u16 compat_calls[PLAN_COMPAT]; /* 64-bit number by i386 number; PLAN_CALLS: none */
+__u32 own_tgid;
+bool take_environment;
+
+/* A mask that the compiler cannot prove superfluous, so that the verifier gets to see it. */
+static __always_inline __u32 masked(__u32 value, __u32 mask)
+{
+	asm volatile("" : "+r"(value));
+	return value & mask;
+}
+
+static __always_inline struct scratch *scratch_of(__u32 slot)
+{
+	return bpf_map_lookup_elem(&scratches, &slot);
+}
+
+static __always_inline struct plan_counters *counters_of(__u32 slot, __u32 class)
+{
+	struct counters *counters = bpf_map_lookup_elem(&counts, &slot);
+
+	return counters != NULL ? &counters->of[class & (PLAN_CLASS_SLOTS - 1)] : NULL;
+}
+
+#endif

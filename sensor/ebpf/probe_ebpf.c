@@ -1,0 +1,267 @@
+/* The eBPF probe's user side: loads and attaches the programs, writes what is wanted into their maps,
+ * and empties the ring. The only file that knows libbpf. */
+#include "sensor/probe.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sensor/record_text.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <time.h>
+
+/* Generated code, not held to our warnings. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#pragma GCC diagnostic ignored "-Wshadow"
+#include "tocsin.skel.h"
+#pragma GCC diagnostic pop
+
+enum { POLL_RECORDS = 4096, SLEEP_MIN_MS = 1 };
+
+struct ebpf {
+	struct tocsin_bpf *object;
+	struct ring_buffer *ring;
+	probe_take_fn take;
+	void *userdata;
+	int taken;
+	int sleep_ms;
+	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
+};
+
+static int on_record(void *userdata, void *data, size_t len)
+{
+	struct ebpf *ebpf = userdata;
+
+	if (record_is_valid(data, len))
+		ebpf->take(data, ebpf->userdata);
+	else
+		ebpf->invalid++;
+	/* A full batch ends the round, so that batches and signals get their turn under load. */
+	return ++ebpf->taken >= POLL_RECORDS ? -EAGAIN : 0;
+}
+
+static int no_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+/* Old 16-bit entry points that nobody uses but who wants to be missed. */
+static const struct {
+	uint16_t compat;
+	const char *name;
+} compat_aliases[] = {
+	{ 23, "setuid" }, { 46, "setgid" }, { 70, "setreuid" },
+	{ 71, "setregid" }, { 164, "setresuid" }, { 170, "setresgid" },
+};
+
+static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *settings)
+{
+	for (size_t i = 0; i < PLAN_COMPAT; i++)
+		object->bss->compat_calls[i] = PLAN_CALLS;
+	for (size_t i = 0; i < calls_count; i++) {
+		const struct call *call = &calls[i];
+
+		object->bss->plans[call->nr] = call->plan;
+		if (call->compat < PLAN_COMPAT)
+			object->bss->compat_calls[call->compat] = call->nr;
+		if (settings->wanted[i])
+			object->bss->wanted[call->nr / 64] |= 1ULL << (call->nr % 64);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(compat_aliases); i++) {
+		const struct call *call = call_find_name(str_of(compat_aliases[i].name));
+
+		object->bss->compat_calls[compat_aliases[i].compat] = call->nr;
+	}
+	object->bss->own_tgid = (uint32_t)getpid();
+	object->bss->take_environment = settings->take_environment;
+}
+
+static int fill_watched(struct tocsin_bpf *object, const struct probe_settings *settings)
+{
+	uint8_t yes = 1;
+
+	for (const char *const *at = settings->prefixes; *at != NULL; at++) {
+		struct plan_prefix key = { .bits = (uint32_t)strlen(*at) * 8 };
+
+		memcpy(key.path, *at, strnlen(*at, sizeof(key.path)));
+		if (bpf_map__update_elem(object->maps.watched_prefixes, &key, sizeof(key), &yes,
+		                         sizeof(yes), BPF_ANY) < 0)
+			return -errno;
+	}
+	for (const char *const *at = settings->names; *at != NULL; at++) {
+		struct plan_name key = { 0 };
+
+		memcpy(key.text, *at, strnlen(*at, sizeof(key.text) - 1));
+		if (bpf_map__update_elem(object->maps.watched_names, &key, sizeof(key), &yes,
+		                         sizeof(yes), BPF_ANY) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static void ebpf_close(void *state)
+{
+	struct ebpf *ebpf = state;
+
+	if (ebpf == NULL)
+		return;
+	ring_buffer__free(ebpf->ring);
+	tocsin_bpf__destroy(ebpf->object);
+	free(ebpf);
+}
+
+static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, const char **ret_why)
+{
+	int r;
+
+	*ret_why = "the kernel does not load the programs";
+	ebpf->object = tocsin_bpf__open();
+	if (ebpf->object == NULL)
+		return -errno;
+	r = tocsin_bpf__load(ebpf->object);
+	if (r < 0)
+		return r;
+	*ret_why = "the watched paths could not be set";
+	fill_plans(ebpf->object, settings);
+	r = fill_watched(ebpf->object, settings);
+	if (r < 0)
+		return r;
+	*ret_why = "the ring could not be mapped";
+	ebpf->ring = ring_buffer__new(bpf_map__fd(ebpf->object->maps.ring), on_record, ebpf, NULL);
+	if (ebpf->ring == NULL)
+		return -errno;
+	*ret_why = "the programs could not be attached to their tracepoints";
+	return tocsin_bpf__attach(ebpf->object);
+}
+
+static int ebpf_open(const struct probe_settings *settings, void **ret, const char **ret_why)
+{
+	struct ebpf *ebpf = calloc(1, sizeof(*ebpf));
+	int r;
+
+	*ret_why = "out of memory";
+	if (ebpf == NULL)
+		return -ENOMEM;
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	libbpf_set_print(no_print);
+	ebpf->sleep_ms = SLEEP_MIN_MS;
+	r = ebpf_load(ebpf, settings, ret_why);
+	if (r < 0) {
+		ebpf_close(ebpf);
+		return r;
+	}
+	*ret = ebpf;
+	return 0;
+}
+
+static int ebpf_drain(struct ebpf *ebpf, probe_take_fn take, void *userdata)
+{
+	int r;
+
+	ebpf->take = take;
+	ebpf->userdata = userdata;
+	ebpf->taken = 0;
+	r = ring_buffer__consume(ebpf->ring);
+	return r < 0 && r != -EAGAIN ? r : ebpf->taken;
+}
+
+/* The programs never wake us: that would cost each event more than the event itself. So we look, after
+ * a millisecond while there is something, up to `wait_ms` when there is not. */
+static int ebpf_poll(void *state, int wait_ms, probe_take_fn take, void *userdata)
+{
+	struct ebpf *ebpf = state;
+	int n = ebpf_drain(ebpf, take, userdata);
+	struct timespec pause;
+
+	if (n < 0 || n >= POLL_RECORDS)
+		return n;
+	ebpf->sleep_ms = n > 0 ? SLEEP_MIN_MS : ebpf->sleep_ms * 2;
+	if (ebpf->sleep_ms > wait_ms)
+		ebpf->sleep_ms = wait_ms;
+	pause = (struct timespec){ 0, ebpf->sleep_ms * NS_PER_MS };
+	nanosleep(&pause, NULL);
+	return n;
+}
+
+/* A tracepoint that hits while its program runs on the same processor is skipped by the kernel; only
+ * it knows how often. Seen and dropped, for the equation's sake. */
+static void add_misses(struct tocsin_bpf *object, struct probe_counts *ret)
+{
+	const struct {
+		struct bpf_program *program;
+		enum record_class class;
+	} programs[] = {
+		{ object->progs.on_sys_exit, RECORD_CLASS_OTHER },
+		{ object->progs.on_exec, RECORD_CLASS_PROCESS },
+		{ object->progs.on_fork, RECORD_CLASS_PROCESS },
+		{ object->progs.on_exit, RECORD_CLASS_PROCESS },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(programs[i].program), &info, &len) < 0)
+			continue;
+		ret->of[programs[i].class].seen += info.recursion_misses;
+		ret->of[programs[i].class].dropped += info.recursion_misses;
+	}
+}
+
+static void ebpf_counts(void *state, struct probe_counts *ret)
+{
+	struct ebpf *ebpf = state;
+	int cpus = libbpf_num_possible_cpus();
+	size_t size = sizeof(struct plan_counters) * PLAN_CLASS_SLOTS;
+	autofree struct plan_counters *rows = calloc((size_t)(cpus > 0 ? cpus : 1), size);
+
+	*ret = (struct probe_counts){ 0 };
+	for (uint32_t slot = 0; rows != NULL && cpus > 0 && slot < 4; slot++) {
+		if (bpf_map__lookup_elem(ebpf->object->maps.counts, &slot, sizeof(slot), rows,
+		                         size * (size_t)cpus, 0) < 0)
+			continue;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			for (size_t class = 0; class < RECORD_CLASSES; class++) {
+				const struct plan_counters *row = &rows[cpu * PLAN_CLASS_SLOTS + (int)class];
+
+				ret->of[class].seen += row->seen;
+				ret->of[class].filtered += row->filtered;
+				ret->of[class].emitted += row->emitted;
+				ret->of[class].dropped += row->dropped;
+			}
+	}
+	add_misses(ebpf->object, ret);
+}
+
+static void ebpf_detach(void *state, probe_take_fn take, void *userdata)
+{
+	struct ebpf *ebpf = state;
+
+	tocsin_bpf__detach(ebpf->object);
+	while (ebpf_drain(ebpf, take, userdata) > 0)
+		;
+}
+
+static int ebpf_exit_status(const void *state)
+{
+	(void)state;
+	return 0;
+}
+
+const struct probe_ops probe_ebpf = {
+	.name = "ebpf",
+	.open = ebpf_open,
+	.poll = ebpf_poll,
+	.counts = ebpf_counts,
+	.detach = ebpf_detach,
+	.exit_status = ebpf_exit_status,
+	.close = ebpf_close,
+};

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/* The eBPF probe: one program at the end of every system call, three at a process's exec, fork and
+ * exit. Nothing is decided here but what is cheap to decide: is the call wanted, is a reading open
+ * below a watched path. Facts come from kernel objects, not from user memory, wherever there is one. */
+#include "fill.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define TS_COMPAT 0x0002
+
+#define O_ACCMODE   00000003
+#define O_CREAT     00000100
+#define O_TRUNC     00001000
+#define O_PATH      010000000
+
+#define FMODE_CREATED 0x100000
+
+#define NR_EXECVE   59
+#define NR_EXECVEAT 322
+
+struct open_how_head {
+	__u64 flags, mode, resolve;
+};
+
+/* What was called and what came of it, before it is known whether anybody wants it. */
+static __always_inline void begin_call(struct record *record, struct pt_regs *regs, __u32 nr,
+                                       long ret, bool compat)
+{
+	record->nr = (__u16)nr;
+	record->ret = compat ? (__s32)ret : ret;
+	record->flags = compat ? RECORD_COMPAT : 0;
+	record->args[0] = compat ? (__u32)regs->bx : regs->di;
+	record->args[1] = compat ? (__u32)regs->cx : regs->si;
+	record->args[2] = compat ? (__u32)regs->dx : regs->dx;
+	record->args[3] = compat ? (__u32)regs->si : regs->r10;
+	record->args[4] = compat ? (__u32)regs->di : regs->r8;
+	record->args[5] = compat ? (__u32)regs->bp : regs->r9;
+}
+
+/* An argument by its place in the plan, from 1. */
+static __always_inline __u64 arg(const struct record *record, __u8 place)
+{
+	__u32 index = (__u32)place - 1;
+
+	return index < 6 ? record->args[index] : 0;
+}
+
+static __always_inline void add_directory(struct scratch *scratch, struct task_struct *task,
+                                          __u8 dir_arg, __u16 tag)
+{
+	struct file *file;
+	struct fs_struct *fs;
+
+	if (dir_arg != 0 && (__s32)arg(&scratch->record, dir_arg) >= 0) {
+		file = file_of(task, (__s32)arg(&scratch->record, dir_arg));
+		if (file != NULL)
+			add_path(scratch, task, &file->f_path, tag);
+		return;
+	}
+	fs = BPF_CORE_READ(task, fs);
+	if (fs != NULL)
+		add_path(scratch, task, &fs->pwd, tag);
+}
+
+/* A name argument, and for a relative path where it starts from. */
+static __always_inline void add_name(struct scratch *scratch, struct task_struct *task,
+                                     const struct plan *plan, int which, __u16 tag, __u16 dir_tag)
+{
+	__u8 place = plan->name_arg[which], dir = plan->dir_arg[which];
+	bool text = (plan->flags & PLAN_TEXT) || ((plan->flags & PLAN_TARGET_TEXT) && which == 0);
+	__u64 address;
+	char first = 0;
+
+	if (place == 0)
+		return;
+	address = arg(&scratch->record, place);
+	add_user_text(scratch, address, tag);
+	if (text)
+		return;
+	bpf_probe_read_user(&first, 1, (void *)address);
+	if (first != '/')
+		add_directory(scratch, task, dir, dir_tag);
+}
+
+/* The socket address argument; of a message its msg_name. */
+static __always_inline void add_address(struct scratch *scratch, const struct plan *plan)
+{
+	struct {
+		__u64 name;
+		__u32 len;
+	} message = { 0 };
+
+	if (plan->flags & PLAN_MESSAGE) {
+		bpf_probe_read_user(&message, sizeof(message),
+		                    (void *)arg(&scratch->record, plan->address_arg));
+	} else {
+		message.name = arg(&scratch->record, plan->address_arg);
+		message.len = (__u32)arg(&scratch->record, plan->address_len_arg);
+	}
+	if (message.name != 0 && message.len <= 128)
+		add_user_bytes(scratch, message.name, message.len, RECORD_STRING_ADDRESS);
+}
+
+static __always_inline bool open_is_writing(__u64 flags)
+{
+	return (flags & O_ACCMODE) != 0 || (flags & (O_CREAT | O_TRUNC)) != 0;
+}
+
+/* A failed reading open is of interest only by the name that was asked for. */
+static __always_inline bool name_is_watched(struct scratch *scratch, __u64 address)
+{
+	long len = bpf_probe_read_user_str(scratch->prefix.path, PLAN_PREFIX_MAX, (void *)address);
+
+	if (len <= 1)
+		return false;
+	scratch->prefix.bits = ((__u32)len - 1) * 8;
+	return bpf_map_lookup_elem(&watched_prefixes, &scratch->prefix) != NULL;
+}
+
+/* Puts flags and mode where other opens have them: args[4] and args[5]. */
+static __always_inline void read_open_flags(struct record *record, const struct plan *plan)
+{
+	struct open_how_head how = { 0 };
+
+	if (plan->flags & PLAN_OPEN_HOW) {
+		bpf_probe_read_user(&how, sizeof(how), (void *)record->args[2]);
+		record->args[3] = how.resolve;
+	} else {
+		how.flags = plan->open_arg == 0 ? (O_CREAT | O_TRUNC | 1) : arg(record, plan->open_arg);
+		how.mode = arg(record, plan->mode_arg);
+	}
+	record->args[4] = (__u32)how.flags;
+	record->args[5] = (__u32)how.mode;
+}
+
+/* False when nobody wants this open. `walk` has the path when there is a file. */
+static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_struct *task,
+                                           const struct plan *plan, struct file *file,
+                                           struct walk *walk)
+{
+	struct record *record = &scratch->record;
+	bool writing = open_is_writing(record->args[4]);
+
+	if (!writing && (record->args[4] & O_PATH))
+		return false;
+	if (file == NULL)
+		return writing || name_is_watched(scratch, arg(record, plan->name_arg[0]));
+	walk_path(walk, scratch, task, &file->f_path);
+	return writing || walk_is_watched(walk) || walk_name_is_watched(walk, walk->leaf, PATH_HALF) ||
+	       walk_name_is_watched(walk, walk->directory, walk->leaf - 1);
+}
+
+/* False: filtered. Else the record is complete. */
+static __always_inline bool take_open(struct scratch *scratch, struct task_struct *task,
+                                      const struct plan *plan)
+{
+	struct record *record = &scratch->record;
+	struct file *file = NULL;
+	struct walk walk;
+
+	read_open_flags(record, plan);
+	if (record->ret >= 0)
+		file = file_of(task, (__s32)record->ret);
+	if (!open_is_wanted(scratch, task, plan, file, &walk))
+		return false;
+	fill_head(record, task, RECORD_CALL, plan->class);
+	if (file != NULL) {
+		fill_object(scratch, file, (__s32)record->ret);
+		if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+			record->flags |= RECORD_CREATED;
+		if (!walk.done)
+			record->flags |= RECORD_CUT_PATH;
+		add_walked(&walk, RECORD_STRING_PATH);
+		add_user_text(scratch, arg(record, plan->name_arg[0]), RECORD_STRING_NAME);
+	} else {
+		add_name(scratch, task, plan, 0, RECORD_STRING_NAME, RECORD_STRING_DIR);
+	}
+	return true;
+}
+
+/* Cheap reasons to take no record. */
+static __always_inline bool call_is_filtered(const struct record *record, const struct plan *plan)
+{
+	if ((plan->flags & PLAN_STANDARD_FD) && (__u64)record->ret > 2)
+		return true;
+	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
+		return true;
+	return (plan->flags & PLAN_NEEDS_ADDRESS) && !(plan->flags & PLAN_MESSAGE) &&
+	       arg(record, plan->address_arg) == 0;
+}
+
+static __always_inline void take_object(struct scratch *scratch, struct task_struct *task,
+                                        const struct plan *plan)
+{
+	struct record *record = &scratch->record;
+	__s32 fd = (plan->flags & PLAN_RETURNS_FD) ? (__s32)record->ret :
+	           plan->object_arg != 0           ? (__s32)arg(record, plan->object_arg) :
+	                                             -1;
+	struct file *file = fd < 0 ? NULL : file_of(task, fd);
+
+	if (file == NULL)
+		return;
+	fill_object(scratch, file, fd);
+	if (object_has_path(record))
+		add_path(scratch, task, &file->f_path, RECORD_STRING_PATH);
+}
+
+static __always_inline bool take_call(struct scratch *scratch, struct task_struct *task,
+                                      const struct plan *plan)
+{
+	struct fs_struct *fs;
+
+	if (call_is_filtered(&scratch->record, plan))
+		return false;
+	fill_head(&scratch->record, task, RECORD_CALL, plan->class);
+	take_object(scratch, task, plan);
+	add_name(scratch, task, plan, 0, RECORD_STRING_NAME, RECORD_STRING_DIR);
+	add_name(scratch, task, plan, 1, RECORD_STRING_NAME2, RECORD_STRING_DIR2);
+	if (plan->address_arg != 0)
+		add_address(scratch, plan);
+	if (plan->flags & PLAN_CWD) {
+		fs = BPF_CORE_READ(task, fs);
+		if (fs != NULL)
+			add_path(scratch, task, &fs->pwd, RECORD_STRING_CWD);
+	}
+	return true;
+}
+
+static __always_inline int end_call(struct task_struct *task, struct pt_regs *regs, long ret,
+                                    __u32 nr, bool compat)
+{
+	struct plan_counters *counters;
+	struct scratch *scratch;
+	struct plan *plan;
+
+	if (nr >= PLAN_CALLS || (__u32)task->tgid == own_tgid)
+		return 0;
+	plan = &plans[nr];
+	if ((plan->flags & PLAN_FAILED_ONLY) && ret >= 0)
+		return 0;
+	counters = counters_of(SLOT_CALL, plan->class);
+	scratch = scratch_of(SLOT_CALL);
+	if (counters == NULL || scratch == NULL)
+		return 0;
+	counters->seen++;
+	begin_call(&scratch->record, regs, nr, ret, compat);
+	if ((plan->flags & PLAN_OPEN) ? take_open(scratch, task, plan) : take_call(scratch, task, plan))
+		emit(scratch, counters);
+	else
+		counters->filtered++;
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 nr = regs->orig_ax; /* -1: no call, or one that a tracer cancelled */
+	bool compat = (task->thread_info.status & TS_COMPAT) != 0;
+
+	if (nr >= PLAN_CALLS)
+		return 0;
+	if (compat)
+		nr = compat_calls[nr];
+	if (nr >= PLAN_CALLS || !(wanted[nr / 64] & (1ULL << (nr % 64))))
+		return 0;
+	return end_call(task, regs, ret, (__u32)nr, compat);
+}
+
+/* For a record that is not the end of a call. NULL: out of scratch, which cannot be. */
+static __always_inline struct scratch *begin_process(__u32 slot, struct plan_counters **ret_counters)
+{
+	struct scratch *scratch = scratch_of(slot);
+
+	*ret_counters = counters_of(slot, RECORD_CLASS_PROCESS);
+	if (scratch == NULL || *ret_counters == NULL)
+		return NULL;
+	(*ret_counters)->seen++;
+	__builtin_memset(&scratch->record, 0, sizeof(scratch->record));
+	return scratch;
+}
+
+static __always_inline void add_cgroup(struct scratch *scratch, struct task_struct *task)
+{
+	struct walk walk;
+
+	walk_cgroup(&walk, scratch, task);
+	add_walked(&walk, RECORD_STRING_CGROUP);
+}
+
+static __always_inline __u16 current_call(struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	return (__u16)BPF_CORE_READ(regs, orig_ax);
+}
+
+/* The registers are the new program's by now, the call number included. But an execveat that named a
+ * descriptor left the path that was made up for it. */
+static __always_inline __u16 exec_call(struct linux_binprm *binprm)
+{
+	if (bpf_core_field_exists(binprm->fdpath) && BPF_CORE_READ(binprm, fdpath) != NULL)
+		return NR_EXECVEAT;
+	return NR_EXECVE;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
+{
+	struct plan_counters *counters;
+	struct scratch *scratch;
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct file *exe;
+
+	if ((__u32)task->tgid == own_tgid)
+		return 0;
+	scratch = begin_process(SLOT_EXEC, &counters);
+	if (scratch == NULL)
+		return 0;
+	scratch->record.nr = exec_call(binprm);
+	fill_head(&scratch->record, task, RECORD_EXEC, RECORD_CLASS_PROCESS);
+	if (BPF_CORE_READ_BITFIELD_PROBED(binprm, secureexec))
+		scratch->record.flags |= RECORD_SECURE_EXEC;
+	mm = BPF_CORE_READ(task, mm);
+	fs = BPF_CORE_READ(task, fs);
+	exe = BPF_CORE_READ(mm, exe_file);
+	if (exe != NULL)
+		fill_exe(scratch, task, exe);
+	add_user_bytes(scratch, BPF_CORE_READ(mm, arg_start),
+	               BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start), RECORD_STRING_ARGS);
+	if (fs != NULL)
+		add_path(scratch, task, &fs->pwd, RECORD_STRING_CWD);
+	add_cgroup(scratch, task);
+	if (take_environment)
+		add_user_bytes(scratch, BPF_CORE_READ(mm, env_start),
+		               BPF_CORE_READ(mm, env_end) - BPF_CORE_READ(mm, env_start),
+		               RECORD_STRING_ENV);
+	emit(scratch, counters);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct plan_counters *counters;
+	struct scratch *scratch;
+
+	if (child->pid != child->tgid)
+		return 0; /* a thread */
+	scratch = begin_process(SLOT_FORK, &counters);
+	if (scratch == NULL)
+		return 0;
+	scratch->record.nr = current_call(bpf_get_current_task_btf());
+	scratch->record.ret = child->tgid;
+	fill_head(&scratch->record, child, RECORD_FORK, RECORD_CLASS_PROCESS);
+	/* CLONE_PARENT gives the child its parent's parent; the image is still this parent's. */
+	scratch->record.args[0] = (__u32)parent->tgid;
+	add_cgroup(scratch, child);
+	emit(scratch, counters);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct plan_counters *counters;
+	struct scratch *scratch;
+
+	if (task->signal->live.counter != 0)
+		return 0; /* other threads go on */
+	scratch = begin_process(SLOT_EXIT, &counters);
+	if (scratch == NULL)
+		return 0;
+	scratch->record.ret = task->exit_code;
+	fill_head(&scratch->record, task, RECORD_EXIT, RECORD_CLASS_PROCESS);
+	emit(scratch, counters);
+	return 0;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/* From kernel objects to path names: dentries across mounts up to the process's own root, and cgroup
+ * directories. Both write backwards into scratch->path, so that no component is copied twice. */
+#ifndef SENSOR_EBPF_WALK_BPF_H
+#define SENSOR_EBPF_WALK_BPF_H
+
+#include "maps.bpf.h"
+
+#define WALK_STEPS     128 /* components and mount points of one path */
+#define CGROUP_STEPS   24
+#define NAME_MAX_BYTES 255
+
+struct walk {
+	struct scratch *scratch;
+	struct dentry *dentry, *root_dentry;
+	struct vfsmount *mnt, *root_mnt;
+	struct kernfs_node *node;
+	__u32 off;             /* where the path begins in scratch->path; PATH_HALF: empty */
+	__u32 leaf, directory; /* where its last and last but one component begin, after the slash */
+	bool done;             /* the root was reached: else the path was cut */
+};
+
+/* Writes "/name" in front of what is there. */
+static __always_inline bool walk_name(struct walk *walk, const void *name, __u32 len)
+{
+	__u32 off = walk->off;
+
+	if (len > NAME_MAX_BYTES)
+		len = NAME_MAX_BYTES;
+	if (off < len + 1 || off > PATH_HALF)
+		return false;
+	off -= len + 1;
+	walk->scratch->path[masked(off, PATH_HALF - 1)] = '/';
+	bpf_probe_read_kernel(&walk->scratch->path[(masked(off, PATH_HALF - 1)) + 1], masked(len, 255), name);
+	walk->off = off;
+	return true;
+}
+
+/* d_parent and d_name stand side by side in every kernel so far: one read instead of three. */
+struct dentry_head {
+	struct dentry *parent;
+	__u32 hash, len;
+	const unsigned char *name;
+};
+
+static __always_inline void dentry_head_read(struct dentry_head *head, struct dentry *dentry)
+{
+	if (bpf_core_field_offset(struct dentry, d_name) ==
+	            bpf_core_field_offset(struct dentry, d_parent) + sizeof(void *) &&
+	    bpf_core_field_offset(struct qstr, name) == 8 &&
+	    bpf_core_field_offset(struct qstr, len) == 4) {
+		bpf_probe_read_kernel(head, sizeof(*head), &dentry->d_parent);
+		return;
+	}
+	head->parent = BPF_CORE_READ(dentry, d_parent);
+	head->len = BPF_CORE_READ(dentry, d_name.len);
+	head->name = BPF_CORE_READ(dentry, d_name.name);
+}
+
+static __always_inline struct mount *mount_of(struct vfsmount *mnt)
+{
+	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+static long walk_step(__u32 step, struct walk *walk)
+{
+	struct dentry_head head = { 0 };
+	struct vfsmount *mnt = walk->mnt; /* a local: BPF_CORE_READ would relocate our own struct too */
+
+	(void)step;
+	if (walk->dentry == walk->root_dentry && walk->mnt == walk->root_mnt) {
+		walk->done = true;
+		return 1;
+	}
+	dentry_head_read(&head, walk->dentry);
+	if (walk->dentry == BPF_CORE_READ(mnt, mnt_root)) {
+		struct mount *mount = mount_of(mnt);
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (above == mount || above == NULL) {
+			walk->done = true;
+			return 1;
+		}
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
+		return 0;
+	}
+	if (!walk_name(walk, head.name, head.len))
+		return 1;
+	if (walk->leaf == 0)
+		walk->leaf = walk->off + 1;
+	else if (walk->directory == 0)
+		walk->directory = walk->off + 1;
+	if (walk->dentry == head.parent) {
+		walk->done = true; /* a memfd, an eventfd: a name in no directory */
+		return 1;
+	}
+	walk->dentry = head.parent;
+	return 0;
+}
+
+/* The path of `path` as `task` would name it; in walk->scratch->path from walk->off on. */
+static __always_inline void walk_path(struct walk *walk, struct scratch *scratch,
+                                      struct task_struct *task, struct path *path)
+{
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF };
+	walk->dentry = BPF_CORE_READ(path, dentry);
+	walk->mnt = BPF_CORE_READ(path, mnt);
+	if (fs != NULL) {
+		walk->root_dentry = BPF_CORE_READ(fs, root.dentry);
+		walk->root_mnt = BPF_CORE_READ(fs, root.mnt);
+	}
+	bpf_loop(WALK_STEPS, walk_step, walk, 0);
+	if (walk->off == PATH_HALF)
+		walk_name(walk, "", 0);
+}
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+	if (bpf_core_field_exists(node->__parent))
+		return BPF_CORE_READ(node, __parent);
+	return BPF_CORE_READ((struct kernfs_node___v614 *)node, parent);
+}
+
+static long cgroup_step(__u32 step, struct walk *walk)
+{
+	struct kernfs_node *node = walk->node, *parent = kernfs_parent(node);
+	const char *name = BPF_CORE_READ(node, name);
+	char *to = &walk->scratch->path[PATH_HALF];
+	long len;
+
+	(void)step;
+	if (parent == NULL)
+		return 1;
+	/* kernfs names carry no length: measure the name behind the path, then put it in front. */
+	len = bpf_probe_read_kernel_str(to, NAME_MAX_BYTES + 1, name);
+	if (len <= 1 || !walk_name(walk, to, (__u32)len - 1))
+		return 1;
+	walk->node = parent;
+	return 0;
+}
+
+static __always_inline struct kernfs_node *cgroup_node_of(struct css_set *set, __u64 subsys)
+{
+	void *at = (void *)set + bpf_core_field_offset(struct css_set, subsys) + subsys * sizeof(void *);
+	struct cgroup_subsys_state *css = NULL;
+
+	bpf_probe_read_kernel(&css, sizeof(css), at);
+	return css == NULL ? NULL : BPF_CORE_READ(css, cgroup, kn);
+}
+
+/* The directory of the task's cgroup: in the unified tree, or where runtimes still use the old
+ * hierarchies in the one of pids, else of memory. */
+static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scratch,
+                                        struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct kernfs_node *node = BPF_CORE_READ(set, dfl_cgrp, kn);
+
+	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF };
+	if (kernfs_parent(node) == NULL && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		node = cgroup_node_of(set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+	else if (kernfs_parent(node) == NULL &&
+	         bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		node = cgroup_node_of(set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+	walk->node = node;
+	if (node != NULL)
+		bpf_loop(CGROUP_STEPS, cgroup_step, walk, 0);
+	if (walk->off == PATH_HALF)
+		walk_name(walk, "", 0);
+}
+
+/* Whether the path just walked is below a watched prefix or ends in a watched name. */
+static __always_inline bool walk_is_watched(const struct walk *walk)
+{
+	struct scratch *scratch = walk->scratch;
+	__u32 off = masked(walk->off, PATH_HALF - 1), len = PATH_HALF - off;
+
+	if (len > PLAN_PREFIX_MAX)
+		len = PLAN_PREFIX_MAX;
+	scratch->prefix.bits = len * 8;
+	bpf_probe_read_kernel(scratch->prefix.path, PLAN_PREFIX_MAX, &scratch->path[off]);
+	return bpf_map_lookup_elem(&watched_prefixes, &scratch->prefix) != NULL;
+}
+
+static __always_inline bool walk_name_is_watched(const struct walk *walk, __u32 from, __u32 to)
+{
+	struct plan_name *name = &walk->scratch->name;
+	__u32 len = to - from;
+
+	if (from == 0 || to <= from || len >= PLAN_NAME_MAX)
+		return false;
+	__builtin_memset(name, 0, sizeof(*name));
+	bpf_probe_read_kernel(name->text, masked(len, PLAN_NAME_MAX - 1),
+	                      &walk->scratch->path[masked(from, PATH_HALF - 1)]);
+	return bpf_map_lookup_elem(&watched_names, name) != NULL;
+}
+
+#endif

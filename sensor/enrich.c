@@ -1,0 +1,227 @@
+/* The frame of an event: its kind, its result, and the order of the parts. */
+#include "sensor/enrich_inner.h"
+
+#include "base/cleanup.h"
+#include "sensor/record_text.h"
+
+#include <errno.h>
+
+static field_id intern(struct fields *fields, const char *format, const char *what, unsigned index)
+{
+	char name[96];
+
+	if (index == UINT32_MAX)
+		snprintf(name, sizeof(name), "%s%s", format, what);
+	else
+		snprintf(name, sizeof(name), "%s[%u]", what, index);
+	return fields_intern(fields, str_of(name));
+}
+
+static field_id find_indexed(const struct fields *fields, const char *what, unsigned index)
+{
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s[%u]", what, index);
+	return fields_find(fields, str_of(name));
+}
+
+/* Names of the seven nearest ancestors go with every event; farther ones, and other facts of
+ * ancestors, only when a rule reads them. */
+static void intern_ancestors(struct enrich *enrich)
+{
+	enum { ALWAYS = 7 };
+	struct fields *fields = enrich->settings.fields;
+	struct ancestor_ids *ids = &enrich->ancestors;
+
+	for (unsigned i = 0; i <= PROCS_ANCESTORS_MAX; i++) {
+		ids->aname[i] = i >= 2 && i <= ALWAYS ? intern(fields, "", "proc.aname", i) :
+		                                        find_indexed(fields, "proc.aname", i);
+		ids->aexe[i] = find_indexed(fields, "proc.aexe", i);
+		ids->aexepath[i] = find_indexed(fields, "proc.aexepath", i);
+		ids->acmdline[i] = find_indexed(fields, "proc.acmdline", i);
+		ids->apid[i] = find_indexed(fields, "proc.apid", i);
+	}
+}
+
+static void intern_params(struct enrich *enrich)
+{
+	for (size_t i = 0; i < calls_count; i++)
+		for (size_t p = 0; p < CALL_PARAMS_MAX && calls[i].params[p].name != NULL; p++)
+			enrich->params[i][p] = intern(enrich->settings.fields, "evt.arg.",
+			                              calls[i].params[p].name, UINT32_MAX);
+	enrich->exec_flags = intern(enrich->settings.fields, "evt.arg.", "flags", UINT32_MAX);
+	enrich->exec_filename = intern(enrich->settings.fields, "evt.arg.", "filename", UINT32_MAX);
+}
+
+int enrich_new(const struct enrich_settings *settings, struct enrich **ret)
+{
+	struct enrich *enrich = calloc(1, sizeof(*enrich));
+
+	if (enrich == NULL)
+		return -ENOMEM;
+	enrich->settings = *settings;
+	arena_init(&enrich->arena, ENRICH_ARENA_MAX);
+	intern_ancestors(enrich);
+	intern_params(enrich);
+	enrich->wanted_count = fields_count(settings->fields);
+	enrich->wanted = calloc(enrich->wanted_count, sizeof(*enrich->wanted));
+	if (enrich->wanted == NULL || event_init(&enrich->event, enrich->wanted_count) < 0) {
+		enrich_free(enrich);
+		return -ENOMEM;
+	}
+	*ret = enrich;
+	return 0;
+}
+
+void enrich_free(struct enrich *enrich)
+{
+	if (enrich == NULL)
+		return;
+	event_done(&enrich->event);
+	arena_done(&enrich->arena);
+	buf_done(&enrich->text);
+	free(enrich->wanted);
+	free(enrich);
+}
+
+void enrich_want(struct enrich *enrich, field_id id)
+{
+	if (id < enrich->wanted_count)
+		enrich->wanted[id] = true;
+}
+
+void enrich_put(struct enrich *enrich, field_id id, struct str text)
+{
+	if (text.len == 0 || id == FIELD_NONE)
+		return;
+	text = arena_str(&enrich->arena, text);
+	if (text.at != NULL)
+		event_set(&enrich->event, id, value_str(text));
+}
+
+void enrich_put_borrowed(struct enrich *enrich, field_id id, struct str text)
+{
+	if (text.len > 0)
+		event_set(&enrich->event, id, value_str(text));
+}
+
+void enrich_put_int(struct enrich *enrich, field_id id, int64_t value)
+{
+	event_set(&enrich->event, id, value_i64(value));
+}
+
+void enrich_put_bool(struct enrich *enrich, field_id id, bool value)
+{
+	event_set(&enrich->event, id, value_bool(value));
+}
+
+void enrich_put_text(struct enrich *enrich, field_id id)
+{
+	if (buf_ok(&enrich->text))
+		enrich_put(enrich, id, buf_str(&enrich->text));
+	buf_clear(&enrich->text);
+}
+
+/* Appends the components of `path` to the absolute path in `out`, folding "." and "..". */
+static void fold(struct buf *out, struct str path)
+{
+	for (size_t i = 0; i < path.len;) {
+		struct str part = { path.at + i, 0 };
+
+		while (i < path.len && path.at[i] != '/') {
+			part.len++;
+			i++;
+		}
+		i++;
+		if (part.len == 0 || str_eq(part, STR(".")))
+			continue;
+		if (str_eq(part, STR(".."))) {
+			while (out->len > 0 && out->at[out->len - 1] != '/')
+				out->len--;
+			if (out->len > 0)
+				out->len--;
+			continue;
+		}
+		buf_add_char(out, '/');
+		buf_add(out, part);
+	}
+}
+
+struct str enrich_path(struct enrich *enrich, struct str folder, struct str name)
+{
+	struct str path;
+
+	buf_clear(&enrich->text);
+	if (name.len == 0 || name.at[0] != '/') {
+		if (folder.len == 0)
+			return arena_str(&enrich->arena, name); /* nothing to start from: as given */
+		fold(&enrich->text, folder);
+	}
+	fold(&enrich->text, name);
+	if (enrich->text.len == 0)
+		buf_add_char(&enrich->text, '/');
+	path = arena_str(&enrich->arena, buf_str(&enrich->text));
+	buf_clear(&enrich->text);
+	return path;
+}
+
+struct str enrich_type(const struct record *record)
+{
+	const struct call *call;
+
+	if (record->type == RECORD_EXIT)
+		return STR("procexit");
+	call = call_find(record->nr);
+	return call == NULL ? STR("") : str_of(call->name);
+}
+
+static void put_frame(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+
+	enrich_put_borrowed(enrich, FIELD_EVT_TYPE, enrich_type(record));
+	enrich_put_int(enrich, FIELD_EVT_CPU, record->cpu);
+	if (record->flags & RECORD_NO_RESULT || record->type == RECORD_EXIT)
+		return;
+	enrich_put_int(enrich, FIELD_EVT_RAWRES, record->ret);
+	enrich_put_borrowed(enrich, FIELD_EVT_RES, flags_errno(record->ret));
+}
+
+static void name_paths(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	struct str name = record_text(record, RECORD_STRING_NAME);
+	struct str name2 = record_text(record, RECORD_STRING_NAME2);
+
+	enrich->path = enrich->path2 = STR("");
+	if (name.at != NULL)
+		enrich->path = enrich_path(enrich, record_text(record, RECORD_STRING_DIR), name);
+	if (name2.at != NULL)
+		enrich->path2 = enrich_path(enrich, record_text(record, RECORD_STRING_DIR2), name2);
+}
+
+const struct event *enrich_record(struct enrich *enrich, const struct record *record,
+                                  int64_t boot_offset_ns)
+{
+	struct event *event = &enrich->event;
+
+	event_clear(event);
+	arena_reset(&enrich->arena);
+	enrich->record = record;
+	enrich->call = record->type == RECORD_EXIT ? NULL : call_find(record->nr);
+	enrich->proc = procs_update(enrich->settings.procs, record);
+	enrich->fd_name = STR("");
+	enrich->fd_typechar = '\0';
+	if (enrich->proc == NULL)
+		return NULL;
+	event->time_ns = (int64_t)record->time_ns + boot_offset_ns;
+	event->received_ns = event->time_ns;
+	event->source = STR("syscall");
+	event->hostname = enrich->settings.hostname;
+	put_frame(enrich);
+	name_paths(enrich);
+	enrich_process(enrich, boot_offset_ns);
+	enrich_object(enrich);
+	enrich_params(enrich);
+	return event;
+}

@@ -1,0 +1,37 @@
+/* From a record to an event: facts are looked up in the process table, numbers get their names, and
+ * everything is put under Falco's field names. Deterministic: a recorded stream of records gives the
+ * same events again. */
+#ifndef SENSOR_ENRICH_H
+#define SENSOR_ENRICH_H
+
+#include "include/event.h"
+#include "sensor/names.h"
+#include "sensor/procs.h"
+#include "sensor/record.h"
+
+struct enrich;
+
+struct enrich_settings {
+	struct fields *fields;     /* rules have already interned theirs */
+	struct procs *procs;
+	const struct names *users, *groups;
+	struct str hostname;       /* outlives the enrich */
+};
+
+/* 0 or -ENOMEM. Interns the fields of its own into settings->fields; no more may be added after. */
+int enrich_new(const struct enrich_settings *settings, struct enrich **ret);
+void enrich_free(struct enrich *enrich);
+
+/* Asks for a field that is only filled when somebody wants it (capabilities, the environment, the
+ * whole list of arguments, distant ancestors): the rest is always there. */
+void enrich_want(struct enrich *enrich, field_id id);
+
+/* `boot_offset_ns` is wall clock minus time since boot. The event lives until the next call. NULL
+ * when out of memory. Updates the process table. */
+const struct event *enrich_record(struct enrich *enrich, const struct record *record,
+                                  int64_t boot_offset_ns);
+
+/* evt.type of a record: the call's name, "procexit", or empty for a call that is not in the table. */
+struct str enrich_type(const struct record *record);
+
+#endif

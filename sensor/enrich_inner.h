@@ -1,0 +1,72 @@
+/* What the parts of enrich share. */
+#ifndef SENSOR_ENRICH_INNER_H
+#define SENSOR_ENRICH_INNER_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "sensor/calls.h"
+#include "sensor/enrich.h"
+
+enum {
+	ENRICH_ARENA_MAX = 512 << 10, /* bytes of derived text an event; beyond it values are missing */
+	ENRICH_SOCKETS = 4096,        /* sockets whose role is remembered, by inode number */
+};
+
+/* Who began a connection is not written on the socket, but seen at connect and accept. */
+enum socket_role { SOCKET_UNKNOWN = 0, SOCKET_CLIENT, SOCKET_SERVER };
+
+struct socket_memory {
+	uint64_t ino;
+	enum socket_role role;
+};
+
+/* Ids of indexed fields, index from 0; [0] is the process itself. FIELD_NONE: nobody wants it. */
+struct ancestor_ids {
+	field_id aname[PROCS_ANCESTORS_MAX + 1], aexe[PROCS_ANCESTORS_MAX + 1];
+	field_id aexepath[PROCS_ANCESTORS_MAX + 1], acmdline[PROCS_ANCESTORS_MAX + 1];
+	field_id apid[PROCS_ANCESTORS_MAX + 1];
+};
+
+struct enrich {
+	struct enrich_settings settings;
+	struct event event;
+	struct arena arena;
+	struct buf text; /* scratch for one value */
+	bool *wanted;    /* by field id */
+	size_t wanted_count;
+	struct ancestor_ids ancestors;
+	field_id params[CALLS_MAX][CALL_PARAMS_MAX]; /* evt.arg.NAME */
+	field_id exec_flags, exec_filename;
+	struct socket_memory sockets[ENRICH_SOCKETS];
+	/* Of the record at hand: */
+	const struct record *record;
+	const struct proc *proc;
+	const struct call *call; /* NULL: not of the table */
+	struct str fd_name, path, path2;
+	char fd_typechar;
+};
+
+static inline bool enrich_wants(const struct enrich *enrich, field_id id)
+{
+	return id < enrich->wanted_count && enrich->wanted[id];
+}
+
+/* Sets a text field to a copy; the empty text is no value. */
+void enrich_put(struct enrich *enrich, field_id id, struct str text);
+/* To bytes that live as long as the record or the process table's entry. */
+void enrich_put_borrowed(struct enrich *enrich, field_id id, struct str text);
+void enrich_put_int(struct enrich *enrich, field_id id, int64_t value);
+void enrich_put_bool(struct enrich *enrich, field_id id, bool value);
+/* To what is in enrich->text; clears it. */
+void enrich_put_text(struct enrich *enrich, field_id id);
+
+/* A path made absolute: `name` after `folder` unless it begins with a slash, with "." and ".." folded.
+ * In the arena. */
+struct str enrich_path(struct enrich *enrich, struct str folder, struct str name);
+
+/* The parts, in this order: the process, the descriptor, the call's parameters. */
+void enrich_process(struct enrich *enrich, int64_t boot_offset_ns);
+void enrich_object(struct enrich *enrich);
+void enrich_params(struct enrich *enrich);
+
+#endif

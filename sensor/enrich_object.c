@@ -1,0 +1,263 @@
+/* What the descriptor was: a file with its path, a socket with both ends, a pipe or something without
+ * a name. */
+#include "sensor/enrich_inner.h"
+
+#include "base/cleanup.h"
+#include "sensor/record_text.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+enum { TCP_ESTABLISHED_STATE = 1, TCP_LISTEN_STATE = 10 };
+
+/* One end of a connection. */
+struct endpoint {
+	char ip[INET6_ADDRSTRLEN];
+	uint16_t port;
+};
+
+static const struct {
+	const char *prefix;
+	const char *type;
+	char typechar;
+} anonymous[] = {
+	{ "memfd:", "memfd", 'm' },         { "[eventfd]", "event", 'e' },
+	{ "[eventpoll]", "eventpoll", 'l' }, { "[signalfd]", "signalfd", 's' },
+	{ "[timerfd]", "timerfd", 't' },    { "inotify", "inotify", 'i' },
+	{ "[userfaultfd]", "userfaultfd", 'u' }, { "[io_uring]", "io_uring", 'r' },
+	{ "[pidfd]", "pidfd", 'P' },        { "bpf-", "bpf", 'b' },
+};
+
+static void put_type(struct enrich *enrich, const char *type, char typechar)
+{
+	enrich->fd_typechar = typechar;
+	enrich_put_borrowed(enrich, FIELD_FD_TYPE, str_of(type));
+	enrich_put(enrich, FIELD_FD_TYPECHAR, (struct str){ &typechar, 1 });
+}
+
+static void put_name(struct enrich *enrich, struct str name)
+{
+	enrich->fd_name = name;
+	enrich_put_borrowed(enrich, FIELD_FD_NAME, name);
+}
+
+static void put_anonymous(struct enrich *enrich, struct str name)
+{
+	name = str_from(name, 1); /* the walk's slash */
+	for (size_t i = 0; i < ARRAY_LEN(anonymous); i++)
+		if (str_starts(name, str_of(anonymous[i].prefix))) {
+			put_type(enrich, anonymous[i].type, anonymous[i].typechar);
+			if (anonymous[i].typechar == 'm')
+				put_name(enrich, str_from(name, strlen(anonymous[i].prefix)));
+			return;
+		}
+	put_type(enrich, "unknown", 'o');
+}
+
+/* IPv4 addresses mapped into IPv6 count as IPv4, as in Falco. */
+static bool ip_text(uint16_t family, const uint8_t *bytes, char *out)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (family == AF_INET6 && memcmp(bytes, mapped, sizeof(mapped)) == 0) {
+		inet_ntop(AF_INET, bytes + 12, out, INET6_ADDRSTRLEN);
+		return true;
+	}
+	inet_ntop(family, bytes, out, INET6_ADDRSTRLEN);
+	return family == AF_INET;
+}
+
+static struct str protocol_name(const struct record_object *object)
+{
+	if (object->socket_type == SOCK_RAW)
+		return STR("raw");
+	switch (object->protocol) {
+	case IPPROTO_TCP: return STR("tcp");
+	case IPPROTO_UDP: return STR("udp");
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6: return STR("icmp");
+	default: return STR("<NA>");
+	}
+}
+
+/* The address argument, for a socket that is not connected, or not any more. */
+static bool remote_of_argument(const struct record *record, uint8_t *ret_ip, uint16_t *ret_port)
+{
+	struct str address = record_text(record, RECORD_STRING_ADDRESS);
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+
+	if (record->object.family == AF_INET && address.len >= sizeof(in)) {
+		memcpy(&in, address.at, sizeof(in));
+		memcpy(ret_ip, &in.sin_addr, 4);
+		*ret_port = ntohs(in.sin_port);
+		return in.sin_family == AF_INET;
+	}
+	if (record->object.family == AF_INET6 && address.len >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
+		memset(&in6, 0, sizeof(in6));
+		memcpy(&in6, address.at, address.len < sizeof(in6) ? address.len : sizeof(in6));
+		memcpy(ret_ip, &in6.sin6_addr, 16);
+		*ret_port = ntohs(in6.sin6_port);
+		return in6.sin6_family == AF_INET6;
+	}
+	return false;
+}
+
+static bool is_send(const struct record *record)
+{
+	return record->nr == SYS_sendto || record->nr == SYS_sendmsg;
+}
+
+/* Who began. Remembered by the socket's inode number from connect and accept on. */
+static enum socket_role role_of(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	struct socket_memory *memory = &enrich->sockets[record->object.ino % ENRICH_SOCKETS];
+	enum socket_role seen = SOCKET_UNKNOWN;
+
+	if (record->nr == SYS_connect || is_send(record))
+		seen = SOCKET_CLIENT;
+	else if (record->nr == SYS_accept || record->nr == SYS_accept4 || record->nr == SYS_listen ||
+	         record->nr == SYS_bind)
+		seen = SOCKET_SERVER;
+	if (seen != SOCKET_UNKNOWN)
+		*memory = (struct socket_memory){ record->object.ino, seen };
+	else if (memory->ino == record->object.ino)
+		seen = memory->role;
+	if (seen == SOCKET_UNKNOWN && record->object.remote_port != 0)
+		seen = SOCKET_CLIENT;
+	return seen;
+}
+
+static void put_endpoints(struct enrich *enrich, const struct endpoint *local,
+                          const struct endpoint *remote, enum socket_role role)
+{
+	const struct endpoint *client = role == SOCKET_SERVER ? remote : local;
+	const struct endpoint *server = role == SOCKET_SERVER ? local : remote;
+	bool alone = role == SOCKET_SERVER && remote->port == 0;
+
+	enrich_put(enrich, FIELD_FD_LIP, str_of(local->ip));
+	enrich_put_int(enrich, FIELD_FD_LPORT, local->port);
+	enrich_put(enrich, FIELD_FD_SIP, str_of(server->ip));
+	enrich_put_int(enrich, FIELD_FD_SPORT, server->port);
+	if (!alone) {
+		enrich_put(enrich, FIELD_FD_RIP, str_of(remote->ip));
+		enrich_put_int(enrich, FIELD_FD_RPORT, remote->port);
+		enrich_put(enrich, FIELD_FD_CIP, str_of(client->ip));
+		enrich_put_int(enrich, FIELD_FD_CPORT, client->port);
+		buf_addf(&enrich->text, "%s:%u->", client->ip, client->port);
+	}
+	buf_addf(&enrich->text, "%s:%u", server->ip, server->port);
+	put_name(enrich, arena_str(&enrich->arena, buf_str(&enrich->text)));
+	buf_clear(&enrich->text);
+	enrich_put_bool(enrich, FIELD_FD_IS_SERVER, role == SOCKET_SERVER);
+}
+
+static void put_inet(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	const struct record_object *object = &record->object;
+	struct endpoint local = { .port = object->local_port }, remote = { .port = object->remote_port };
+	uint8_t ip[16];
+	enum socket_role role;
+	bool v4, changed = false;
+
+	memcpy(ip, object->remote, sizeof(ip));
+	if ((object->remote_port == 0 || is_send(record)) && record->nr != SYS_bind)
+		changed = remote_of_argument(record, ip, &remote.port);
+	v4 = ip_text(object->family, object->local, local.ip);
+	v4 |= ip_text(object->family, ip, remote.ip);
+	put_type(enrich, v4 ? "ipv4" : "ipv6", v4 ? '4' : '6');
+	enrich_put_borrowed(enrich, FIELD_FD_SOCKFAMILY, STR("ip"));
+	enrich_put_borrowed(enrich, FIELD_FD_L4PROTO, protocol_name(object));
+	enrich_put_bool(enrich, FIELD_FD_CONNECTED,
+	                object->state == TCP_ESTABLISHED_STATE && object->remote_port != 0);
+	enrich_put_bool(enrich, FIELD_FD_NAME_CHANGED, changed && is_send(record));
+	role = role_of(enrich);
+	if (role != SOCKET_UNKNOWN)
+		put_endpoints(enrich, &local, &remote, role);
+}
+
+static void put_unix(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	struct str path = record_text(record, RECORD_STRING_UNIX);
+	struct str address = record_text(record, RECORD_STRING_ADDRESS);
+	size_t head = offsetof(struct sockaddr_un, sun_path);
+
+	if (address.len > head)
+		path = (struct str){ address.at + head, strnlen(address.at + head, address.len - head) };
+	put_type(enrich, "unix", 'u');
+	enrich_put_borrowed(enrich, FIELD_FD_SOCKFAMILY, STR("unix"));
+	enrich_put_borrowed(enrich, FIELD_FD_L4PROTO, STR("<NA>"));
+	/* Falco shows both ends' kernel addresses here; ours are not given away. */
+	buf_add(&enrich->text, STR("0->0 "));
+	buf_add(&enrich->text, path);
+	put_name(enrich, arena_str(&enrich->arena, buf_str(&enrich->text)));
+	buf_clear(&enrich->text);
+}
+
+static void put_socket(struct enrich *enrich)
+{
+	switch (enrich->record->object.family) {
+	case AF_INET:
+	case AF_INET6: put_inet(enrich); break;
+	case AF_UNIX: put_unix(enrich); break;
+	case AF_NETLINK: put_type(enrich, "netlink", 'n'); break;
+	default: put_type(enrich, "unknown", 'o'); break;
+	}
+}
+
+/* The base path of directory and file name are the rules' to derive; the hub does not need them on
+ * the wire. */
+static void put_file(struct enrich *enrich, const char *type, char typechar)
+{
+	put_type(enrich, type, typechar);
+	put_name(enrich, record_text(enrich->record, RECORD_STRING_PATH));
+}
+
+static void put_kind(struct enrich *enrich)
+{
+	switch ((enum record_object_kind)enrich->record->object.kind) {
+	case RECORD_OBJECT_FILE:
+	case RECORD_OBJECT_DEVICE: put_file(enrich, "file", 'f'); break;
+	case RECORD_OBJECT_DIRECTORY: put_file(enrich, "directory", 'd'); break;
+	case RECORD_OBJECT_PIPE: put_type(enrich, "pipe", 'p'); break;
+	case RECORD_OBJECT_SOCKET: put_socket(enrich); break;
+	case RECORD_OBJECT_ANONYMOUS:
+		put_anonymous(enrich, record_text(enrich->record, RECORD_STRING_PATH));
+		break;
+	case RECORD_OBJECT_NONE: break;
+	}
+}
+
+/* An open that failed: what it was to open is known from its argument only. */
+static void put_failed_open(struct enrich *enrich)
+{
+	enrich_put_int(enrich, FIELD_FD_NUM, -1);
+	put_type(enrich, "file", 'f');
+	put_name(enrich, enrich->path);
+}
+
+void enrich_object(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	bool is_open = enrich->call != NULL && (enrich->call->plan.flags & PLAN_OPEN) &&
+	               record->type == RECORD_CALL;
+
+	if (is_open)
+		enrich_put_borrowed(enrich, FIELD_FD_NAMERAW, record_text(record, RECORD_STRING_NAME));
+	if (!(record->flags & RECORD_HAS_OBJECT)) {
+		if (is_open)
+			put_failed_open(enrich);
+		return;
+	}
+	enrich_put_int(enrich, FIELD_FD_NUM, record->object.fd);
+	put_kind(enrich);
+	if (record->object.kind == RECORD_OBJECT_FILE) {
+		enrich_put_int(enrich, FIELD_FD_INO, (int64_t)record->object.ino);
+		enrich_put_int(enrich, FIELD_FD_DEV, record->object.dev);
+	}
+}

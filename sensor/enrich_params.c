@@ -1,0 +1,167 @@
+/* The call's parameters as evt.arg.NAME, and what follows from an open's flags. */
+#include "sensor/enrich_inner.h"
+
+#include "base/cleanup.h"
+#include "sensor/record_text.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+enum { EXE_WRITABLE = 1, EXE_UPPER = 2, EXE_MEMFD = 4, EXE_LOWER = 8 };
+
+static uint64_t argument(const struct record *record, const struct param *param)
+{
+	return param->place == 0 ? (uint64_t)record->ret : record->args[param->place - 1];
+}
+
+static void add_fd(struct enrich *enrich)
+{
+	if (enrich->fd_typechar == '\0') {
+		buf_add_i64(&enrich->text, enrich->record->object.fd);
+		return;
+	}
+	buf_addf(&enrich->text, "<%c>", enrich->fd_typechar);
+	buf_add(&enrich->text, enrich->fd_name);
+}
+
+static void add_user(struct enrich *enrich, const struct names *names, uint32_t id)
+{
+	struct str name;
+
+	if (id == (uint32_t)-1) {
+		buf_add(&enrich->text, STR("<NONE>"));
+		return;
+	}
+	name = enrich->proc->container.len == 0 ? names_find(names, id) : STR("");
+	if (name.len == 0)
+		name = id == 0 ? STR("root") : STR("<NA>");
+	buf_add(&enrich->text, name);
+}
+
+static void add_pid(struct enrich *enrich, uint32_t pid)
+{
+	const struct proc *proc = procs_find(enrich->settings.procs, pid);
+
+	if (proc != NULL && enrich->record->pidns_level == 0)
+		buf_add(&enrich->text, str_of(proc->comm));
+	else
+		buf_add_u64(&enrich->text, pid);
+}
+
+/* Numbers are numbers; everything else becomes text in enrich->text. True: already set. */
+static bool put_number(struct enrich *enrich, field_id id, const struct param *param)
+{
+	uint64_t value = argument(enrich->record, param);
+
+	switch (param->kind) {
+	case PARAM_NUMBER: enrich_put_int(enrich, id, enrich->record->ret); return true;
+	case PARAM_INT: enrich_put_int(enrich, id, (int64_t)value); return true;
+	case PARAM_PLAIN_FD: enrich_put_int(enrich, id, (int32_t)value); return true;
+	default: return false;
+	}
+}
+
+static void add_param(struct enrich *enrich, const struct param *param)
+{
+	const struct record *record = enrich->record;
+	struct buf *out = &enrich->text;
+	uint64_t value = argument(record, param);
+
+	switch (param->kind) {
+	case PARAM_RESULT: buf_add(out, flags_errno(record->ret)); break;
+	case PARAM_FD: add_fd(enrich); break;
+	case PARAM_DIR_FD:
+		if ((int32_t)value == AT_FDCWD)
+			buf_add(out, STR("AT_FDCWD"));
+		else
+			buf_add_i64(out, (int32_t)value);
+		break;
+	case PARAM_PATH: buf_add(out, enrich->path); break;
+	case PARAM_PATH2: buf_add(out, enrich->path2); break;
+	case PARAM_RAW_NAME: buf_add(out, record_text(record, RECORD_STRING_NAME)); break;
+	case PARAM_FLAGS: flags_add(out, param->table, value); break;
+	case PARAM_NAME: flags_add_name(out, param->table, value); break;
+	case PARAM_OPEN_FLAGS: flags_add_open(out, record->args[4], record->flags); break;
+	case PARAM_OPEN_MODE: buf_addf(out, "%#llo", (unsigned long long)record->args[5]); break;
+	case PARAM_MODE: flags_add(out, flags_chmod, value & 07777); break;
+	case PARAM_UID: add_user(enrich, enrich->settings.users, (uint32_t)value); break;
+	case PARAM_GID: add_user(enrich, enrich->settings.groups, (uint32_t)value); break;
+	case PARAM_PID: add_pid(enrich, (uint32_t)value); break;
+	case PARAM_HEX: buf_addf(out, "%#llx", (unsigned long long)value); break;
+	case PARAM_TUPLE: buf_add(out, enrich->fd_name); break;
+	default: break;
+	}
+}
+
+/* What Falco derives from an open, as booleans that rules test. */
+static void put_open(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	uint64_t flags = record->args[4], mode = record->args[5];
+	unsigned access = (unsigned)flags & O_ACCMODE;
+	bool is_creat = record->nr == SYS_creat;
+	bool makes = (flags & O_CREAT) != 0 || (flags & (O_TMPFILE & ~O_DIRECTORY)) != 0;
+
+	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_READ, !is_creat && access != O_WRONLY);
+	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_WRITE, !is_creat && access != O_RDONLY);
+	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_EXEC, makes && (mode & 0111) != 0);
+	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_CREATE, (record->flags & RECORD_CREATED) != 0);
+}
+
+static void put_exec(struct enrich *enrich)
+{
+	const struct value *writable = event_get(&enrich->event, FIELD_PROC_IS_EXE_WRITABLE);
+	uint32_t flags = enrich->record->flags;
+	uint64_t bits = 0;
+
+	bits |= writable->kind == VALUE_BOOL && writable->b ? EXE_WRITABLE : 0;
+	bits |= flags & RECORD_EXE_UPPER ? EXE_UPPER : 0;
+	bits |= flags & RECORD_EXE_MEMFD ? EXE_MEMFD : 0;
+	bits |= flags & RECORD_EXE_LOWER ? EXE_LOWER : 0;
+	flags_add(&enrich->text, flags_exec, bits);
+	enrich_put_text(enrich, enrich->exec_flags);
+}
+
+/* "name=value name=value" in the table's order; only for rules that print it. */
+static void put_args(struct enrich *enrich)
+{
+	const struct param *params = enrich->call->params;
+
+	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
+		buf_addf(&enrich->text, "%s%s=", i > 0 ? " " : "", params[i].name);
+		if (params[i].kind == PARAM_NUMBER || params[i].kind == PARAM_INT ||
+		    params[i].kind == PARAM_PLAIN_FD)
+			buf_add_i64(&enrich->text, (int64_t)argument(enrich->record, &params[i]));
+		else
+			add_param(enrich, &params[i]);
+	}
+	enrich_put_text(enrich, FIELD_EVT_ARGS);
+}
+
+void enrich_params(struct enrich *enrich)
+{
+	const struct call *call = enrich->call;
+	const struct param *params;
+
+	if (enrich->record->type == RECORD_EXEC)
+		put_exec(enrich);
+	if (enrich->record->type != RECORD_CALL || call == NULL)
+		return;
+	if (call->plan.flags & PLAN_OPEN)
+		put_open(enrich);
+	params = call->params;
+	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
+		field_id id = enrich->params[call - calls][i];
+
+		if (params[i].kind == PARAM_RESULT && !enrich_wants(enrich, id))
+			continue;
+		if (put_number(enrich, id, &params[i]))
+			continue;
+		add_param(enrich, &params[i]);
+		if (enrich->text.len == 0)
+			buf_add(&enrich->text, STR("<NA>"));
+		enrich_put_text(enrich, id);
+	}
+	if (enrich_wants(enrich, FIELD_EVT_ARGS))
+		put_args(enrich);
+}

@@ -1,0 +1,235 @@
+/* Who did it: the process, its image, its ancestors, its user, its container. */
+#include "sensor/enrich_inner.h"
+
+#include "sensor/record_text.h"
+
+static struct str comm_of(const struct proc *proc)
+{
+	return (struct str){ proc->comm, strnlen(proc->comm, sizeof(proc->comm)) };
+}
+
+static void add_cmdline(struct buf *out, const struct proc *proc)
+{
+	buf_add(out, comm_of(proc));
+	if (proc->image->args.len > 0) {
+		buf_add_char(out, ' ');
+		buf_add(out, proc->image->args);
+	}
+}
+
+static void put_cmdline(struct enrich *enrich, field_id id, const struct proc *proc)
+{
+	if (id == FIELD_NONE)
+		return;
+	add_cmdline(&enrich->text, proc);
+	enrich_put_text(enrich, id);
+}
+
+static void put_ids(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+
+	enrich_put_int(enrich, FIELD_PROC_PID, record->tgid);
+	enrich_put_int(enrich, FIELD_THREAD_TID, record->tid);
+	enrich_put_int(enrich, FIELD_PROC_PPID, record->ppid);
+	enrich_put_int(enrich, FIELD_PROC_VPID, record->vpid);
+	enrich_put_int(enrich, FIELD_THREAD_VTID, record->vtid);
+	enrich_put_int(enrich, FIELD_PROC_PGID, record->pgid);
+	enrich_put_int(enrich, FIELD_PROC_VPGID, record->vpgid);
+	enrich_put_int(enrich, FIELD_PROC_SID, record->sid);
+	enrich_put_int(enrich, FIELD_PROC_TTY, record->tty);
+	enrich_put_bool(enrich, FIELD_PROC_IS_SID_LEADER, record->sid == record->vpid);
+	enrich_put_bool(enrich, FIELD_PROC_IS_VPGID_LEADER, record->vpgid == record->vpid);
+	enrich_put_bool(enrich, FIELD_PROC_IS_PGID_LEADER, record->pgid == record->tgid);
+}
+
+static void put_caps(struct enrich *enrich, field_id id, uint64_t caps)
+{
+	if (!enrich_wants(enrich, id))
+		return;
+	flags_add_caps(&enrich->text, caps);
+	enrich_put_text(enrich, id);
+}
+
+/* Falco's question is whether the user who started the program could have written it. */
+static bool exe_is_writable(const struct image *image, const struct record *record)
+{
+	if (image->exec_uid == 0)
+		return true;
+	if (image->exec_uid == image->exe_uid)
+		return (image->exe_mode & 0200) != 0;
+	if (record->gid == image->exe_gid)
+		return (image->exe_mode & 0020) != 0;
+	return (image->exe_mode & 0002) != 0;
+}
+
+static void put_exe_times(struct enrich *enrich, int64_t boot_offset_ns)
+{
+	const struct image *image = enrich->proc->image;
+	int64_t start = (int64_t)enrich->record->start_ns + boot_offset_ns;
+	int64_t age = start - (int64_t)image->exe_ctime_ns;
+
+	enrich_put_int(enrich, FIELD_PROC_EXE_INO, (int64_t)image->exe_ino);
+	enrich_put_int(enrich, FIELD_PROC_EXE_INO_CTIME, (int64_t)image->exe_ctime_ns);
+	enrich_put_int(enrich, FIELD_PROC_EXE_INO_MTIME, (int64_t)image->exe_mtime_ns);
+	/* A program made by the very process that then runs it is younger than the process: age 0. */
+	enrich_put_int(enrich, FIELD_PROC_EXE_INO_CTIME_DURATION_PROC_START, age > 0 ? age : 0);
+}
+
+static void put_image(struct enrich *enrich, int64_t boot_offset_ns)
+{
+	const struct image *image = enrich->proc->image;
+
+	enrich_put_borrowed(enrich, FIELD_PROC_EXE, image->argv0);
+	enrich_put_borrowed(enrich, FIELD_PROC_EXEPATH, image->exepath);
+	enrich_put_borrowed(enrich, FIELD_PROC_ARGS, image->args);
+	if (enrich_wants(enrich, FIELD_PROC_CMDNARGS))
+		enrich_put_int(enrich, FIELD_PROC_CMDNARGS, image->args_count);
+	if (enrich_wants(enrich, FIELD_PROC_ENV))
+		enrich_put_borrowed(enrich, FIELD_PROC_ENV, image->env);
+	if (enrich_wants(enrich, FIELD_PROC_EXELINE)) {
+		buf_add(&enrich->text, image->argv0);
+		if (image->args.len > 0)
+			buf_add_char(&enrich->text, ' ');
+		buf_add(&enrich->text, image->args);
+		enrich_put_text(enrich, FIELD_PROC_EXELINE);
+	}
+	if (!(image->flags & RECORD_HAS_EXE))
+		return;
+	enrich_put_bool(enrich, FIELD_PROC_IS_EXE_UPPER_LAYER, image->flags & RECORD_EXE_UPPER);
+	enrich_put_bool(enrich, FIELD_PROC_IS_EXE_LOWER_LAYER, image->flags & RECORD_EXE_LOWER);
+	enrich_put_bool(enrich, FIELD_PROC_IS_EXE_FROM_MEMFD, image->flags & RECORD_EXE_MEMFD);
+	enrich_put_bool(enrich, FIELD_PROC_IS_EXE_WRITABLE, exe_is_writable(image, enrich->record));
+	put_exe_times(enrich, boot_offset_ns);
+}
+
+static void put_parent(struct enrich *enrich, const struct proc *parent, int64_t boot_offset_ns)
+{
+	enrich_put_borrowed(enrich, FIELD_PROC_PNAME, comm_of(parent));
+	enrich_put_borrowed(enrich, FIELD_PROC_PEXE, parent->image->argv0);
+	enrich_put_borrowed(enrich, FIELD_PROC_PEXEPATH, parent->image->exepath);
+	put_cmdline(enrich, FIELD_PROC_PCMDLINE, parent);
+	enrich_put_int(enrich, FIELD_PROC_PVPID, parent->vpid);
+	enrich_put_int(enrich, FIELD_PROC_PPID_TS, (int64_t)parent->start_ns + boot_offset_ns);
+	enrich_put_int(enrich, FIELD_PROC_PPID_DURATION,
+	               (int64_t)(enrich->record->time_ns - parent->start_ns));
+}
+
+static void put_ancestor(struct enrich *enrich, const struct proc *proc, unsigned n)
+{
+	const struct ancestor_ids *ids = &enrich->ancestors;
+
+	enrich_put_borrowed(enrich, ids->aname[n], comm_of(proc));
+	enrich_put_borrowed(enrich, ids->aexe[n], proc->image->argv0);
+	enrich_put_borrowed(enrich, ids->aexepath[n], proc->image->exepath);
+	put_cmdline(enrich, ids->acmdline[n], proc);
+	if (ids->apid[n] != FIELD_NONE)
+		enrich_put_int(enrich, ids->apid[n], proc->tgid);
+}
+
+static void put_ancestors(struct enrich *enrich, int64_t boot_offset_ns)
+{
+	const struct proc *proc = enrich->proc;
+
+	for (unsigned n = 1; n <= PROCS_ANCESTORS_MAX; n++) {
+		proc = procs_parent(enrich->settings.procs, proc);
+		if (proc == NULL || proc == enrich->proc)
+			return;
+		if (n == 1)
+			put_parent(enrich, proc, boot_offset_ns);
+		put_ancestor(enrich, proc, n);
+	}
+}
+
+/* The session's and the group's leaders; ids in the session are of the process's own namespace, so on
+ * the host they can be looked up directly. */
+static void put_leaders(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	const struct proc *leader;
+
+	leader = record->pidns_level == 0 ? procs_find(enrich->settings.procs, record->sid) : NULL;
+	if (leader != NULL) {
+		enrich_put_borrowed(enrich, FIELD_PROC_SNAME, comm_of(leader));
+		if (enrich_wants(enrich, FIELD_PROC_SID_EXE))
+			enrich_put_borrowed(enrich, FIELD_PROC_SID_EXE, leader->image->argv0);
+		if (enrich_wants(enrich, FIELD_PROC_SID_EXEPATH))
+			enrich_put_borrowed(enrich, FIELD_PROC_SID_EXEPATH, leader->image->exepath);
+	}
+	leader = procs_find(enrich->settings.procs, record->pgid);
+	if (leader != NULL && enrich_wants(enrich, FIELD_PROC_PGID_NAME))
+		enrich_put_borrowed(enrich, FIELD_PROC_PGID_NAME, comm_of(leader));
+	if (leader != NULL && enrich_wants(enrich, FIELD_PROC_VPGID_NAME))
+		enrich_put_borrowed(enrich, FIELD_PROC_VPGID_NAME, comm_of(leader));
+}
+
+/* In a container the host's files say nothing about its users, but 0 is root everywhere. */
+static struct str user_name(const struct enrich *enrich, const struct names *names, uint32_t id)
+{
+	struct str name = STR("");
+
+	if (enrich->proc->container.len == 0)
+		name = names_find(names, id);
+	if (name.len == 0)
+		name = id == 0 ? STR("root") : STR("<NA>");
+	return name;
+}
+
+static void put_user(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	int64_t login = record->loginuid == (uint32_t)-1 ? -1 : (int64_t)record->loginuid;
+
+	enrich_put_int(enrich, FIELD_USER_UID, record->euid);
+	enrich_put(enrich, FIELD_USER_NAME, user_name(enrich, enrich->settings.users, record->euid));
+	enrich_put_int(enrich, FIELD_GROUP_GID, record->egid);
+	enrich_put(enrich, FIELD_GROUP_NAME,
+	           user_name(enrich, enrich->settings.groups, record->egid));
+	enrich_put_int(enrich, FIELD_USER_LOGINUID, login);
+	enrich_put(enrich, FIELD_USER_LOGINNAME,
+	           login < 0 ? STR("<NA>") :
+	                       user_name(enrich, enrich->settings.users, (uint32_t)login));
+}
+
+static void put_container(struct enrich *enrich)
+{
+	const struct container_id *id = &enrich->proc->container;
+
+	enrich_put_borrowed(enrich, FIELD_CONTAINER_ID, container_short(id));
+	if (id->len == 0)
+		enrich_put_borrowed(enrich, FIELD_CONTAINER_NAME, STR("host"));
+	else
+		enrich_put_borrowed(enrich, FIELD_CONTAINER_FULL_ID, (struct str){ id->text, id->len });
+}
+
+static void put_cwd(struct enrich *enrich)
+{
+	struct str cwd = str_of(enrich->proc->cwd);
+
+	if (cwd.len == 0)
+		return;
+	buf_add(&enrich->text, cwd);
+	if (cwd.at[cwd.len - 1] != '/')
+		buf_add_char(&enrich->text, '/');
+	enrich_put_text(enrich, FIELD_PROC_CWD);
+}
+
+void enrich_process(struct enrich *enrich, int64_t boot_offset_ns)
+{
+	const struct record *record = enrich->record;
+
+	enrich_put_borrowed(enrich, FIELD_PROC_NAME, comm_of(enrich->proc));
+	put_cmdline(enrich, FIELD_PROC_CMDLINE, enrich->proc);
+	put_image(enrich, boot_offset_ns);
+	put_cwd(enrich);
+	put_ids(enrich);
+	enrich_put_int(enrich, FIELD_PROC_PID_TS, (int64_t)record->start_ns + boot_offset_ns);
+	enrich_put_int(enrich, FIELD_PROC_DURATION, (int64_t)(record->time_ns - record->start_ns));
+	put_caps(enrich, FIELD_THREAD_CAP_PERMITTED, record->cap_permitted);
+	put_caps(enrich, FIELD_THREAD_CAP_EFFECTIVE, record->cap_effective);
+	put_caps(enrich, FIELD_THREAD_CAP_INHERITABLE, record->cap_inheritable);
+	put_ancestors(enrich, boot_offset_ns);
+	put_leaders(enrich);
+	put_user(enrich);
+	put_container(enrich);
+}

@@ -1,0 +1,26 @@
+/* Names of users and groups, from /etc/passwd and /etc/group and nowhere else: a lookup over the
+ * network in the middle of an event would stop the sensor. Read again when a file changes. */
+#ifndef SENSOR_NAMES_H
+#define SENSOR_NAMES_H
+
+#include "base/str.h"
+
+enum {
+	NAMES_MAX = 4096,  /* entries kept of a file; the rest is not known */
+	NAMES_LEN_MAX = 32,
+};
+
+struct names;
+
+/* `path` is in the format of passwd(5) or group(5): name in the first column, number in the third.
+ * NULL: out of memory. A file that is not there has no names. */
+struct names *names_new(const char *path);
+void names_free(struct names *names);
+
+/* Reads the file again if it has changed; looks at most once a second. `now_ns` is monotonic. */
+void names_refresh(struct names *names, int64_t now_ns);
+
+/* The name of a number; empty when not known. Valid until the next refresh. */
+struct str names_find(const struct names *names, uint32_t id);
+
+#endif

@@ -1,0 +1,264 @@
+/* The command line: one table gives getopt its rows and --help its text. */
+#include "sensor/options.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <unistd.h>
+
+#define SPOOL_DIR_DEFAULT "/var/lib/tocsin-sensor"
+
+enum option_id {
+	OPTION_HUB = 256,
+	OPTION_TOKEN,
+	OPTION_RULES,
+	OPTION_ALL_EVENTS,
+	OPTION_LIFECYCLE,
+	OPTION_PROBE,
+	OPTION_SPOOL_DIR,
+	OPTION_HOSTNAME,
+	OPTION_CA,
+	OPTION_CERT,
+	OPTION_KEY,
+	OPTION_INSECURE,
+	OPTION_PRINT,
+	OPTION_DOCTOR,
+	OPTION_LOG_LEVEL,
+	OPTION_LOG_FORMAT,
+	OPTION_VERSION,
+	OPTION_HELP,
+};
+
+static const struct option_row {
+	const char *name, *argument;
+	enum option_id id;
+	const char *help;
+} rows[] = {
+	{ "hub", "URL", OPTION_HUB, "where events go, e.g. http://hub:2801" },
+	{ "token", "SECRET", OPTION_TOKEN, "bearer token for the hub, as file:PATH or env:NAME" },
+	{ "rules", "FILE", OPTION_RULES,
+	  "rules file or folder, may be given again (" TOCSIN_RULES_FILE ")" },
+	{ "all-events", NULL, OPTION_ALL_EVENTS, "load no rules: send whatever is observed" },
+	{ "lifecycle", NULL, OPTION_LIFECYCLE, "also send every exec, fork and exit" },
+	{ "probe", "KIND", OPTION_PROBE, "auto, ebpf or ptrace (auto)" },
+	{ "spool-dir", "DIR", OPTION_SPOOL_DIR,
+	  "keeps events while the hub is away, and the sensor's id (" SPOOL_DIR_DEFAULT ")" },
+	{ "hostname", "NAME", OPTION_HOSTNAME, "as events show it (the machine's)" },
+	{ "ca-file", "FILE", OPTION_CA, "certificates to trust, PEM (the system's)" },
+	{ "cert-file", "FILE", OPTION_CERT, "client certificate, PEM" },
+	{ "key-file", "FILE", OPTION_KEY, "its key, PEM" },
+	{ "insecure", NULL, OPTION_INSECURE, "do not check the hub's certificate" },
+	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub" },
+	{ "doctor", NULL, OPTION_DOCTOR, "say what this machine lets a sensor do, and end" },
+	{ "log-level", "LEVEL", OPTION_LOG_LEVEL, "error, warning, notice, info or debug (info)" },
+	{ "log-format", "FORMAT", OPTION_LOG_FORMAT, "text or json (text)" },
+	{ "version", NULL, OPTION_VERSION, "print the version and end" },
+	{ "help", NULL, OPTION_HELP, "print this and end" },
+};
+
+static void print_help(void)
+{
+	printf("Usage: tocsin-sensor [OPTION]...\n"
+	       "       tocsin-sensor [OPTION]... -- COMMAND [ARGUMENT]...\n\n"
+	       "Observes this machine's system calls and sends what a rule matches to a Tocsin hub. With\n"
+	       "a COMMAND it runs that and observes only it and its children, by ptrace.\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char left[48];
+
+		snprintf(left, sizeof(left), "--%s%s%s", rows[i].name,
+		         rows[i].argument != NULL ? " " : "",
+		         rows[i].argument != NULL ? rows[i].argument : "");
+		printf("  %-21s %s\n", left, rows[i].help);
+	}
+	printf("\nExamples:\n"
+	       "  tocsin-sensor --hub http://127.0.0.1:2801 --token file:/etc/tocsin/sensor.token\n"
+	       "  tocsin-sensor --print --rules rules.yaml\n"
+	       "  tocsin-sensor --hub https://hub:2801 -- /usr/bin/my-service --port 8080\n"
+	       "  tocsin-sensor --doctor\n");
+}
+
+static int complain(const char *option, const char *value, const char *wanted)
+{
+	fprintf(stderr, "tocsin-sensor: --%s: \"%s\" is not %s\n", option, value, wanted);
+	return -EINVAL;
+}
+
+/* The index of a word in a list that ends with NULL, or -1. */
+static int choice_of(const char *value, const char *const *choices)
+{
+	for (int i = 0; choices[i] != NULL; i++)
+		if (strcmp(value, choices[i]) == 0)
+			return i;
+	return -1;
+}
+
+static int token_read(const char *from, char **ret)
+{
+	char text[4096];
+	struct str secret;
+
+	if (strncmp(from, "env:", 4) == 0) {
+		secret = str_of(getenv(from + 4));
+		if (secret.len == 0)
+			return complain("token", from, "a variable of the environment");
+	} else if (strncmp(from, "file:", 5) == 0) {
+		autoclose int fd = open(from + 5, O_RDONLY | O_CLOEXEC);
+		ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+		if (len <= 0)
+			return complain("token", from, "a file that can be read");
+		secret = str_trim((struct str){ text, (size_t)len });
+	} else {
+		/* The value itself is not repeated: it may be the secret. */
+		fprintf(stderr, "tocsin-sensor: --token takes file:PATH or env:NAME, because the command "
+		                "line is visible to everybody\n");
+		return -EINVAL;
+	}
+	if (secret.len == 0 || memchr(secret.at, '\n', secret.len) != NULL ||
+	    memchr(secret.at, '\r', secret.len) != NULL)
+		return complain("token", from, "one line");
+	free(*ret);
+	*ret = str_dup(secret);
+	return *ret == NULL ? -ENOMEM : 0;
+}
+
+static int set_log(struct options *options, enum option_id id, const char *value)
+{
+	static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+	static const char *const formats[] = { "text", "json", NULL };
+	int choice;
+
+	if (id == OPTION_LOG_LEVEL) {
+		choice = choice_of(value, levels);
+		if (choice < 0)
+			return complain("log-level", value, "error, warning, notice, info or debug");
+		options->log_level = (enum log_level)(LOG_LEVEL_ERR + choice);
+		return 0;
+	}
+	choice = choice_of(value, formats);
+	if (choice < 0)
+		return complain("log-format", value, "text or json");
+	options->log_format = (enum log_format)choice;
+	return 0;
+}
+
+static int set_probe(struct options *options, const char *value)
+{
+	static const char *const probes[] = { "auto", "ebpf", "ptrace", NULL };
+	int choice = choice_of(value, probes);
+
+	if (choice < 0)
+		return complain("probe", value, "auto, ebpf or ptrace");
+	options->probe = (enum probe_choice)choice;
+	return 0;
+}
+
+static int set_hostname(struct options *options, const char *value)
+{
+	free(options->hostname);
+	options->hostname = str_dup(str_of(value));
+	return options->hostname == NULL ? -ENOMEM : 0;
+}
+
+static int set_hub(struct options *options, const char *value)
+{
+	if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+		return complain("hub", value, "an http:// or https:// address");
+	options->hub = value;
+	return 0;
+}
+
+static int add_rules(struct options *options, const char *value)
+{
+	if (options->rules_count == OPTIONS_RULES_MAX)
+		return complain("rules", value, "one of at most 64 files");
+	options->rules[options->rules_count++] = value;
+	return 0;
+}
+
+/* 0, 1 (printed, end) or -errno. */
+static int take(struct options *options, enum option_id id, const char *value)
+{
+	switch (id) {
+	case OPTION_HUB: return set_hub(options, value);
+	case OPTION_TOKEN: return token_read(value, &options->token);
+	case OPTION_RULES: return add_rules(options, value);
+	case OPTION_ALL_EVENTS: options->all_events = true; return 0;
+	case OPTION_LIFECYCLE: options->lifecycle = true; return 0;
+	case OPTION_PROBE: return set_probe(options, value);
+	case OPTION_SPOOL_DIR: options->spool_dir = value; return 0;
+	case OPTION_HOSTNAME: return set_hostname(options, value);
+	case OPTION_CA: options->ca_file = value; return 0;
+	case OPTION_CERT: options->cert_file = value; return 0;
+	case OPTION_KEY: options->key_file = value; return 0;
+	case OPTION_INSECURE: options->insecure = true; return 0;
+	case OPTION_PRINT: options->print = true; return 0;
+	case OPTION_DOCTOR: options->doctor = true; return 0;
+	case OPTION_LOG_LEVEL:
+	case OPTION_LOG_FORMAT: return set_log(options, id, value);
+	case OPTION_VERSION: puts("tocsin-sensor " TOCSIN_VERSION); return 1;
+	case OPTION_HELP: print_help(); return 1;
+	}
+	return -EINVAL;
+}
+
+static int finish(struct options *options, int argc, char **argv)
+{
+	if (optind < argc)
+		options->command = argv + optind;
+	if (options->hostname == NULL) {
+		char name[HOST_NAME_MAX + 1] = "";
+
+		gethostname(name, sizeof(name) - 1);
+		if (set_hostname(options, name[0] != '\0' ? name : "localhost") < 0)
+			return -ENOMEM;
+	}
+	if (options->rules_count == 0 && !options->all_events)
+		options->rules[options->rules_count++] = TOCSIN_RULES_FILE;
+	if (options->all_events)
+		options->rules_count = 0;
+	if (options->hub == NULL && !options->print && !options->doctor) {
+		fprintf(stderr, "tocsin-sensor: where to? Give --hub URL, or --print to see events here\n");
+		return -EINVAL;
+	}
+	if (options->command != NULL && options->probe == PROBE_EBPF) {
+		fprintf(stderr, "tocsin-sensor: a COMMAND is observed by ptrace, not by --probe ebpf\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int options_parse(int argc, char **argv, struct options *ret)
+{
+	struct option longs[ARRAY_LEN(rows) + 1] = { 0 };
+	int id, r;
+
+	*ret = (struct options){ .spool_dir = SPOOL_DIR_DEFAULT, .log_level = LOG_LEVEL_INFO };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		longs[i] = (struct option){ .name = rows[i].name,
+			                    .has_arg = rows[i].argument != NULL ? required_argument :
+			                                                          no_argument,
+			                    .val = (int)rows[i].id };
+	/* '+': what stands behind the command are its own options. */
+	while ((id = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+		if (id == '?') {
+			fprintf(stderr, "tocsin-sensor: see --help\n");
+			return -EINVAL;
+		}
+		r = take(ret, id == 'h' ? OPTION_HELP : (enum option_id)id, optarg);
+		if (r != 0)
+			return r;
+	}
+	return finish(ret, argc, argv);
+}
+
+void options_done(struct options *options)
+{
+	if (options->token != NULL)
+		explicit_bzero(options->token, strlen(options->token));
+	free(options->token);
+	free(options->hostname);
+}

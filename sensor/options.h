@@ -1,0 +1,34 @@
+/* The command line. */
+#ifndef SENSOR_OPTIONS_H
+#define SENSOR_OPTIONS_H
+
+#include "base/buf.h"
+#include "base/log.h"
+
+enum { OPTIONS_RULES_MAX = 64 };
+
+enum probe_choice { PROBE_AUTO = 0, PROBE_EBPF, PROBE_PTRACE };
+
+struct options {
+	const char *hub;      /* NULL with print */
+	char *token;          /* the secret itself; owned */
+	const char *rules[OPTIONS_RULES_MAX];
+	size_t rules_count;
+	bool all_events;      /* no rules: send everything that is observed */
+	bool lifecycle;       /* also send every exec, fork and exit */
+	enum probe_choice probe;
+	const char *spool_dir;
+	char *hostname;       /* owned */
+	const char *ca_file, *cert_file, *key_file;
+	bool insecure;
+	bool doctor, print;
+	enum log_level log_level;
+	enum log_format log_format;
+	char *const *command; /* ends with NULL; NULL: none */
+};
+
+/* 0: go on. 1: help or version was printed. -EINVAL, and the reason was printed to stderr. */
+int options_parse(int argc, char **argv, struct options *ret);
+void options_done(struct options *options);
+
+#endif

@@ -1,0 +1,102 @@
+/* The rule library, asked three questions: which calls, which fields, this event? */
+#include "sensor/prefilter.h"
+
+#include "base/cleanup.h"
+#include "rules/rules.h"
+#include "sensor/calls.h"
+
+#include <errno.h>
+
+struct prefilter {
+	struct rules *rules; /* NULL: no rules, everything passes */
+	struct rules_scratch *scratch;
+};
+
+int prefilter_new(const char *const *files, size_t files_count, struct fields *fields,
+                  struct buf *ret_report, struct prefilter **ret)
+{
+	struct rules_settings settings = {
+		.files = { .at = files, .count = files_count },
+		.priority_max = PRIORITY_DEBUG,
+	};
+	struct prefilter *prefilter = calloc(1, sizeof(*prefilter));
+	struct rules_report report;
+	int r;
+
+	if (prefilter == NULL)
+		return -ENOMEM;
+	*ret = prefilter;
+	if (files_count == 0)
+		return 0;
+	rules_report_init(&report);
+	r = rules_load(&settings, fields, &report, &prefilter->rules);
+	rules_report_print(&report, ret_report);
+	rules_report_done(&report);
+	if (r == 0) {
+		prefilter->scratch = rules_scratch_new(prefilter->rules);
+		r = prefilter->scratch == NULL ? -ENOMEM : 0;
+	}
+	if (r < 0) {
+		prefilter_free(prefilter);
+		*ret = NULL;
+	}
+	return r;
+}
+
+void prefilter_free(struct prefilter *prefilter)
+{
+	if (prefilter == NULL)
+		return;
+	rules_scratch_free(prefilter->scratch);
+	rules_free(prefilter->rules);
+	free(prefilter);
+}
+
+bool prefilter_wants_type(const struct prefilter *prefilter, struct str type)
+{
+	return prefilter->rules == NULL || rules_wants_all_types(prefilter->rules) ||
+	       rules_wants_type(prefilter->rules, type);
+}
+
+void prefilter_calls(const struct prefilter *prefilter, struct probe_settings *settings)
+{
+	for (size_t i = 0; i < calls_count; i++)
+		settings->wanted[i] =
+		        calls[i].state || (!call_is_traced(&calls[i]) &&
+		                           prefilter_wants_type(prefilter, str_of(calls[i].name)));
+}
+
+void prefilter_fields(const struct prefilter *prefilter, struct enrich *enrich)
+{
+	size_t cursor = 0;
+	field_id id;
+
+	if (prefilter->rules == NULL)
+		return;
+	while (rules_next_field(prefilter->rules, &cursor, &id))
+		enrich_want(enrich, id);
+}
+
+bool prefilter_wants_environment(const struct prefilter *prefilter)
+{
+	size_t cursor = 0;
+	field_id id;
+
+	while (prefilter->rules != NULL && rules_next_field(prefilter->rules, &cursor, &id))
+		if (id == FIELD_PROC_ENV)
+			return true;
+	return false;
+}
+
+bool prefilter_match(struct prefilter *prefilter, const struct event *event)
+{
+	const struct rule *hit;
+
+	return prefilter->rules == NULL ||
+	       rules_match(prefilter->rules, prefilter->scratch, event, &hit, 1) > 0;
+}
+
+size_t prefilter_rules_count(const struct prefilter *prefilter)
+{
+	return prefilter->rules == NULL ? 0 : rules_enabled_count(prefilter->rules);
+}

@@ -1,0 +1,36 @@
+/* The prefilter: the hub's rules, evaluated here too, decide what is worth sending and which system
+ * calls are worth hooking at all. The hub's evaluation remains the truth; an event that no rule can
+ * match never leaves the node. */
+#ifndef SENSOR_PREFILTER_H
+#define SENSOR_PREFILTER_H
+
+#include "include/event.h"
+#include "sensor/enrich.h"
+#include "sensor/probe.h"
+
+struct prefilter;
+
+/* Loads rules files; interns their fields. With no files every event of a known call is sent. On
+ * -EINVAL `ret_report` has the errors as text for people. 0 or -errno. */
+int prefilter_new(const char *const *files, size_t files_count, struct fields *fields,
+                  struct buf *ret_report, struct prefilter **ret);
+void prefilter_free(struct prefilter *prefilter);
+
+/* Marks the rows of calls[] that rules, or the process table, need. */
+void prefilter_calls(const struct prefilter *prefilter, struct probe_settings *settings);
+
+/* Whether some rule can match events of this type. */
+bool prefilter_wants_type(const struct prefilter *prefilter, struct str type);
+
+/* Asks for the fields that rules read. */
+void prefilter_fields(const struct prefilter *prefilter, struct enrich *enrich);
+
+/* Whether a rule reads proc.env: it is copied at each exec only then. */
+bool prefilter_wants_environment(const struct prefilter *prefilter);
+
+/* Whether any rule matches. */
+bool prefilter_match(struct prefilter *prefilter, const struct event *event);
+
+size_t prefilter_rules_count(const struct prefilter *prefilter);
+
+#endif

@@ -1,0 +1,56 @@
+/* What observes. A probe hands records, in the order in which they happened, to one function; all
+ * else in the sensor is above this line and does not know which probe it is. */
+#ifndef SENSOR_PROBE_H
+#define SENSOR_PROBE_H
+
+#include "base/str.h"
+#include "sensor/calls.h"
+#include "sensor/record.h"
+
+/* What to take. */
+struct probe_settings {
+	bool wanted[CALLS_MAX];       /* by row of calls[] */
+	const char *const *prefixes;  /* reading opens pass below these paths; ends with NULL */
+	const char *const *names;     /* ... or with one of these as last or last but one component */
+	bool take_environment;        /* at exec */
+	char *const *command;         /* ptrace: what to run; NULL otherwise */
+};
+
+struct probe_counts {
+	struct plan_counters of[RECORD_CLASSES];
+};
+
+typedef void (*probe_take_fn)(const struct record *record, void *userdata);
+
+struct probe_ops {
+	const char *name; /* "ebpf", "ptrace" */
+
+	/* Attaches. 0 or -errno; then `ret_why` says which step failed. */
+	int (*open)(const struct probe_settings *settings, void **ret, const char **ret_why);
+
+	/* Hands over what there is; at most a few thousand records a call. Waits up to `wait_ms` when
+	 * there is nothing. Returns the number of records, or -errno; -ESRCH: nothing is left to
+	 * observe. A signal ends the wait. */
+	int (*poll)(void *state, int wait_ms, probe_take_fn take, void *userdata);
+
+	/* Since the start; by class seen = filtered + emitted + dropped. */
+	void (*counts)(void *state, struct probe_counts *ret);
+
+	/* No further records are made; those made already are handed over. */
+	void (*detach)(void *state, probe_take_fn take, void *userdata);
+
+	/* Of the command, for the sensor's own exit; 0 without one. */
+	int (*exit_status)(const void *state);
+
+	void (*close)(void *state);
+};
+
+#ifdef HAVE_EBPF
+extern const struct probe_ops probe_ebpf;
+#endif
+extern const struct probe_ops probe_ptrace;
+
+/* Names of enum record_class, as metrics and heartbeats have them. */
+extern const char *const probe_class_names[RECORD_CLASSES];
+
+#endif

@@ -1,0 +1,203 @@
+/* Reading /proc/PID. Any file may vanish at any moment and any text in it is the process's own. */
+#include "sensor/proc_read.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+
+enum { FILE_BYTES = 8192 };
+
+static int folder_open(const char *folder, uint32_t tgid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%.32s/%u", folder, tgid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The first `max` bytes of a file. */
+static ssize_t file_read(int folder, const char *name, char *to, size_t max)
+{
+	autoclose int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (len < max) {
+		ssize_t n = read(fd, to + len, max - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+static void link_read(int folder, const char *name, struct buf *out)
+{
+	char text[RECORD_STRING_MAX];
+	ssize_t len = readlinkat(folder, name, text, sizeof(text));
+
+	buf_clear(out);
+	if (len > 0)
+		buf_add(out, (struct str){ text, (size_t)len });
+}
+
+static void bytes_read(int folder, const char *name, struct buf *out)
+{
+	char text[RECORD_STRING_MAX];
+	ssize_t len = file_read(folder, name, text, sizeof(text));
+
+	buf_clear(out);
+	if (len > 0)
+		buf_add(out, (struct str){ text, (size_t)len });
+}
+
+/* "PID (comm) S ppid pgrp session tty …": comm may hold anything, so the last ')' ends it. */
+static bool stat_parse(char *text, struct proc_facts *ret)
+{
+	char *open = strchr(text, '('), *close = strrchr(text, ')');
+	unsigned long long start;
+	unsigned ppid, pgid, sid;
+	int tty;
+
+	if (open == NULL || close == NULL || close < open)
+		return false;
+	*close = '\0';
+	snprintf(ret->comm, sizeof(ret->comm), "%s", open + 1);
+	if (sscanf(close + 1,
+	           " %*c %u %u %u %d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+	           &ppid, &pgid, &sid, &tty, &start) != 5)
+		return false;
+	ret->ppid = ppid;
+	ret->pgid = pgid;
+	ret->sid = sid;
+	ret->tty = (uint32_t)tty;
+	ret->start_ns = start * (uint64_t)(NS_PER_S / sysconf(_SC_CLK_TCK));
+	return true;
+}
+
+/* The last of the numbers behind a key: the innermost namespace's. */
+static uint32_t status_last(const char *text, const char *key, uint32_t fallback)
+{
+	const char *at = strstr(text, key);
+	uint32_t value = fallback;
+
+	if (at == NULL)
+		return fallback;
+	for (at += strlen(key); *at != '\n' && *at != '\0';) {
+		if (isdigit((unsigned char)*at)) {
+			char *end;
+
+			value = (uint32_t)strtoul(at, &end, 10);
+			at = end;
+		} else {
+			at++;
+		}
+	}
+	return value;
+}
+
+static uint64_t status_hex(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+	unsigned long long value = 0;
+
+	if (at != NULL)
+		sscanf(at + strlen(key), " %llx", &value);
+	return value;
+}
+
+static void status_parse(const char *text, struct proc_facts *ret)
+{
+	const char *at = strstr(text, "\nUid:");
+
+	if (at != NULL)
+		sscanf(at, " Uid: %u %u", &ret->uid, &ret->euid);
+	at = strstr(text, "\nGid:");
+	if (at != NULL)
+		sscanf(at, " Gid: %u %u", &ret->gid, &ret->egid);
+	ret->vpid = status_last(text, "\nNStgid:", ret->tgid);
+	ret->vpgid = status_last(text, "\nNSpgid:", ret->pgid);
+	ret->vsid = status_last(text, "\nNSsid:", ret->sid);
+	ret->cap_inheritable = status_hex(text, "\nCapInh:");
+	ret->cap_permitted = status_hex(text, "\nCapPrm:");
+	ret->cap_effective = status_hex(text, "\nCapEff:");
+}
+
+/* The path of the unified hierarchy, or where that says nothing of the pids or memory one. */
+static void cgroup_parse(char *text, struct buf *out)
+{
+	char *save = NULL;
+
+	buf_clear(out);
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *controllers = strchr(line, ':'), *path;
+
+		path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+		if (path == NULL)
+			continue;
+		*path++ = '\0';
+		controllers++;
+		if ((*controllers == '\0' || strcmp(controllers, "pids") == 0 ||
+		     strcmp(controllers, "memory") == 0) &&
+		    (out->len <= 1 && strlen(path) > out->len)) {
+			buf_clear(out);
+			buf_add(out, str_of(path));
+		}
+	}
+}
+
+int proc_read(const char *folder, uint32_t tgid, bool with_env, struct proc_facts *ret)
+{
+	autoclose int fd = folder_open(folder, tgid);
+	char text[FILE_BYTES + 1];
+	ssize_t len;
+
+	if (fd < 0)
+		return fd == -ENOENT ? -ESRCH : fd;
+	ret->tgid = tgid;
+	len = file_read(fd, "stat", text, FILE_BYTES);
+	if (len <= 0)
+		return -ESRCH;
+	text[len] = '\0';
+	if (!stat_parse(text, ret))
+		return -EBADMSG;
+	len = file_read(fd, "status", text, FILE_BYTES);
+	if (len <= 0)
+		return -ESRCH;
+	text[len] = '\0';
+	status_parse(text, ret);
+	len = file_read(fd, "cgroup", text, FILE_BYTES);
+	text[len < 0 ? 0 : len] = '\0';
+	cgroup_parse(text, &ret->cgroup);
+	len = file_read(fd, "loginuid", text, 16);
+	text[len < 0 ? 0 : len] = '\0';
+	ret->loginuid = (uint32_t)-1;
+	sscanf(text, "%u", &ret->loginuid);
+	link_read(fd, "exe", &ret->exe);
+	link_read(fd, "cwd", &ret->cwd);
+	bytes_read(fd, "cmdline", &ret->args);
+	if (with_env)
+		bytes_read(fd, "environ", &ret->env);
+	return 0;
+}
+
+void proc_facts_done(struct proc_facts *facts)
+{
+	buf_done(&facts->exe);
+	buf_done(&facts->cwd);
+	buf_done(&facts->args);
+	buf_done(&facts->env);
+	buf_done(&facts->cgroup);
+}

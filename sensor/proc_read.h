@@ -1,0 +1,23 @@
+/* One process as /proc shows it: how the table is filled for processes that no record told of, and
+ * what the ptrace probe knows about its tracees. */
+#ifndef SENSOR_PROC_READ_H
+#define SENSOR_PROC_READ_H
+
+#include "base/buf.h"
+#include "sensor/record.h"
+
+struct proc_facts {
+	uint32_t tgid, ppid, pgid, sid, vpid, vpgid, vsid, tty;
+	uint32_t uid, euid, gid, egid, loginuid;
+	uint64_t start_ns; /* since boot, to 10 ms */
+	uint64_t cap_permitted, cap_effective, cap_inheritable;
+	char comm[RECORD_COMM];
+	struct buf exe, cwd, args, env, cgroup; /* args and env with NULs; empty: not readable */
+};
+
+/* Facts of a process under `folder` ("/proc"). 0 or -errno (-ESRCH: it is gone). The buffers are
+ * reused and stay the caller's, who ends with proc_facts_done(). `env` is read when `with_env`. */
+int proc_read(const char *folder, uint32_t tgid, bool with_env, struct proc_facts *ret);
+void proc_facts_done(struct proc_facts *facts);
+
+#endif

@@ -1,0 +1,357 @@
+/* The process table: a hash by process id, and a list by age of the last news. */
+#include "sensor/procs.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sensor/image.h"
+#include "sensor/proc_read.h"
+#include "sensor/record_text.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+enum { BUCKETS = 16384 };
+
+#define TICK_NS (NS_PER_S / 100) /* /proc/PID/stat counts the start in these */
+
+struct procs {
+	char *folder;
+	struct proc *buckets[BUCKETS];
+	struct proc *newest, *oldest;
+	struct procs_stats stats;
+	struct proc_facts facts;
+	int64_t tokens_ns; /* when the bucket was last filled */
+	unsigned tokens;
+};
+
+struct procs *procs_new(const char *proc_folder)
+{
+	struct procs *procs = calloc(1, sizeof(*procs));
+
+	if (procs == NULL)
+		return NULL;
+	procs->folder = str_dup(str_of(proc_folder));
+	if (procs->folder == NULL) {
+		free(procs);
+		return NULL;
+	}
+	return procs;
+}
+
+static struct proc **bucket_of(const struct procs *procs, uint32_t tgid)
+{
+	return (struct proc **)(uintptr_t)&procs->buckets[tgid & (BUCKETS - 1)];
+}
+
+static void list_remove(struct procs *procs, struct proc *proc)
+{
+	*(proc->newer != NULL ? &proc->newer->older : &procs->newest) = proc->older;
+	*(proc->older != NULL ? &proc->older->newer : &procs->oldest) = proc->newer;
+	proc->newer = proc->older = NULL;
+}
+
+static void list_add(struct procs *procs, struct proc *proc)
+{
+	proc->older = procs->newest;
+	*(procs->newest != NULL ? &procs->newest->newer : &procs->oldest) = proc;
+	procs->newest = proc;
+}
+
+static void proc_remove(struct procs *procs, struct proc *proc)
+{
+	struct proc **at = bucket_of(procs, proc->tgid);
+
+	while (*at != proc)
+		at = &(*at)->hash_next;
+	*at = proc->hash_next;
+	list_remove(procs, proc);
+	image_unref(proc->image);
+	free(proc->cwd);
+	free(proc);
+	procs->stats.count--;
+}
+
+void procs_free(struct procs *procs)
+{
+	if (procs == NULL)
+		return;
+	while (procs->newest != NULL)
+		proc_remove(procs, procs->newest);
+	proc_facts_done(&procs->facts);
+	free(procs->folder);
+	free(procs);
+}
+
+static struct proc *find(const struct procs *procs, uint32_t tgid)
+{
+	struct proc *proc = *bucket_of(procs, tgid);
+
+	while (proc != NULL && proc->tgid != tgid)
+		proc = proc->hash_next;
+	return proc;
+}
+
+const struct proc *procs_find(const struct procs *procs, uint32_t tgid)
+{
+	return find(procs, tgid);
+}
+
+/* A new entry, instead of one of the same id. Takes over the image's reference. */
+static struct proc *proc_add(struct procs *procs, uint32_t tgid, struct image *image)
+{
+	struct proc *proc = find(procs, tgid), **bucket = bucket_of(procs, tgid);
+
+	if (proc != NULL)
+		proc_remove(procs, proc);
+	if (procs->stats.count >= PROCS_MAX) {
+		proc_remove(procs, procs->oldest);
+		procs->stats.evicted++;
+	}
+	proc = image == NULL ? NULL : calloc(1, sizeof(*proc));
+	if (proc == NULL) {
+		image_unref(image);
+		return NULL;
+	}
+	proc->tgid = tgid;
+	proc->image = image;
+	proc->hash_next = *bucket;
+	*bucket = proc;
+	list_add(procs, proc);
+	procs->stats.count++;
+	return proc;
+}
+
+static struct proc *add_from_facts(struct procs *procs, const struct proc_facts *facts)
+{
+	struct image *image = image_new(buf_str(&facts->exe), buf_str(&facts->args), STR(""));
+	struct proc *proc = proc_add(procs, facts->tgid, image);
+
+	if (proc == NULL)
+		return NULL;
+	proc->ppid = facts->ppid;
+	proc->start_ns = facts->start_ns;
+	proc->sid = facts->vsid;
+	proc->pgid = facts->pgid;
+	proc->vpid = facts->vpid;
+	memcpy(proc->comm, facts->comm, sizeof(proc->comm));
+	proc->cwd = facts->cwd.len == 0 ? NULL : str_dup(buf_str(&facts->cwd));
+	proc->container = container_of_cgroup(buf_str(&facts->cgroup));
+	return proc;
+}
+
+int procs_scan(struct procs *procs)
+{
+	DIR *folder = opendir(procs->folder);
+	struct dirent *entry;
+
+	if (folder == NULL)
+		return -errno;
+	while ((entry = readdir(folder)) != NULL) {
+		uint64_t tgid;
+
+		if (!str_to_u64(str_of(entry->d_name), &tgid) || tgid == 0 || tgid > INT32_MAX ||
+		    find(procs, (uint32_t)tgid) != NULL || procs->stats.count >= PROCS_MAX)
+			continue;
+		if (proc_read(procs->folder, (uint32_t)tgid, false, &procs->facts) == 0)
+			add_from_facts(procs, &procs->facts);
+	}
+	closedir(folder);
+	return 0;
+}
+
+static bool token_take(struct procs *procs)
+{
+	int64_t now = clock_mono();
+
+	if (now - procs->tokens_ns >= NS_PER_S) {
+		procs->tokens_ns = now;
+		procs->tokens = PROCS_LOOKUPS_PER_S;
+	}
+	if (procs->tokens == 0)
+		return false;
+	procs->tokens--;
+	return true;
+}
+
+/* Whether both are the same moment as far as /proc can tell. */
+static bool same_start(uint64_t a, uint64_t b)
+{
+	return a / TICK_NS == b / TICK_NS;
+}
+
+/* Reads a process that was missed. With `start_ns` only the one that started then. */
+static struct proc *look_up(struct procs *procs, uint32_t tgid, uint64_t start_ns)
+{
+	if (tgid == 0)
+		return NULL;
+	procs->stats.missed++;
+	if (!token_take(procs))
+		return NULL;
+	procs->stats.looked_up++;
+	if (proc_read(procs->folder, tgid, false, &procs->facts) < 0)
+		return NULL;
+	if (start_ns != 0 && !same_start(procs->facts.start_ns, start_ns))
+		return NULL;
+	return add_from_facts(procs, &procs->facts);
+}
+
+/* What every record says about its process. */
+static void refresh(struct procs *procs, struct proc *proc, const struct record *record)
+{
+	proc->ppid = record->ppid;
+	proc->start_ns = record->start_ns;
+	proc->exact = true;
+	proc->sid = record->sid;
+	proc->pgid = record->pgid;
+	proc->vpid = record->vpid;
+	memcpy(proc->comm, record->comm, sizeof(proc->comm));
+	proc->comm[RECORD_COMM - 1] = '\0';
+	if (procs->newest != proc) {
+		list_remove(procs, proc);
+		list_add(procs, proc);
+	}
+}
+
+static void set_cwd(struct proc *proc, struct str cwd)
+{
+	if (cwd.at == NULL)
+		return;
+	free(proc->cwd);
+	proc->cwd = str_dup(cwd);
+}
+
+static void set_container(struct proc *proc, const struct record *record)
+{
+	struct str cgroup = record_text(record, RECORD_STRING_CGROUP);
+
+	if (cgroup.at != NULL)
+		proc->container = container_of_cgroup(cgroup);
+}
+
+/* The entry of the record's process, if it is that process and not an earlier one of the same id. */
+static struct proc *find_same(struct procs *procs, const struct record *record)
+{
+	struct proc *proc = find(procs, record->tgid);
+
+	if (proc == NULL)
+		return NULL;
+	if (proc->exact ? proc->start_ns == record->start_ns :
+	                  same_start(proc->start_ns, record->start_ns))
+		return proc;
+	return NULL;
+}
+
+/* A process that no fork record told of; at worst all that is known is its name. */
+static struct proc *find_or_add(struct procs *procs, const struct record *record)
+{
+	struct proc *proc = find_same(procs, record);
+
+	if (proc == NULL)
+		proc = look_up(procs, record->tgid, record->start_ns);
+	if (proc == NULL)
+		proc = proc_add(procs, record->tgid, image_new(STR(""), STR(""), STR("")));
+	return proc;
+}
+
+static struct image *image_of_exec(const struct record *record)
+{
+	struct str exe = record_text(record, RECORD_STRING_EXE);
+	struct str args = record_text(record, RECORD_STRING_ARGS);
+	struct image *image;
+
+	/* A memfd has no directory: the walk's leading slash is not part of its name. */
+	if ((record->flags & RECORD_EXE_MEMFD) && exe.len > 0)
+		exe = str_from(exe, 1);
+	image = image_new(exe, args, record_text(record, RECORD_STRING_ENV));
+	if (image == NULL)
+		return NULL;
+	image->flags = record->flags;
+	image->exe_ino = record->exe_ino;
+	image->exe_ctime_ns = record->exe_ctime_ns;
+	image->exe_mtime_ns = record->exe_mtime_ns;
+	image->exe_mode = record->exe_mode;
+	image->exe_uid = record->exe_uid;
+	image->exe_gid = record->exe_gid;
+	image->exec_uid = record->uid;
+	return image;
+}
+
+static struct proc *apply_exec(struct procs *procs, const struct record *record)
+{
+	struct proc *proc = find_same(procs, record);
+	struct image *image = image_of_exec(record);
+
+	if (proc == NULL) {
+		proc = proc_add(procs, record->tgid, image);
+	} else if (image != NULL) {
+		image_unref(proc->image);
+		proc->image = image;
+	}
+	if (proc == NULL)
+		return NULL;
+	set_cwd(proc, record_text(record, RECORD_STRING_CWD));
+	set_container(proc, record);
+	return proc;
+}
+
+static struct proc *apply_fork(struct procs *procs, const struct record *record)
+{
+	uint32_t from = (uint32_t)record->args[0];
+	struct proc *parent = find(procs, from), *proc;
+
+	if (parent == NULL)
+		parent = look_up(procs, from, 0);
+	if (parent == NULL)
+		return find_or_add(procs, record);
+	proc = proc_add(procs, record->tgid, image_ref(parent->image));
+	if (proc == NULL)
+		return NULL;
+	/* Adding may have evicted the parent. */
+	parent = find(procs, from);
+	if (parent != NULL) {
+		proc->cwd = parent->cwd == NULL ? NULL : str_dup(str_of(parent->cwd));
+		proc->container = parent->container;
+	}
+	set_container(proc, record);
+	return proc;
+}
+
+const struct proc *procs_update(struct procs *procs, const struct record *record)
+{
+	struct proc *proc;
+
+	switch (record->type) {
+	case RECORD_EXEC: proc = apply_exec(procs, record); break;
+	case RECORD_FORK: proc = apply_fork(procs, record); break;
+	default: proc = find_or_add(procs, record); break;
+	}
+	if (proc == NULL)
+		return NULL;
+	if (record->type == RECORD_CALL)
+		set_cwd(proc, record_text(record, RECORD_STRING_CWD));
+	refresh(procs, proc, record);
+	return proc;
+}
+
+void procs_forget(struct procs *procs, const struct record *record)
+{
+	struct proc *proc = find_same(procs, record);
+
+	if (proc != NULL)
+		proc_remove(procs, proc);
+}
+
+const struct proc *procs_parent(struct procs *procs, const struct proc *proc)
+{
+	struct proc *parent;
+
+	if (proc->ppid == 0 || proc->ppid == proc->tgid)
+		return NULL;
+	parent = find(procs, proc->ppid);
+	return parent != NULL ? parent : look_up(procs, proc->ppid, 0);
+}
+
+struct procs_stats procs_stats(const struct procs *procs)
+{
+	return procs->stats;
+}

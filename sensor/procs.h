@@ -1,0 +1,76 @@
+/* The process table: what is known of every process, so that an event can name the one that caused it
+ * and its ancestors. Fed by exec, fork and exit records in the order they happened; filled from /proc
+ * at the start and, at a bounded rate, for a process that was missed.
+ *
+ * Bounded by PROCS_MAX; at the bound the process that was not heard of for longest is forgotten. One
+ * thread. */
+#ifndef SENSOR_PROCS_H
+#define SENSOR_PROCS_H
+
+#include "sensor/container.h"
+#include "sensor/record.h"
+
+enum {
+	PROCS_MAX = 32768,
+	PROCS_LOOKUPS_PER_S = 50, /* reads of /proc for missed processes */
+	PROCS_ANCESTORS_MAX = 32,
+};
+
+/* A program as it was started; shared by the processes that were forked from it. */
+struct image {
+	unsigned refs;
+	uint32_t flags; /* RECORD_EXE_*, RECORD_HAS_EXE, RECORD_CUT_ARGS, RECORD_SECURE_EXEC */
+	uint64_t exe_ino, exe_ctime_ns, exe_mtime_ns;
+	uint32_t exe_mode, exe_uid, exe_gid;
+	uint32_t exec_uid;   /* the real user at the exec; (uint32_t)-1: not known */
+	struct str exepath;  /* empty: not known */
+	struct str argv0;    /* proc.exe */
+	struct str args;     /* the other arguments, joined by blanks */
+	struct str env;      /* joined by blanks */
+	uint32_t args_count; /* without argv[0] */
+};
+
+struct proc {
+	uint32_t tgid, ppid;
+	uint64_t start_ns; /* since boot; from /proc only to 10 ms */
+	uint32_t sid, pgid, vpid;
+	char comm[RECORD_COMM];
+	struct image *image; /* never NULL */
+	char *cwd;           /* NULL: not known */
+	struct container_id container;
+	bool exact; /* start_ns came from the kernel */
+
+	struct proc *hash_next;
+	struct proc *newer, *older; /* by when it was last heard of */
+};
+
+struct procs;
+
+struct procs_stats {
+	uint64_t count, evicted, missed, looked_up;
+};
+
+/* NULL: out of memory. `proc_folder` is "/proc" but in tests. */
+struct procs *procs_new(const char *proc_folder);
+void procs_free(struct procs *procs);
+
+/* All processes that run now and are not in the table. To be called after the probe is attached and
+ * before its first record is taken: then none falls between. 0 or -errno. */
+int procs_scan(struct procs *procs);
+
+/* Brings the table up to date with a record (exec, fork, a changed directory, a changed name) and
+ * returns the process it is about: never NULL but when out of memory. An exit changes nothing yet. */
+const struct proc *procs_update(struct procs *procs, const struct record *record);
+
+/* After an exit record's event has been made. */
+void procs_forget(struct procs *procs, const struct record *record);
+
+/* NULL when it is not in the table. */
+const struct proc *procs_find(const struct procs *procs, uint32_t tgid);
+
+/* The parent, or NULL; looked up in /proc if need be. */
+const struct proc *procs_parent(struct procs *procs, const struct proc *proc);
+
+struct procs_stats procs_stats(const struct procs *procs);
+
+#endif

