@@ -187,6 +187,7 @@ static enum output_verdict verdict_of(int error)
 	switch (-error) {
 	case ENOSPC:
 	case EDQUOT:
+	case EFBIG:
 	case EIO:
 	case ENOMEM:
 	case EMFILE:

@@ -37,7 +37,7 @@ static const struct conf_field slack_conf_fields[] = {
 	{ 0 },
 };
 
-/* Hub spec 2.1, Falcosidekick's colours. */
+/* Falcosidekick's colours. */
 static const char *const colours[PRIORITY_COUNT] = {
 	"#e20b0b", "#ff5400", "#ff5400", "#e20b0b", "#ffc700", "#5bffb5", "#68c2ff", "#ccfff2",
 };
@@ -219,7 +219,7 @@ static void add_title(struct buf *out, const struct alert *alert)
 	switch (alert->change) {
 	case ALERT_OPENED: buf_add(out, STR(",\"title\":\"opened\"")); break;
 	case ALERT_ONGOING: buf_addf(out, ",\"title\":\"still going: %llu so far\"", count); break;
-	case ALERT_RESOLVED: buf_addf(out, ",\"title\":\"resolved after %llu\"", count); break;
+	case ALERT_RESOLVED: buf_addf(out, ",\"title\":\"resolved after %llu alerts\"", count); break;
 	case ALERT_REPEAT: break;
 	}
 }
