@@ -47,6 +47,7 @@ struct server {
 	struct inner *parked;        /* suspended ones, streams that wait included */
 	int listen_fd;
 	size_t held;                 /* bytes of all bodies */
+	bool stopping;
 	bool due;                    /* something was resumed: server_run() wants to be called */
 	char *unix_path;
 };
@@ -318,6 +319,8 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 		inner->handled = true;
 		if (inner->refused == 413)
 			server_problem(&inner->request, 413, "the body is larger than the limit", NULL);
+		else if (server->stopping)
+			server_problem(&inner->request, 503, "the hub is stopping", retry);
 		else if (inner->refused != 0)
 			server_problem(&inner->request, 503, "too many bodies at once", retry);
 		else
@@ -355,8 +358,13 @@ const char *server_header(const struct server_request *request, const char *name
 const char *server_query(const struct server_request *request, const char *name)
 {
 	const struct inner *inner = request->inner;
+	const char *value = NULL;
+	size_t len;
 
-	return MHD_lookup_connection_value(inner->connection, MHD_GET_ARGUMENT_KIND, name);
+	if (MHD_lookup_connection_value_n(inner->connection, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value,
+	                                  &len) != MHD_YES)
+		return NULL;
+	return value == NULL ? "" : value; /* "?verbose" */
 }
 
 const char *server_cookie(const struct server_request *request, const char *name)
@@ -506,7 +514,7 @@ static ssize_t stream_read(void *userdata, uint64_t position, char *out, size_t 
 
 	(void)position;
 	if (len == 0) {
-		if (inner->finished)
+		if (inner->finished || inner->request.server->stopping)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		park(inner);
 		return 0;
@@ -606,20 +614,31 @@ int server_new(const struct server_settings *settings, struct server **ret, char
 	return 0;
 }
 
+/* libmicrohttpd wants no parked connection when it stops; a run may bring requests that were waiting. */
+static void answer_parked(struct server *server)
+{
+	static const char *const retry[] = { "Retry-After: 1", NULL };
+
+	server->stopping = true;
+	do {
+		while (server->parked != NULL) {
+			struct inner *inner = server->parked;
+
+			if (inner->streaming)
+				server_finish(&inner->request);
+			else
+				server_problem(&inner->request, 503, "the hub is stopping", retry);
+		}
+		MHD_run(server->daemon);
+	} while (server->parked != NULL);
+}
+
 void server_free(struct server *server)
 {
 	if (server == NULL)
 		return;
-	while (server->parked != NULL) {
-		struct inner *inner = server->parked;
-
-		if (inner->streaming)
-			server_finish(&inner->request);
-		else
-			server_problem(&inner->request, 503, "the hub is stopping", NULL);
-	}
 	if (server->daemon != NULL) {
-		MHD_run(server->daemon);
+		answer_parked(server);
 		MHD_stop_daemon(server->daemon); /* closes the listening socket too */
 	}
 	if (server->empty != NULL)

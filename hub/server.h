@@ -56,7 +56,8 @@ void server_quiesce(struct server *server);
 /* A port of 0 was asked for: the one that was given. */
 unsigned server_port(const struct server *server);
 
-/* NULL without such a header / query argument. Query arguments are percent-decoded. */
+/* NULL without such a header / query argument. Query arguments are percent-decoded; one
+ * without a value is the empty text. */
 const char *server_header(const struct server_request *request, const char *name);
 const char *server_query(const struct server_request *request, const char *name);
 const char *server_cookie(const struct server_request *request, const char *name);

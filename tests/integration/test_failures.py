@@ -32,6 +32,7 @@ class MoodyReceiver:
                 receiver.answer(self)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # cut connections are what it is for
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
@@ -103,7 +104,7 @@ def test_kill_9_under_load_loses_nothing_acknowledged(tmp_path):
     receiver.moody = False
     hub.start()
     sent = acked(tmp_path)
-    assert len(sent) == len(set(sent)) and len(sent) > ROUNDS * 20
+    assert len(sent) == len(set(sent)) and len(sent) > ROUNDS * 100
     hub.drained("archive", 120)
     hub.drained("hook", 300)
     missing = set(sent) - receiver.seen
@@ -211,8 +212,8 @@ def test_dead_letters_are_kept_and_replayed(tmp_path):
     for number in (1, 2, 3):
         assert hub.post(alert(number))[0] == 200
     wait_for(lambda: hub.metric("tocsin_hub_output_alerts", output="hook", state="dead") == 3, 15, "three dead letters")
-    letters = hub.api("GET", "/api/v1/dead-letters?output=hook")[1]
-    assert len(json.dumps(letters)) > 100 and "422" in json.dumps(letters)
+    letters = wait_for(lambda: hub.api("GET", "/api/v1/dead-letters?output=hook")[1]["letters"], 5, "the letters")
+    assert len(letters) == 3 and "422" in json.dumps(letters)
     refuse["on"] = False
     status, replayed = hub.api("POST", "/api/v1/dead-letters/replay", {"output": "hook"})
     assert status == 200 and replayed["replayed"] == 3

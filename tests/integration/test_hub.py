@@ -168,7 +168,8 @@ def test_limits(tmp_path):
     hub = Hub(tmp_path, {"ingest": {"max_body": "4KiB", "max_body_unpacked": "8KiB", "max_event": "2KiB",
                                     "max_depth": 8, "max_fields": 64, "max_batch": 3, "max_connections": 20}}).start()
     assert hub.post(b"x" * 5000)[0] == 413
-    assert hub.request("POST", "/", iter([b" " * 3000, b" " * 3000]), {"Transfer-Encoding": "chunked"})[0] == 413
+    chunk = b"bb8\r\n" + b" " * 3000 + b"\r\n"
+    assert hub.request("POST", "/", iter([chunk, chunk, b"0\r\n\r\n"]), {"Transfer-Encoding": "chunked"})[0] == 413
     assert hub.events(gzip.compress(b" " * 9000), {"Content-Encoding": "gzip"})[0] == 413
     assert hub.events(b"x", {"Content-Encoding": "br"})[0] == 415
     assert hub.events(b"no gzip", {"Content-Encoding": "gzip"})[0] == 400

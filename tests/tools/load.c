@@ -37,7 +37,7 @@ static uint64_t count_max, rate;
 
 static struct connection *all;
 static int epoll_fd;
-static uint64_t next_number = 1, accepted, refused, broken;
+static uint64_t first_number = 1, next_number, accepted, refused, broken;
 static uint32_t *latencies;
 static size_t latencies_count;
 static FILE *acked;
@@ -135,9 +135,11 @@ static void fill(struct connection *c)
 
 static bool may_send(void)
 {
-	if (stop || (count_max > 0 && next_number > count_max))
+	uint64_t sent = next_number - first_number;
+
+	if (stop || (count_max > 0 && sent >= count_max))
 		return false;
-	return rate == 0 || (double)next_number < (double)rate * (double)(now_ns() - begin_ns) / 1e9;
+	return rate == 0 || (double)sent < (double)rate * (double)(now_ns() - begin_ns) / 1e9;
 }
 
 static void push(struct connection *c)
@@ -261,7 +263,7 @@ static bool arguments(int argc, char **argv)
 		case 'r': rate = strtoull(optarg, NULL, 10); break;
 		case 'a': acked_path = optarg; break;
 		case 'k': token = optarg; break;
-		case 'f': next_number = strtoull(optarg, NULL, 10); break;
+		case 'f': first_number = strtoull(optarg, NULL, 10); break;
 		default:
 			fprintf(stderr, "load [-p port] [-u path] [-c connections] [-b batch] [-s seconds] [-n count] "
 			                "[-r rate] [-a file of acknowledged numbers] [-k token] [-f first number]\n");
@@ -295,7 +297,7 @@ static void loop(int64_t end)
 				start(&all[i]);
 			busy |= all[i].waiting;
 		}
-		if (!busy && count_max > 0 && next_number > count_max)
+		if (!busy && count_max > 0 && next_number - first_number >= count_max)
 			break;
 		if (acked != NULL)
 			fflush(acked);
@@ -320,6 +322,7 @@ int main(int argc, char **argv)
 	if (acked_path != NULL)
 		acked = fopen(acked_path, "ae");
 	begin_ns = now_ns();
+	next_number = first_number;
 	for (int i = 0; i < connections; i++) {
 		all[i].index = i;
 		all[i].out = malloc(512 + (size_t)batch * REQUEST_SPACE);
