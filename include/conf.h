@@ -27,6 +27,7 @@ enum conf_type {
 enum conf_flag {
 	CONF_REQUIRED = 1 << 0,
 	CONF_RELOAD = 1 << 1, /* takes effect on reload; others want a restart */
+	CONF_OR_OFF = 1 << 2, /* CONF_ADDRESS: "off" and "" are taken too */
 };
 
 struct conf_strings {
@@ -61,7 +62,8 @@ struct conf_error {
 	const char *file;
 	unsigned line, column;
 	const char *text;  /* "outputs.slack-soc.timeout: \"10 minutes\" is not a duration (try 10m)" */
-	const char *source; /* the offending line, or NULL */
+	const char *source; /* the offending line, values of secrets masked, or NULL */
+	bool warning;       /* odd, but it works */
 };
 
 enum { CONF_ERRORS_MAX = 20 };
@@ -71,13 +73,28 @@ struct conf_errors {
 	struct conf_error at[CONF_ERRORS_MAX];
 	size_t count;
 	size_t more;
+	size_t warnings; /* of count + more, how many are only warnings */
 	struct arena *arena;
 };
 
+/* How many are errors. */
+static inline size_t conf_errors_failed(const struct conf_errors *errors)
+{
+	return errors->count + errors->more - errors->warnings;
+}
+
 void conf_error_add(struct conf_errors *errors, const char *file, unsigned line, unsigned column,
                     const char *source, const char *format, ...) __attribute__((format(printf, 6, 7)));
+void conf_warning_add(struct conf_errors *errors, const char *file, unsigned line, unsigned column,
+                      const char *source, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
 
-/* As people read them: "hub.yaml:14:14: text", the line, and a caret below the column. */
+/* As people read them: "hub.yaml:14:14: text", the line, and a caret below the column; "2 errors" at
+ * the end. Nothing when there is nothing to say. */
 void conf_errors_print(const struct conf_errors *errors, struct buf *out);
+
+/* For editors and CI: {"ok":false,"errors":[{"file":…,"line":…,"column":…,"severity":"error",
+ * "text":…},…],"more":0}. */
+void conf_errors_json(const struct conf_errors *errors, struct buf *out);
 
 #endif
