@@ -120,17 +120,24 @@ static bool changes_state(const struct server_request *request)
 	return !str_eq(request->method, STR("GET")) && !str_eq(request->method, STR("HEAD"));
 }
 
+/* What the browser itself says counts most: it holds behind a proxy that changes Host, too. */
+static bool is_foreign(const struct server_request *request)
+{
+	const char *site = server_header(request, "Sec-Fetch-Site");
+	const char *origin = server_header(request, "Origin");
+
+	if (site != NULL)
+		return strcmp(site, "same-origin") != 0;
+	return origin != NULL && !access_same_origin(origin, server_header(request, "Host")) &&
+	       !access_same_origin(origin, server_header(request, "X-Forwarded-Host"));
+}
+
 /* A page of another site can make a browser send its cookie along, but not this header, and not
  * another Origin than its own. */
 static bool is_forged(const struct server_request *request, bool by_cookie)
 {
-	const char *origin = server_header(request, "Origin");
-
-	if (!changes_state(request))
-		return false;
-	if (origin != NULL && !access_same_origin(origin, server_header(request, "Host")))
-		return true;
-	return by_cookie && server_header(request, "X-Tocsin") == NULL;
+	return changes_state(request) &&
+	       (is_foreign(request) || (by_cookie && server_header(request, "X-Tocsin") == NULL));
 }
 
 static void refuse(struct api_call *call, enum access_verdict verdict)

@@ -10,6 +10,7 @@
 
 enum {
 	STREAM_PENDING_MAX = 4 << 20,
+	STREAM_ENTRY_MAX = 2 << 20,  /* a larger alert is left out, or a client would never get past it */
 	STREAM_BEHIND_MAX = 10000,   /* positions; beyond it the stream jumps */
 	STREAM_READ_MAX = 256,
 	STREAM_ROUNDS = 4,           /* readings in one tick */
@@ -158,8 +159,11 @@ static void offer(struct api *api, struct alert *alert, int64_t now_ns)
 			render_alert_open(out, alert);
 			buf_add(out, STR("}\n\n"));
 		}
-		if (buf_ok(out))
-			stream_say(api, stream, buf_str(out), now_ns);
+		if (!buf_ok(out) || out->len > STREAM_ENTRY_MAX) {
+			stream_jump(api, stream, alert->seq, now_ns);
+			continue;
+		}
+		stream_say(api, stream, buf_str(out), now_ns);
 		counter_add(&api->streamed, 1);
 	}
 }

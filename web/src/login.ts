@@ -7,7 +7,7 @@ export async function logIn(token: string): Promise<void> {
 	await post("/login", { token });
 }
 
-/** The token of http://hub/#token=…, or null. */
+/** The token of an address that ends in #token=…, or null. */
 export function tokenFromAddress(): string | null {
 	const match = /^#token=([^&]+)$/.exec(location.hash);
 

@@ -104,4 +104,10 @@ window.addEventListener("popstate", () => {
 	else
 		show();
 });
+// A page that the browser only puts aside must not keep its stream open.
+window.addEventListener("pagehide", leave);
+window.addEventListener("pageshow", (event) => {
+	if (event.persisted)
+		show();
+});
 void start();
