@@ -89,13 +89,23 @@ size_t deliver_count(const struct deliver *deliver)
 	return deliver->count;
 }
 
+/* What depends on the journal's end or on the time is worked out here: a worker inside a slow send
+ * would tell of the past. */
 void deliver_status(struct deliver *deliver, size_t index, struct deliver_status *ret)
 {
 	struct worker *worker = &deliver->workers[index];
+	uint64_t last = journal_last(worker->journal);
+	int64_t next_try_ns;
 
 	pthread_mutex_lock(&worker->lock);
 	*ret = worker->status;
+	ret->oldest_ns = worker->oldest_ns == 0 ? 0 : clock_now() - worker->oldest_ns;
+	next_try_ns = worker->status_next_try_ns - clock_mono();
 	pthread_mutex_unlock(&worker->lock);
+	ret->lag = last > ret->cursor ? last - ret->cursor : 0;
+	ret->next_try_ms = next_try_ns > 0 ? next_try_ns / NS_PER_MS : 0;
+	if (ret->state == DELIVER_IDLE && ret->lag > 0)
+		ret->state = DELIVER_WORKING;
 }
 
 bool deliver_kick(struct deliver *deliver, struct str name)

@@ -291,6 +291,25 @@ static bool box_has_room(const struct worker *worker)
 	       progress->dead_count < WORKER_WINDOW / 2;
 }
 
+/* --- state for others --------------------------------------------------------------------------- */
+
+static void publish(struct worker *worker)
+{
+	int64_t oldest = 0;
+
+	for (uint32_t i = 0; i < worker->count && oldest == 0; i++)
+		if (slot_at(worker, i)->outcome == 0)
+			oldest = slot_at(worker, i)->alert.received_ns;
+	pthread_mutex_lock(&worker->lock);
+	worker->status.state = worker->condition >= DELIVER_BACKOFF ? worker->condition
+	                       : worker->count > 0 ? DELIVER_WORKING : DELIVER_IDLE;
+	worker->status.cursor = worker->cursor;
+	worker->status.concurrency = worker->concurrency;
+	worker->status_next_try_ns = worker->next_try_ns;
+	worker->oldest_ns = oldest;
+	pthread_mutex_unlock(&worker->lock);
+}
+
 /* --- sending ------------------------------------------------------------------------------------ */
 
 static void bury(struct worker *worker, struct slot *slot, const char *note)
@@ -375,6 +394,7 @@ static size_t send_due(struct worker *worker, int64_t now, int64_t *next_ns)
 	count = pick(worker, now, max < OUTPUT_BATCH_MAX ? max : OUTPUT_BATCH_MAX, next_ns);
 	if (count == 0)
 		return 0;
+	publish(worker);
 	worker_send(worker, worker->picked, count);
 	worker_judge(worker, count);
 	for (size_t i = 0; i < count; i++)
@@ -433,25 +453,6 @@ static size_t send_replayed(struct worker *worker)
 
 /* --- the loop ----------------------------------------------------------------------------------- */
 
-static void publish(struct worker *worker, int64_t now)
-{
-	uint64_t last = journal_last(worker->journal);
-	int64_t oldest = 0;
-
-	for (uint32_t i = 0; i < worker->count && oldest == 0; i++)
-		if (slot_at(worker, i)->outcome == 0)
-			oldest = slot_at(worker, i)->alert.received_ns;
-	pthread_mutex_lock(&worker->lock);
-	worker->status.state = worker->condition >= DELIVER_BACKOFF ? worker->condition
-	                       : worker->cursor < last ? DELIVER_WORKING : DELIVER_IDLE;
-	worker->status.cursor = worker->cursor;
-	worker->status.lag = last > worker->cursor ? last - worker->cursor : 0;
-	worker->status.oldest_ns = oldest == 0 ? 0 : clock_now() - oldest;
-	worker->status.concurrency = worker->concurrency;
-	worker->status.next_try_ms = worker->next_try_ns > now ? (worker->next_try_ns - now) / NS_PER_MS : 0;
-	pthread_mutex_unlock(&worker->lock);
-}
-
 /* Until something is due, something new comes, or somebody wakes it. */
 static void rest(struct worker *worker, int64_t now, int64_t next_ns)
 {
@@ -462,7 +463,7 @@ static void rest(struct worker *worker, int64_t now, int64_t next_ns)
 		next_ns = worker->next_try_ns;
 	if (next_ns > 0 && (next_ns - now) / NS_PER_MS < wait_ms)
 		wait_ms = next_ns > now ? (next_ns - now) / NS_PER_MS + 1 : 0;
-	publish(worker, now);
+	publish(worker);
 	if (wait_ms > 0 && !atomic_load(&worker->stop))
 		journal_wait(worker->journal, full || worker->next_try_ns > now ? UINT64_MAX : worker->read_to,
 		             wait_ms);
@@ -520,7 +521,7 @@ void *worker_main(void *argument)
 		turn(worker);
 		if (clock_mono() - published > 100 * NS_PER_MS) {
 			published = clock_mono();
-			publish(worker, published);
+			publish(worker);
 		}
 	}
 	finish(worker);

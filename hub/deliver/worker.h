@@ -77,7 +77,9 @@ struct worker {
 
 	_Atomic bool stop, kick;
 	pthread_mutex_t lock;      /* guards status */
-	struct deliver_status status;
+	struct deliver_status status; /* lag, age and waiting time are worked out when it is read */
+	int64_t oldest_ns;         /* when the oldest unsettled alert came, 0: none */
+	int64_t status_next_try_ns;
 	counter verdicts[OUTPUT_BROKEN + 1];
 	counter suppressed[JOURNAL_OUTCOMES];
 	struct histogram latency;

@@ -58,6 +58,7 @@ class Hub:
 
     def write_config(self):
         path = self.folder / "hub.yaml"
+        path.touch(0o600)
         path.write_text(json.dumps(self.settings, indent=1))
         return path
 

@@ -147,9 +147,10 @@ def test_a_full_disk_refuses_and_recovers_without_a_restart(tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
     receiver = MoodyReceiver()
     receiver.moody = False
+    hub = Hub(tmp_path, {"data_dir": str(disk / "data"), "outputs": {
+        "hook": {"type": "webhook", "url": receiver.url, "concurrency": 16}}})
     try:
-        hub = Hub(tmp_path, {"data_dir": str(disk / "data"), "outputs": {
-            "hook": {"type": "webhook", "url": receiver.url, "concurrency": 16}}}).start()
+        hub.start()
         for _ in range(10):
             assert hub.post(alert())[0] == 200
         ballast = disk / "ballast"
@@ -172,7 +173,7 @@ def test_a_full_disk_refuses_and_recovers_without_a_restart(tmp_path):
         assert done.returncode == 0, done.stdout
     finally:
         receiver.close()
-        if hub.process.poll() is None:
+        if hub.process and hub.process.poll() is None:
             hub.kill()
         subprocess.run(["umount", "-l", disk], check=True)
 
@@ -212,8 +213,12 @@ def test_dead_letters_are_kept_and_replayed(tmp_path):
     for number in (1, 2, 3):
         assert hub.post(alert(number))[0] == 200
     wait_for(lambda: hub.metric("tocsin_hub_output_alerts", output="hook", state="dead") == 3, 15, "three dead letters")
-    letters = wait_for(lambda: hub.api("GET", "/api/v1/dead-letters?output=hook")[1]["letters"], 5, "the letters")
-    assert len(letters) == 3 and "422" in json.dumps(letters)
+    def kept():
+        letters = hub.api("GET", "/api/v1/dead-letters?output=hook")[1]["letters"]
+        return letters if len(letters) == 3 else None
+
+    letters = wait_for(kept, 5, "the letters")
+    assert "422" in json.dumps(letters)
     refuse["on"] = False
     status, replayed = hub.api("POST", "/api/v1/dead-letters/replay", {"output": "hook"})
     assert status == 200 and replayed["replayed"] == 3
