@@ -1,0 +1,221 @@
+/* Compiled rules: what the evaluator runs on. Three tables, each with every distinct thing once:
+ * terms (a field or a transformer, extracted at most once an event), predicates (a term against
+ * literals, tested at most once an event) and nodes (and, or, not over them). A rule is a node. */
+#ifndef RULES_COMPILED_H
+#define RULES_COMPILED_H
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+
+#include "rules/evttypes.h"
+#include "rules/net.h"
+#include "rules/rules.h"
+#include "rules/table.h"
+
+#include <pcre2.h>
+
+enum { NONE = UINT32_MAX };
+
+/* How a term's values compare. */
+enum class {
+	CLASS_TEXT = 0,
+	CLASS_BYTES,
+	CLASS_BOOL,
+	CLASS_NUMBER,
+	CLASS_REAL,
+	CLASS_ADDRESS,
+	CLASS_NETWORK,
+	CLASS_ANY, /* as the event has it */
+};
+
+struct term {
+	enum ast_term_kind kind;
+	enum class class;
+	enum field_type type;
+	bool is_list;     /* its value is a list */
+	bool is_many;     /* several values, for each of which an operator may hold: ancestors */
+	bool two_sided;   /* client and server: != must hold for both */
+	bool is_unsigned;
+	field_id id;      /* FIELD: the full name's, in the registry */
+	field_id base;    /* FIELD: the catalogue's, 0 for another source's field */
+	struct str name;  /* canonical */
+	struct str arg;
+	int64_t index;    /* arg as a number, -1: it is none */
+	enum transformer call;
+	const uint32_t *items; /* of a call or a list */
+	uint32_t count;
+	struct value literal;
+	/* The literals that = and in compare this term to, each with a number. */
+	struct table words;
+	size_t words_len_max;
+};
+
+struct literal {
+	struct str text; /* as the operator wants it: hex resolved */
+	union {
+		__int128 number;
+		double real;
+		struct net_addr addr;
+		struct net_prefix net;
+		bool truth;
+		pcre2_code *regex;
+	};
+};
+
+struct predicate {
+	uint32_t term, right; /* right: a term, or NONE */
+	enum op op;
+	enum modifier modifier;
+	enum class class;
+	uint32_t count;
+	const struct literal *literals;
+	const uint64_t *words; /* for = and in on text: the literals' numbers among the term's words */
+	size_t words_len;
+};
+
+struct node {
+	enum ast_kind kind; /* AND, OR, NOT, CHECK */
+	uint32_t count;
+	uint32_t first;     /* CHECK: predicate; else the first of `count` in rules->children */
+	uint32_t cost;      /* rough, to try the cheap ones first */
+};
+
+struct token {
+	struct str text;  /* literal text, or the key in output_fields */
+	uint32_t term;    /* NONE: literal text */
+	uint32_t width;   /* pad or cut to; 0: as it is */
+	bool in_fields;   /* stands in output_fields */
+	bool only_fields; /* a field inside a transformer: in output_fields, not in the text */
+};
+
+struct format {
+	const struct token *tokens;
+	size_t count;
+	bool partial; /* began with `*`: a missing value is printed <NA> and does not end the text */
+};
+
+struct rule {
+	struct str name, description, source, output, condition, canonical;
+	enum priority priority;
+	struct str *tags;
+	size_t tags_count;
+	const char *file;
+	unsigned line;
+	bool enabled; /* by its own word, the selection and the least priority */
+	bool capture;
+	uint32_t capture_ms;
+	uint32_t node;
+	struct type_set types;
+	struct format format;
+};
+
+/* The enabled rules of one source. */
+struct source {
+	struct str name;
+	uint32_t *by_type;  /* rule numbers, type after type */
+	uint32_t first[EVTTYPE_WORDS * 64 + 1];
+};
+
+/* Generations of the fields about ancestors. */
+enum ancestor {
+	ANCESTOR_NAME = 0,
+	ANCESTOR_EXE,
+	ANCESTOR_EXEPATH,
+	ANCESTOR_CMDLINE,
+	ANCESTOR_PID,
+	ANCESTOR_ARGS,
+	ANCESTOR_ENV,
+	ANCESTOR_KINDS,
+};
+
+struct rules {
+	struct arena arena;
+	bool match_all;
+
+	struct term *terms;
+	struct predicate *predicates;
+	struct node *nodes;
+	uint32_t *children;
+	uint32_t terms_count, predicates_count, nodes_count, children_count;
+
+	struct rule *rules;
+	size_t rules_count, enabled_count;
+	struct source *sources;
+	size_t sources_count;
+
+	field_id ancestors[ANCESTOR_KINDS][RULES_ANCESTORS_MAX + 1]; /* [kind][generation], 0: not wanted */
+	field_id arg_flags, arg_mode, arg_uid;
+	struct type_set wanted_types;
+	uint64_t *wanted_fields; /* bits by id */
+	size_t fields_count;
+};
+
+struct slot {
+	struct value value;         /* of one value */
+	const struct value *values; /* all of them */
+	uint32_t count;             /* 0: missing */
+	uint32_t word;              /* number among the term's words, see below */
+};
+
+enum {
+	WORD_UNKNOWN = UINT32_MAX,      /* not looked up yet */
+	WORD_NONE = UINT32_MAX - 1,     /* none of them */
+};
+
+struct rules_scratch {
+	const struct rules *rules;
+	const struct event *event;
+	bool plain; /* no sharing between rules: the baseline, and a check on the rest */
+	struct slot *slots;
+	uint64_t *filled;         /* bits by term */
+	uint64_t *known, *truth;  /* bits by node */
+	char *text;               /* derived values */
+	size_t text_used;
+	uint64_t overflows;
+	pcre2_match_data *match;
+	pcre2_match_context *limits;
+	int *workspace;
+};
+
+/* The values of a term for the scratch's event. */
+const struct slot *term_values(struct rules_scratch *scratch, uint32_t term);
+
+/* Derives a field that the event does not carry. False: no value. */
+bool derive_field(struct rules_scratch *scratch, const struct term *term, struct value *ret);
+
+/* All generations of an ancestor field. */
+void derive_ancestors(struct rules_scratch *scratch, const struct term *term, struct slot *slot);
+
+/* Client's and server's values of fd.ip, fd.port, fd.net, fd.proto. */
+void derive_two_sides(struct rules_scratch *scratch, const struct term *term, struct slot *slot);
+
+/* Calls want() for each field that the field may be derived from. */
+void derive_inputs(field_id base, void (*want)(void *arg, field_id id), void *arg);
+
+/* Which kind of ancestor field it is, or -1. */
+int ancestor_kind(field_id base);
+
+/* A transformer's value. False: none. */
+bool transform(struct rules_scratch *scratch, const struct term *term, struct value *ret);
+
+/* Memory for derived values, until the next event. NULL when it is used up, which is counted. */
+void *scratch_take(struct rules_scratch *scratch, size_t size);
+
+/* Begins an event: nothing is known of it. */
+void scratch_begin(struct rules_scratch *scratch, const struct event *event);
+
+bool predicate_holds(struct rules_scratch *scratch, const struct predicate *predicate);
+
+/* Value conversions; false when it cannot be one. */
+bool value_to_number(const struct value *value, __int128 *ret);
+bool value_to_real(const struct value *value, double *ret);
+bool value_to_bool(const struct value *value, bool *ret);
+bool value_to_text(struct rules_scratch *scratch, const struct value *value, struct str *ret);
+
+/* One format's text; false when a value was missing and the format does not bridge that. */
+bool format_text(struct rules_scratch *scratch, const struct format *format, struct buf *out);
+
+/* Its fields, as members of a JSON object without the braces; *first says whether a comma is due. */
+bool format_fields(struct rules_scratch *scratch, const struct format *format, struct buf *out,
+                   bool *first);
+
+#endif

@@ -1,0 +1,692 @@
+/* Fields that an event does not carry but that follow from others: the table says from which, so
+ * that whoever asks a sensor for a field asks for those too. */
+#include "rules/compiled.h"
+#include "rules/text.h"
+
+#include <stdio.h>
+
+typedef bool derive_fn(struct rules_scratch *scratch, const struct term *term, struct value *ret);
+
+enum { INPUTS_MAX = 4 };
+
+struct derivation {
+	derive_fn *derive;
+	field_id from[INPUTS_MAX];
+};
+
+static const struct value *get(struct rules_scratch *scratch, field_id id)
+{
+	return event_get(scratch->event, id);
+}
+
+static bool has(const struct value *value)
+{
+	return value->kind != VALUE_ABSENT && value->kind != VALUE_NULL;
+}
+
+/* A field's text, empty when there is none. */
+static struct str text_of(struct rules_scratch *scratch, field_id id)
+{
+	struct str text;
+
+	return value_to_text(scratch, get(scratch, id), &text) ? text : (struct str){ 0 };
+}
+
+static bool number_of(struct rules_scratch *scratch, field_id id, __int128 *ret)
+{
+	return value_to_number(get(scratch, id), ret);
+}
+
+static bool give_text(struct value *ret, struct str text)
+{
+	*ret = value_str(text);
+	return text.at != NULL;
+}
+
+/* Two texts with a blank between them, or the first alone. */
+static bool with_blank(struct rules_scratch *scratch, struct str a, struct str b, struct value *ret)
+{
+	char *out;
+
+	if (a.at == NULL)
+		return false;
+	if (b.len == 0)
+		return give_text(ret, a);
+	out = scratch_take(scratch, a.len + 1 + b.len);
+	if (out == NULL)
+		return false;
+	memcpy(out, a.at, a.len);
+	out[a.len] = ' ';
+	memcpy(out + a.len + 1, b.at, b.len);
+	return give_text(ret, (struct str){ .at = out, .len = a.len + 1 + b.len });
+}
+
+static bool same(struct rules_scratch *scratch, field_id id, struct value *ret)
+{
+	*ret = *get(scratch, id);
+	return has(ret);
+}
+
+/* evt */
+
+static bool evt_syscall_type(struct rules_scratch *scratch, const struct term *term,
+                             struct value *ret)
+{
+	(void)term;
+	return same(scratch, FIELD_EVT_TYPE, ret);
+}
+
+static bool evt_dir(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	(void)scratch;
+	(void)term;
+	return give_text(ret, STR("<")); /* enter events are gone */
+}
+
+static bool evt_res(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	const char *name;
+	__int128 raw;
+
+	(void)term;
+	if (!number_of(scratch, FIELD_EVT_RAWRES, &raw))
+		return false;
+	if (raw >= 0)
+		return give_text(ret, STR("SUCCESS"));
+	name = raw > -4096 ? strerrorname_np((int)-raw) : NULL;
+	return name != NULL && give_text(ret, str_of(name));
+}
+
+static bool evt_rawres(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	(void)term;
+	*ret = value_i64(0);
+	return str_eq(text_of(scratch, FIELD_EVT_RES), STR("SUCCESS"));
+}
+
+static bool evt_failed(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	struct str res = text_of(scratch, FIELD_EVT_RES);
+	__int128 raw;
+
+	(void)term;
+	if (number_of(scratch, FIELD_EVT_RAWRES, &raw))
+		*ret = value_bool(raw < 0);
+	else if (res.len > 0)
+		*ret = value_bool(!str_eq(res, STR("SUCCESS")));
+	else
+		return false;
+	return true;
+}
+
+static bool has_flag(struct rules_scratch *scratch, struct str flag)
+{
+	return str_find(text_of(scratch, scratch->rules->arg_flags), flag) >= 0;
+}
+
+/* False, not missing, on every other type of event. */
+static bool evt_is_open(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	struct str type = text_of(scratch, FIELD_EVT_TYPE);
+	bool open = str_eq(type, STR("open")) || str_eq(type, STR("openat")) ||
+	            str_eq(type, STR("openat2"));
+	bool made = str_eq(type, STR("creat")) ||
+	            (open && (has_flag(scratch, STR("O_CREAT")) || has_flag(scratch, STR("O_TMPFILE"))));
+	__int128 mode = 0;
+
+	open |= str_eq(type, STR("open_by_handle_at"));
+	number_of(scratch, scratch->rules->arg_mode, &mode);
+	switch (term->base) {
+	case FIELD_EVT_IS_OPEN_READ:
+		open = open && (has_flag(scratch, STR("O_RDONLY")) || has_flag(scratch, STR("O_RDWR")));
+		break;
+	case FIELD_EVT_IS_OPEN_WRITE:
+		open = open && (has_flag(scratch, STR("O_WRONLY")) || has_flag(scratch, STR("O_RDWR")));
+		break;
+	case FIELD_EVT_IS_OPEN_EXEC:
+		open = made && (mode & 0111) != 0;
+		break;
+	default:
+		open = open && has_flag(scratch, STR("O_F_CREATED"));
+		break;
+	}
+	*ret = value_bool(open);
+	return true;
+}
+
+static bool evt_false(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	(void)scratch;
+	(void)term;
+	*ret = value_bool(false);
+	return true;
+}
+
+/* proc */
+
+static bool proc_cmdline(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	field_id first = term->base == FIELD_PROC_EXELINE ? FIELD_PROC_EXE : FIELD_PROC_NAME;
+
+	return with_blank(scratch, text_of(scratch, first), text_of(scratch, FIELD_PROC_ARGS), ret);
+}
+
+/* One item of proc.args; of a text, the words between blanks. */
+static bool proc_arg(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	const struct value *args = get(scratch, FIELD_PROC_ARGS);
+	struct str text = text_of(scratch, FIELD_PROC_ARGS);
+	int64_t at = term->index;
+
+	if (at < 0)
+		return false;
+	if (args->kind == VALUE_LIST) {
+		if (at >= args->len)
+			return false;
+		*ret = args->list[at];
+		return has(ret);
+	}
+	for (; text.len > 0; at--) {
+		size_t len = 0;
+
+		while (len < text.len && text.at[len] != ' ')
+			len++;
+		if (at == 0)
+			return give_text(ret, str_cut(text, len));
+		text = str_from(text, len + 1);
+	}
+	return false;
+}
+
+/* proc.env[NAME] out of proc.env. */
+static bool proc_env(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	const struct value *env = get(scratch, FIELD_PROC_ENV);
+
+	for (uint32_t i = 0; env->kind == VALUE_LIST && i < env->len; i++) {
+		struct str item = value_as_str(&env->list[i]);
+
+		if (env->list[i].kind == VALUE_STR && item.len > term->arg.len &&
+		    str_starts(item, term->arg) && item.at[term->arg.len] == '=')
+			return give_text(ret, str_from(item, term->arg.len + 1));
+	}
+	return false;
+}
+
+static bool proc_count_args(struct rules_scratch *scratch, const struct term *term,
+                            struct value *ret)
+{
+	const struct value *args = get(scratch, FIELD_PROC_ARGS);
+	int64_t bytes = 0;
+
+	if (args->kind != VALUE_LIST)
+		return false;
+	for (uint32_t i = 0; i < args->len; i++)
+		bytes += args->list[i].kind == VALUE_STR ? args->list[i].len : 0;
+	*ret = value_i64(term->base == FIELD_PROC_CMDNARGS ? args->len : bytes);
+	return true;
+}
+
+static const struct {
+	field_id field, self, parent;
+} ancestor_fields[ANCESTOR_KINDS] = {
+	[ANCESTOR_NAME] = { FIELD_PROC_ANAME, FIELD_PROC_NAME, FIELD_PROC_PNAME },
+	[ANCESTOR_EXE] = { FIELD_PROC_AEXE, FIELD_PROC_EXE, FIELD_PROC_PEXE },
+	[ANCESTOR_EXEPATH] = { FIELD_PROC_AEXEPATH, FIELD_PROC_EXEPATH, FIELD_PROC_PEXEPATH },
+	[ANCESTOR_CMDLINE] = { FIELD_PROC_ACMDLINE, FIELD_PROC_CMDLINE, FIELD_PROC_PCMDLINE },
+	[ANCESTOR_PID] = { FIELD_PROC_APID, FIELD_PROC_PID, FIELD_PROC_PPID },
+	[ANCESTOR_ARGS] = { FIELD_PROC_AARGS, FIELD_PROC_ARGS, FIELD_NONE },
+	[ANCESTOR_ENV] = { FIELD_PROC_AENV, FIELD_PROC_ENV, FIELD_NONE },
+};
+
+int ancestor_kind(field_id base)
+{
+	for (int i = 0; i < ANCESTOR_KINDS; i++)
+		if (base != FIELD_NONE && ancestor_fields[i].field == base)
+			return i;
+	return -1;
+}
+
+/* proc.aname[0] is the process, [1] its parent, which has a name of its own too. */
+static bool proc_ancestor(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	int kind = ancestor_kind(term->base);
+
+	if (term->index == 0)
+		return same(scratch, ancestor_fields[kind].self, ret);
+	return term->index == 1 && same(scratch, ancestor_fields[kind].parent, ret);
+}
+
+static bool proc_parent(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	for (int i = 0; i < ANCESTOR_KINDS; i++)
+		if (ancestor_fields[i].parent == term->base)
+			return same(scratch, scratch->rules->ancestors[i][1], ret);
+	return false;
+}
+
+/* Time since another time. */
+static bool proc_duration(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	field_id start = term->base == FIELD_PROC_DURATION ? FIELD_PROC_PID_TS : FIELD_PROC_PPID_TS;
+	__int128 ts;
+
+	if (!number_of(scratch, start, &ts) || ts <= 0 || ts > scratch->event->time_ns)
+		return false;
+	*ret = value_i64(scratch->event->time_ns - (int64_t)ts);
+	return true;
+}
+
+static bool proc_ctime_age(struct rules_scratch *scratch, const struct term *term,
+                           struct value *ret)
+{
+	__int128 ctime, ts;
+
+	(void)term;
+	if (!number_of(scratch, FIELD_PROC_EXE_INO_CTIME, &ctime) ||
+	    !number_of(scratch, FIELD_PROC_PID_TS, &ts) || ctime > ts || ctime <= 0)
+		return false;
+	*ret = value_i64((int64_t)(ts - ctime));
+	return true;
+}
+
+static bool proc_is_leader(struct rules_scratch *scratch, const struct term *term,
+                           struct value *ret)
+{
+	bool host = term->base == FIELD_PROC_IS_PGID_LEADER;
+	field_id group = term->base == FIELD_PROC_IS_SID_LEADER     ? FIELD_PROC_SID
+	                 : term->base == FIELD_PROC_IS_VPGID_LEADER ? FIELD_PROC_VPGID
+	                                                            : FIELD_PROC_PGID;
+	__int128 a, b;
+
+	if (!number_of(scratch, group, &a) ||
+	    !number_of(scratch, host ? FIELD_PROC_PID : FIELD_PROC_VPID, &b))
+		return false;
+	*ret = value_bool(a == b);
+	return true;
+}
+
+/* From the flags of an exec; of other events nothing is known. */
+static bool proc_exe_flag(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	static const struct {
+		field_id id;
+		struct str flag;
+	} flags[] = {
+		{ FIELD_PROC_IS_EXE_WRITABLE, STR("EXE_WRITABLE") },
+		{ FIELD_PROC_IS_EXE_UPPER_LAYER, STR("EXE_UPPER_LAYER") },
+		{ FIELD_PROC_IS_EXE_LOWER_LAYER, STR("EXE_LOWER_LAYER") },
+		{ FIELD_PROC_IS_EXE_FROM_MEMFD, STR("EXE_FROM_MEMFD") },
+	};
+
+	if (!str_starts(text_of(scratch, FIELD_EVT_TYPE), STR("execve")) ||
+	    !has(get(scratch, scratch->rules->arg_flags)))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (flags[i].id == term->base)
+			*ret = value_bool(has_flag(scratch, flags[i].flag));
+	return true;
+}
+
+static bool root_name(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	field_id id = term->base == FIELD_USER_NAME ? FIELD_USER_UID : FIELD_GROUP_GID;
+	__int128 number;
+
+	return number_of(scratch, id, &number) && number == 0 && give_text(ret, STR("root"));
+}
+
+/* fd */
+
+static bool fd_is_path(struct rules_scratch *scratch)
+{
+	struct str kind = text_of(scratch, FIELD_FD_TYPECHAR);
+
+	return kind.at == NULL || str_eq(kind, STR("f")) || str_eq(kind, STR("d"));
+}
+
+static bool fd_path_part(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	struct str name = text_of(scratch, FIELD_FD_NAME);
+	size_t slash = name.len;
+
+	if (!fd_is_path(scratch))
+		return false;
+	while (slash > 0 && name.at[slash - 1] != '/')
+		slash--;
+	if (slash == 0)
+		return false;
+	if (term->base == FIELD_FD_FILENAME)
+		return give_text(ret, str_from(name, slash));
+	return give_text(ret, slash == 1 ? str_cut(name, 1) : str_cut(name, slash - 1));
+}
+
+static const struct {
+	struct str typechar, type;
+} fd_types[] = {
+	{ STR("f"), STR("file") },      { STR("d"), STR("directory") }, { STR("4"), STR("ipv4") },
+	{ STR("6"), STR("ipv6") },      { STR("u"), STR("unix") },      { STR("p"), STR("pipe") },
+	{ STR("e"), STR("event") },     { STR("s"), STR("signalfd") },  { STR("l"), STR("eventpoll") },
+	{ STR("i"), STR("inotify") },   { STR("t"), STR("timerfd") },   { STR("n"), STR("netlink") },
+	{ STR("b"), STR("bpf") },       { STR("r"), STR("io_uring") },  { STR("m"), STR("memfd") },
+	{ STR("P"), STR("pidfd") },
+};
+
+static bool fd_type(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	bool forward = term->base == FIELD_FD_TYPE;
+	struct str have = text_of(scratch, forward ? FIELD_FD_TYPECHAR : FIELD_FD_TYPE);
+
+	for (size_t i = 0; i < ARRAY_LEN(fd_types); i++)
+		if (str_eq(have, forward ? fd_types[i].typechar : fd_types[i].type))
+			return give_text(ret, forward ? fd_types[i].type : fd_types[i].typechar);
+	return false;
+}
+
+static bool fd_family(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	struct str kind = text_of(scratch, FIELD_FD_TYPECHAR);
+
+	(void)term;
+	if (str_eq(kind, STR("4")) || str_eq(kind, STR("6")))
+		return give_text(ret, STR("ip"));
+	return str_eq(kind, STR("u")) && give_text(ret, STR("unix"));
+}
+
+/* "address:port" cut at the last colon. */
+static bool cut_endpoint(struct str text, bool port, struct str *ret)
+{
+	size_t colon = text.len;
+
+	while (colon > 0 && text.at[colon - 1] != ':')
+		colon--;
+	if (colon < 2)
+		return false;
+	*ret = port ? str_from(text, colon) : str_cut(text, colon - 1);
+	return ret->len > 0;
+}
+
+/* Out of a socket's name, "1.2.3.4:5->6.7.8.9:10". */
+static bool endpoint_of(struct rules_scratch *scratch, field_id id, struct str *ret)
+{
+	struct str kind = text_of(scratch, FIELD_FD_TYPECHAR), name;
+	bool server = id == FIELD_FD_SIP || id == FIELD_FD_SPORT;
+	bool port = id == FIELD_FD_CPORT || id == FIELD_FD_SPORT;
+	struct net_addr unused;
+	ptrdiff_t arrow;
+
+	*ret = text_of(scratch, id);
+	if (ret->len > 0)
+		return true;
+	if (kind.len > 0 && kind.at[0] != '4' && kind.at[0] != '6')
+		return false;
+	name = text_of(scratch, FIELD_FD_NAME);
+	arrow = str_find(name, STR("->"));
+	if (name.len == 0 || arrow < 0)
+		return false;
+	name = server ? str_from(name, (size_t)arrow + 2) : str_cut(name, (size_t)arrow);
+	return cut_endpoint(name, port, ret) && (port || net_addr_parse(*ret, &unused));
+}
+
+static bool fd_endpoint(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	struct str text;
+
+	return endpoint_of(scratch, term->base, &text) && give_text(ret, text);
+}
+
+/* The field of the same kind that says what a local, remote, or network field does not. */
+static bool fd_by_role(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	bool port = term->base == FIELD_FD_LPORT || term->base == FIELD_FD_RPORT;
+	bool local = term->base == FIELD_FD_LIP || term->base == FIELD_FD_LPORT ||
+	             term->base == FIELD_FD_LNET;
+	field_id own = term->base == FIELD_FD_LNET ? FIELD_FD_LIP : FIELD_FD_RIP;
+	struct str text;
+	bool server;
+
+	if ((term->base == FIELD_FD_LNET || term->base == FIELD_FD_RNET) && same(scratch, own, ret))
+		return true;
+	if (!value_to_bool(get(scratch, FIELD_FD_IS_SERVER), &server))
+		return false;
+	if (!endpoint_of(scratch,
+	                 server == local ? (port ? FIELD_FD_SPORT : FIELD_FD_SIP)
+	                                 : (port ? FIELD_FD_CPORT : FIELD_FD_CIP),
+	                 &text))
+		return false;
+	return give_text(ret, text);
+}
+
+static bool fd_side_net(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	struct str text;
+
+	return endpoint_of(scratch, term->base == FIELD_FD_CNET ? FIELD_FD_CIP : FIELD_FD_SIP, &text) &&
+	       give_text(ret, text);
+}
+
+static bool fd_dev_part(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	__int128 dev;
+
+	if (!number_of(scratch, FIELD_FD_DEV, &dev))
+		return false;
+	/* The kernel's own encoding, 20 bits of minor. */
+	*ret = value_i64(term->base == FIELD_FD_DEV_MAJOR ? (int64_t)(dev >> 20) : (int64_t)(dev & 0xfffff));
+	return true;
+}
+
+/* container */
+
+static bool container_image(struct rules_scratch *scratch, const struct term *term,
+                            struct value *ret)
+{
+	struct str repository = text_of(scratch, FIELD_CONTAINER_IMAGE_REPOSITORY);
+	struct str tag = text_of(scratch, FIELD_CONTAINER_IMAGE_TAG);
+	char *out;
+
+	(void)term;
+	if (repository.len == 0 || tag.len == 0)
+		return give_text(ret, repository) && repository.len > 0;
+	out = scratch_take(scratch, repository.len + 1 + tag.len);
+	if (out == NULL)
+		return false;
+	memcpy(out, repository.at, repository.len);
+	out[repository.len] = ':';
+	memcpy(out + repository.len + 1, tag.at, tag.len);
+	return give_text(ret, (struct str){ .at = out, .len = repository.len + 1 + tag.len });
+}
+
+/* The part of "source:destination:mode:rw:propagation" at `at`. */
+static struct str mount_part(struct str mount, unsigned at)
+{
+	for (; at > 0; at--) {
+		const char *colon = mount.len == 0 ? NULL : memchr(mount.at, ':', mount.len);
+
+		mount = str_from(mount, colon == NULL ? mount.len : (size_t)(colon - mount.at) + 1);
+	}
+	for (size_t i = 0; i < mount.len; i++)
+		if (mount.at[i] == ':')
+			return str_cut(mount, i);
+	return mount;
+}
+
+static bool mount_wanted(const struct term *term, struct str mount, int64_t number)
+{
+	if (term->index >= 0)
+		return term->index == number;
+	/* By the other end: a source is asked for by its destination, all else by the source. */
+	return text_glob(term->arg, mount_part(mount, term->base == FIELD_CONTAINER_MOUNT_SOURCE), false);
+}
+
+static bool container_mount(struct rules_scratch *scratch, const struct term *term,
+                            struct value *ret)
+{
+	static const field_id parts[] = { FIELD_CONTAINER_MOUNT_SOURCE, FIELD_CONTAINER_MOUNT_DEST,
+		                          FIELD_CONTAINER_MOUNT_MODE, FIELD_CONTAINER_MOUNT_RDWR,
+		                          FIELD_CONTAINER_MOUNT_PROPAGATION };
+	const struct value *mounts = get(scratch, FIELD_CONTAINER_MOUNTS);
+	struct str rest = mounts->kind == VALUE_STR ? value_as_str(mounts) : (struct str){ 0 };
+
+	for (int64_t number = 0;; number++) {
+		struct str mount;
+		const char *comma;
+
+		if (mounts->kind == VALUE_LIST) {
+			if (number >= mounts->len)
+				return false;
+			mount = mounts->list[number].kind == VALUE_STR ? value_as_str(&mounts->list[number])
+			                                               : (struct str){ 0 };
+		} else {
+			if (rest.len == 0)
+				return false;
+			comma = memchr(rest.at, ',', rest.len);
+			mount = comma == NULL ? rest : str_cut(rest, (size_t)(comma - rest.at));
+			rest = str_from(rest, mount.len + 1);
+		}
+		if (!mount_wanted(term, mount, number))
+			continue;
+		for (unsigned i = 0; i < ARRAY_LEN(parts); i++)
+			if (parts[i] == term->base)
+				return give_text(ret, mount_part(mount, i));
+		return give_text(ret, mount);
+	}
+}
+
+static const struct derivation derivations[FIELD_CATALOGUE_END] = {
+	[FIELD_SYSCALL_TYPE] = { evt_syscall_type, { FIELD_EVT_TYPE } },
+	[FIELD_EVT_DIR] = { evt_dir, { 0 } },
+	[FIELD_EVT_RES] = { evt_res, { FIELD_EVT_RAWRES } },
+	[FIELD_EVT_RAWRES] = { evt_rawres, { FIELD_EVT_RES } },
+	[FIELD_EVT_FAILED] = { evt_failed, { FIELD_EVT_RAWRES, FIELD_EVT_RES } },
+	[FIELD_EVT_IS_OPEN_READ] = { evt_is_open, { FIELD_EVT_TYPE } },
+	[FIELD_EVT_IS_OPEN_WRITE] = { evt_is_open, { FIELD_EVT_TYPE } },
+	[FIELD_EVT_IS_OPEN_EXEC] = { evt_is_open, { FIELD_EVT_TYPE } },
+	[FIELD_EVT_IS_OPEN_CREATE] = { evt_is_open, { FIELD_EVT_TYPE } },
+	[FIELD_EVT_IS_IO] = { evt_false, { 0 } },
+	[FIELD_EVT_IS_IO_READ] = { evt_false, { 0 } },
+	[FIELD_EVT_IS_IO_WRITE] = { evt_false, { 0 } },
+	[FIELD_EVT_IS_WAIT] = { evt_false, { 0 } },
+	[FIELD_PROC_CMDLINE] = { proc_cmdline, { FIELD_PROC_NAME, FIELD_PROC_ARGS } },
+	[FIELD_PROC_EXELINE] = { proc_cmdline, { FIELD_PROC_EXE, FIELD_PROC_ARGS } },
+	[FIELD_PROC_ARGS] = { proc_arg, { FIELD_PROC_ARGS } },
+	[FIELD_PROC_ENV] = { proc_env, { FIELD_PROC_ENV } },
+	[FIELD_PROC_CMDNARGS] = { proc_count_args, { FIELD_PROC_ARGS } },
+	[FIELD_PROC_CMDLENARGS] = { proc_count_args, { FIELD_PROC_ARGS } },
+	[FIELD_PROC_ANAME] = { proc_ancestor, { FIELD_PROC_NAME, FIELD_PROC_PNAME } },
+	[FIELD_PROC_AEXE] = { proc_ancestor, { FIELD_PROC_EXE, FIELD_PROC_PEXE } },
+	[FIELD_PROC_AEXEPATH] = { proc_ancestor, { FIELD_PROC_EXEPATH, FIELD_PROC_PEXEPATH } },
+	[FIELD_PROC_ACMDLINE] = { proc_ancestor, { FIELD_PROC_CMDLINE, FIELD_PROC_PCMDLINE } },
+	[FIELD_PROC_APID] = { proc_ancestor, { FIELD_PROC_PID, FIELD_PROC_PPID } },
+	[FIELD_PROC_AARGS] = { proc_ancestor, { FIELD_PROC_ARGS } },
+	[FIELD_PROC_PNAME] = { proc_parent, { 0 } },
+	[FIELD_PROC_PEXE] = { proc_parent, { 0 } },
+	[FIELD_PROC_PEXEPATH] = { proc_parent, { 0 } },
+	[FIELD_PROC_PCMDLINE] = { proc_parent, { 0 } },
+	[FIELD_PROC_PPID] = { proc_parent, { 0 } },
+	[FIELD_PROC_DURATION] = { proc_duration, { FIELD_PROC_PID_TS } },
+	[FIELD_PROC_PPID_DURATION] = { proc_duration, { FIELD_PROC_PPID_TS } },
+	[FIELD_PROC_EXE_INO_CTIME_DURATION_PROC_START] = { proc_ctime_age,
+	                                                   { FIELD_PROC_EXE_INO_CTIME,
+	                                                     FIELD_PROC_PID_TS } },
+	[FIELD_PROC_IS_SID_LEADER] = { proc_is_leader, { FIELD_PROC_SID, FIELD_PROC_VPID } },
+	[FIELD_PROC_IS_VPGID_LEADER] = { proc_is_leader, { FIELD_PROC_VPGID, FIELD_PROC_VPID } },
+	[FIELD_PROC_IS_PGID_LEADER] = { proc_is_leader, { FIELD_PROC_PGID, FIELD_PROC_PID } },
+	[FIELD_PROC_IS_EXE_WRITABLE] = { proc_exe_flag, { FIELD_EVT_TYPE } },
+	[FIELD_PROC_IS_EXE_UPPER_LAYER] = { proc_exe_flag, { FIELD_EVT_TYPE } },
+	[FIELD_PROC_IS_EXE_LOWER_LAYER] = { proc_exe_flag, { FIELD_EVT_TYPE } },
+	[FIELD_PROC_IS_EXE_FROM_MEMFD] = { proc_exe_flag, { FIELD_EVT_TYPE } },
+	[FIELD_USER_NAME] = { root_name, { FIELD_USER_UID } },
+	[FIELD_GROUP_NAME] = { root_name, { FIELD_GROUP_GID } },
+	[FIELD_FD_DIRECTORY] = { fd_path_part, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_FILENAME] = { fd_path_part, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_TYPE] = { fd_type, { FIELD_FD_TYPECHAR } },
+	[FIELD_FD_TYPECHAR] = { fd_type, { FIELD_FD_TYPE } },
+	[FIELD_FD_SOCKFAMILY] = { fd_family, { FIELD_FD_TYPECHAR } },
+	[FIELD_FD_CIP] = { fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_SIP] = { fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_CPORT] = { fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_SPORT] = { fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_IP] = { NULL, { FIELD_FD_CIP, FIELD_FD_SIP, FIELD_FD_NAME } },
+	[FIELD_FD_NET] = { NULL, { FIELD_FD_CIP, FIELD_FD_SIP, FIELD_FD_NAME } },
+	[FIELD_FD_PORT] = { NULL, { FIELD_FD_CPORT, FIELD_FD_SPORT, FIELD_FD_NAME } },
+	[FIELD_FD_PROTO] = { NULL, { FIELD_FD_CPORT, FIELD_FD_SPORT, FIELD_FD_NAME } },
+	[FIELD_FD_CNET] = { fd_side_net, { FIELD_FD_CIP, FIELD_FD_NAME } },
+	[FIELD_FD_SNET] = { fd_side_net, { FIELD_FD_SIP, FIELD_FD_NAME } },
+	[FIELD_FD_LIP] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CIP, FIELD_FD_SIP } },
+	[FIELD_FD_RIP] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CIP, FIELD_FD_SIP } },
+	[FIELD_FD_LPORT] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CPORT, FIELD_FD_SPORT } },
+	[FIELD_FD_RPORT] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CPORT, FIELD_FD_SPORT } },
+	[FIELD_FD_LNET] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_LIP, FIELD_FD_CIP,
+	                                  FIELD_FD_SIP } },
+	[FIELD_FD_RNET] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_RIP, FIELD_FD_CIP,
+	                                  FIELD_FD_SIP } },
+	[FIELD_FD_DEV_MAJOR] = { fd_dev_part, { FIELD_FD_DEV } },
+	[FIELD_FD_DEV_MINOR] = { fd_dev_part, { FIELD_FD_DEV } },
+	[FIELD_CONTAINER_IMAGE] = { container_image,
+	                            { FIELD_CONTAINER_IMAGE_REPOSITORY, FIELD_CONTAINER_IMAGE_TAG } },
+	[FIELD_CONTAINER_MOUNT] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_SOURCE] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_DEST] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_MODE] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_RDWR] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_PROPAGATION] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
+};
+
+bool derive_field(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	if (term->base == FIELD_NONE || derivations[term->base].derive == NULL)
+		return false;
+	return derivations[term->base].derive(scratch, term, ret);
+}
+
+void derive_inputs(field_id base, void (*want)(void *arg, field_id id), void *arg)
+{
+	if (base == FIELD_NONE)
+		return;
+	for (size_t i = 0; i < INPUTS_MAX; i++)
+		if (derivations[base].from[i] != FIELD_NONE)
+			want(arg, derivations[base].from[i]);
+}
+
+/* Every generation from the parent up that the event knows. */
+void derive_ancestors(struct rules_scratch *scratch, const struct term *term, struct slot *slot)
+{
+	int kind = ancestor_kind(term->base);
+	const struct value *whole = get(scratch, term->id);
+	struct value *values;
+
+	if (has(whole)) {
+		slot->value = *whole;
+		slot->values = whole->kind == VALUE_LIST ? whole->list : &slot->value;
+		slot->count = whole->kind == VALUE_LIST ? whole->len : 1;
+		return;
+	}
+	values = scratch_take(scratch, RULES_ANCESTORS_MAX * sizeof(*values));
+	if (values == NULL)
+		return;
+	for (int i = 1; i <= RULES_ANCESTORS_MAX; i++) {
+		const struct value *one = get(scratch, scratch->rules->ancestors[kind][i]);
+
+		if (i == 1 && !has(one) && ancestor_fields[kind].parent != FIELD_NONE)
+			one = get(scratch, ancestor_fields[kind].parent);
+		if (has(one))
+			values[slot->count++] = *one;
+	}
+	slot->values = values;
+}
+
+void derive_two_sides(struct rules_scratch *scratch, const struct term *term, struct slot *slot)
+{
+	bool port = term->base == FIELD_FD_PORT || term->base == FIELD_FD_PROTO;
+	struct value *values = scratch_take(scratch, 2 * sizeof(*values));
+	struct str text;
+
+	if (values == NULL)
+		return;
+	if (endpoint_of(scratch, port ? FIELD_FD_CPORT : FIELD_FD_CIP, &text))
+		values[slot->count++] = value_str(text);
+	if (endpoint_of(scratch, port ? FIELD_FD_SPORT : FIELD_FD_SIP, &text))
+		values[slot->count++] = value_str(text);
+	slot->values = values;
+}

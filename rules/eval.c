@@ -1,0 +1,95 @@
+/* Matching: an event's type selects the rules, and each distinct node of their conditions is
+ * evaluated at most once an event, whichever rule asks first. */
+#include "rules/eval.h"
+
+static bool node_holds(struct rules_scratch *scratch, uint32_t id);
+
+static bool node_compute(struct rules_scratch *scratch, const struct node *node)
+{
+	const struct rules *rules = scratch->rules;
+	bool decisive = node->kind == AST_OR;
+
+	if (node->kind == AST_CHECK)
+		return predicate_holds(scratch, &rules->predicates[node->first]);
+	if (node->kind == AST_NOT)
+		return !node_holds(scratch, rules->children[node->first]);
+	for (uint32_t i = 0; i < node->count; i++)
+		if (node_holds(scratch, rules->children[node->first + i]) == decisive)
+			return decisive;
+	return !decisive;
+}
+
+static bool node_holds(struct rules_scratch *scratch, uint32_t id)
+{
+	uint64_t bit = (uint64_t)1 << (id % 64);
+	bool holds;
+
+	if (scratch->plain)
+		return node_compute(scratch, &scratch->rules->nodes[id]);
+	if ((scratch->known[id / 64] & bit) != 0)
+		return (scratch->truth[id / 64] & bit) != 0;
+	holds = node_compute(scratch, &scratch->rules->nodes[id]);
+	scratch->known[id / 64] |= bit;
+	if (holds)
+		scratch->truth[id / 64] |= bit;
+	else
+		scratch->truth[id / 64] &= ~bit;
+	return holds;
+}
+
+static const struct source *source_of(const struct rules *rules, struct str name)
+{
+	if (name.len == 0)
+		name = STR("syscall");
+	for (size_t i = 0; i < rules->sources_count; i++)
+		if (str_eq(rules->sources[i].name, name))
+			return &rules->sources[i];
+	return NULL;
+}
+
+static size_t type_of(const struct event *event)
+{
+	const struct value *type = event_get(event, FIELD_EVT_TYPE);
+
+	return type->kind == VALUE_STR ? evttype_find(value_as_str(type)) : EVTTYPE_ABSENT;
+}
+
+size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
+                   const struct event *event, const struct rule **hits, size_t max)
+{
+	const struct source *source = source_of(rules, event->source);
+	size_t type = type_of(event), count = 0;
+
+	scratch_begin(scratch, event);
+	if (source == NULL)
+		return 0;
+	if (!rules->match_all && max > 1)
+		max = 1;
+	for (uint32_t i = source->first[type]; i < source->first[type + 1] && count < max; i++) {
+		const struct rule *rule = &rules->rules[source->by_type[i]];
+
+		if (node_holds(scratch, rule->node))
+			hits[count++] = rule;
+	}
+	return count;
+}
+
+size_t rules_match_plain(const struct rules *rules, struct rules_scratch *scratch,
+                         const struct event *event, const struct rule **hits, size_t max)
+{
+	size_t count = 0;
+
+	scratch_begin(scratch, event);
+	if (!rules->match_all && max > 1)
+		max = 1;
+	scratch->plain = true;
+	for (size_t i = 0; i < rules->rules_count && count < max; i++) {
+		const struct rule *rule = &rules->rules[i];
+		struct str source = event->source.len == 0 ? STR("syscall") : event->source;
+
+		if (rule->enabled && str_eq(rule->source, source) && node_holds(scratch, rule->node))
+			hits[count++] = rule;
+	}
+	scratch->plain = false;
+	return count;
+}

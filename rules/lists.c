@@ -1,0 +1,266 @@
+/* Lists are filled in textually, before a condition is parsed: that is the language, inside quotes
+ * too. The text keeps, byte for byte, where it came from. */
+#include "rules/load.h"
+
+bool pieces_add(struct loader *loader, struct pieces *pieces, struct str text,
+                const struct yaml *node, bool exact)
+{
+	void *bigger = load_grow(loader, pieces->at, pieces->count, &pieces->cap, sizeof(*pieces->at));
+
+	if (bigger == NULL)
+		return false;
+	pieces->at = bigger;
+	pieces->at[pieces->count] = (struct piece){ .text = text, .node = node, .exact = exact };
+	pieces->count++;
+	return true;
+}
+
+struct str pieces_join(struct loader *loader, const struct pieces *pieces)
+{
+	struct buf out = { .max = RULES_TEXT_MAX };
+	struct str copy;
+
+	for (size_t i = 0; i < pieces->count; i++) {
+		if (i > 0)
+			buf_add_char(&out, ' ');
+		buf_add(&out, pieces->at[i].text);
+	}
+	copy = arena_str(loader->arena, buf_ok(&out) ? buf_str(&out) : STR(""));
+	if (copy.at == NULL || !buf_ok(&out))
+		loader->out_of_memory = true;
+	buf_done(&out);
+	return copy.at == NULL ? STR("") : copy;
+}
+
+struct place text_place(const struct text *text, size_t offset)
+{
+	size_t at = text->origin[offset < text->text.len ? offset : text->text.len];
+
+	for (size_t i = 0; i < text->pieces->count; i++) {
+		const struct piece *piece = &text->pieces->at[i];
+
+		if (at <= piece->text.len || i + 1 == text->pieces->count)
+			return (struct place){ .node = piece->node, .offset = piece->exact ? at : 0 };
+		at -= piece->text.len + 1;
+	}
+	return (struct place){ 0 };
+}
+
+/* A text being edited, with its origins. */
+struct draft {
+	struct buf text;
+	struct buf origin; /* uint32_t each */
+};
+
+static void draft_add(struct draft *draft, struct str text, const uint32_t *origin)
+{
+	buf_add(&draft->text, text);
+	buf_add(&draft->origin, (struct str){ .at = (const char *)origin,
+		                              .len = text.len * sizeof(*origin) });
+}
+
+/* Text that stands for the bytes at `origin`: all of it comes from there. */
+static void draft_add_for(struct draft *draft, struct str text, uint32_t origin)
+{
+	for (size_t i = 0; i < text.len; i++)
+		buf_add(&draft->origin, (struct str){ .at = (const char *)&origin, .len = sizeof(origin) });
+	buf_add(&draft->text, text);
+}
+
+static bool separates(struct str text, size_t at)
+{
+	return at >= text.len || strchr(" \t\r\n(),=", text.at[at]) != NULL;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Where the next use of the list's name begins, or the text's length. */
+static size_t find_use(struct str text, struct str name, size_t from)
+{
+	while (from < text.len) {
+		ptrdiff_t hit = str_find(str_from(text, from), name);
+
+		if (hit < 0)
+			break;
+		from += (size_t)hit;
+		if ((from == 0 || separates(text, from - 1)) && separates(text, from + name.len))
+			return from;
+		from++;
+	}
+	return text.len;
+}
+
+/* An empty list takes the comma on its left with it, or else the one on its right. */
+static size_t drop_comma(struct draft *out, struct str text, size_t end)
+{
+	size_t left = out->text.len, right = end;
+
+	while (left > 0 && is_blank(out->text.at[left - 1]))
+		left--;
+	if (left > 0 && out->text.at[left - 1] == ',') {
+		buf_cut(&out->text, left - 1);
+		buf_cut(&out->origin, (left - 1) * sizeof(uint32_t));
+		return end;
+	}
+	while (right < text.len && is_blank(text.at[right]))
+		right++;
+	return right < text.len && text.at[right] == ',' ? right + 1 : end;
+}
+
+void item_print(struct buf *out, struct str text)
+{
+	bool blank = false;
+	char quote;
+
+	for (size_t i = 0; i < text.len; i++)
+		blank |= is_blank(text.at[i]);
+	if (text.len > 0 && (!blank || strchr("\"'(", text.at[0]) != NULL)) {
+		buf_add(out, text);
+		return;
+	}
+	quote = str_find(text, STR("\"")) >= 0 ? '\'' : '"';
+	buf_add_char(out, quote);
+	buf_add(out, text);
+	buf_add_char(out, quote);
+}
+
+static void add_items(struct draft *out, const struct list *list, uint32_t origin)
+{
+	struct buf item = { .max = RULES_TEXT_MAX };
+
+	for (size_t i = 0; i < list->resolved_count; i++) {
+		if (i > 0)
+			draft_add_for(out, STR(", "), origin);
+		buf_clear(&item);
+		item_print(&item, list->resolved[i]);
+		draft_add_for(out, buf_str(&item), origin);
+	}
+	buf_done(&item);
+}
+
+/* Fills one list in everywhere; the result is in `to` when there was anything to do. */
+static bool fill_in(struct draft *from, struct draft *to, struct list *list)
+{
+	struct str text = buf_str(&from->text);
+	const uint32_t *origin = (const uint32_t *)(const void *)from->origin.at;
+	size_t at = 0, use = find_use(text, list->name, 0);
+
+	if (use == text.len)
+		return false;
+	buf_clear(&to->text);
+	buf_clear(&to->origin);
+	list->used = true;
+	while (use < text.len && buf_ok(&to->text)) {
+		draft_add(to, str_cut(str_from(text, at), use - at), origin + at);
+		at = use + list->name.len;
+		if (list->resolved_count == 0)
+			at = drop_comma(to, text, at);
+		else
+			add_items(to, list, origin[use]);
+		use = find_use(text, list->name, at);
+	}
+	draft_add(to, str_from(text, at), origin + at);
+	return true;
+}
+
+static void draft_begin(struct draft *draft, struct str text)
+{
+	buf_clear(&draft->text);
+	buf_clear(&draft->origin);
+	buf_add(&draft->text, text);
+	for (uint32_t i = 0; i < text.len; i++)
+		buf_add(&draft->origin, (struct str){ .at = (const char *)&i, .len = sizeof(i) });
+}
+
+static bool draft_keep(struct loader *loader, struct draft *draft, uint32_t end, struct text *ret)
+{
+	uint32_t *origin;
+
+	if (!buf_ok(&draft->text) || !buf_ok(&draft->origin))
+		return false;
+	origin = arena_alloc(loader->arena, (draft->text.len + 1) * sizeof(*origin));
+	ret->text = arena_str(loader->arena, buf_str(&draft->text));
+	if (origin == NULL || ret->text.at == NULL)
+		return false;
+	if (draft->text.len > 0)
+		memcpy(origin, draft->origin.at, draft->text.len * sizeof(*origin));
+	origin[draft->text.len] = end;
+	ret->origin = origin;
+	return true;
+}
+
+bool text_expand(struct loader *loader, const struct pieces *pieces, struct text *ret)
+{
+	struct draft drafts[2] = { { .text.max = RULES_TEXT_MAX, .origin.max = RULES_TEXT_MAX * 4 },
+		                   { .text.max = RULES_TEXT_MAX, .origin.max = RULES_TEXT_MAX * 4 } };
+	struct str joined = pieces_join(loader, pieces);
+	struct draft *from = &drafts[0], *to = &drafts[1];
+	bool ok;
+
+	*ret = (struct text){ .pieces = pieces };
+	draft_begin(from, joined);
+	for (size_t i = 0; i < loader->lists_count && buf_ok(&from->text); i++) {
+		if (fill_in(from, to, &loader->lists[i])) {
+			struct draft *swap = from;
+
+			from = to;
+			to = swap;
+		}
+	}
+	ok = draft_keep(loader, from, (uint32_t)joined.len, ret);
+	for (size_t i = 0; i < 2; i++) {
+		buf_done(&drafts[i].text);
+		buf_done(&drafts[i].origin);
+	}
+	if (!ok)
+		loader->out_of_memory = true;
+	return ok;
+}
+
+static bool list_add(struct loader *loader, struct list *list, size_t *cap, struct str item)
+{
+	void *bigger = load_grow(loader, list->resolved, list->resolved_count, cap, sizeof(item));
+
+	if (bigger == NULL)
+		return false;
+	list->resolved = bigger;
+	list->resolved[list->resolved_count++] = item;
+	return true;
+}
+
+static bool list_resolve(struct loader *loader, struct list *list)
+{
+	size_t cap = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct list *other;
+		uint32_t at;
+
+		if (!table_get(&loader->list_names, list->items[i], &at) ||
+		    loader->lists[at].index >= list->visibility || &loader->lists[at] == list) {
+			if (!list_add(loader, list, &cap, list->items[i]))
+				return false;
+			continue;
+		}
+		other = &loader->lists[at];
+		other->used = true;
+		for (size_t j = 0; j < other->count; j++)
+			if (list->resolved_count >= RULES_LIST_MAX ||
+			    !list_add(loader, list, &cap, other->items[j]))
+				return false;
+	}
+	return true;
+}
+
+bool lists_resolve(struct loader *loader)
+{
+	for (size_t i = 0; i < loader->lists_count; i++)
+		if (!list_resolve(loader, &loader->lists[i])) {
+			loader->out_of_memory = true;
+			return false;
+		}
+	return true;
+}

@@ -1,0 +1,193 @@
+/* From files to collected items: what the loader knows between reading YAML and compiling. All of it
+ * lives in the loader's arena and is gone when the load is done. */
+#ifndef RULES_LOAD_H
+#define RULES_LOAD_H
+
+#include "rules/ast.h"
+#include "rules/evttypes.h"
+#include "rules/report.h"
+#include "rules/rules.h"
+#include "rules/table.h"
+#include "rules/yaml.h"
+
+/* A text that was put together from several places in files: a condition with its appends. */
+struct piece {
+	struct str text;
+	const struct yaml *node; /* where it stands */
+	bool exact;              /* text is the node's text; else it was made from the node */
+};
+
+struct pieces {
+	struct piece *at;
+	size_t count, cap;
+};
+
+/* The joined text, and for every byte of it the place it came from. */
+struct text {
+	struct str text;
+	const uint32_t *origin; /* offset into the joined pieces, for each byte and the end */
+	const struct pieces *pieces;
+};
+
+struct list {
+	struct str name;
+	const struct yaml *node;
+	struct str *items;
+	size_t count;
+	struct str *resolved; /* items with the names of other lists filled in */
+	size_t resolved_count;
+	size_t index, visibility;
+	bool used;
+};
+
+/* What is wrong with a condition, kept so that each rule that meets it can decide what to do. */
+struct problem {
+	enum rules_code code;
+	bool is_unknown_filter; /* skip-if-unknown-filter turns it into a warning */
+	const char *text;       /* NULL: none */
+	const struct text *where;
+	size_t offset;
+	bool reported;
+};
+
+enum stage {
+	STAGE_NEW = 0,
+	STAGE_BUSY, /* being resolved: meeting it again is a loop */
+	STAGE_DONE,
+};
+
+struct macro {
+	struct str name;
+	const struct yaml *node;
+	struct pieces condition;
+	size_t index, visibility;
+	bool used;
+	enum stage stage;
+
+	struct text text;
+	struct ast *ast; /* NULL when it does not parse or resolve: see problem */
+	struct problem problem;
+
+	bool is_compiled, is_warned;
+	uint32_t compiled; /* node of the compiled condition */
+	unsigned depth;
+	bool has_types;
+	struct type_pair types;
+};
+
+struct exception {
+	struct str name;
+	const struct yaml *node;
+	const struct yaml *fields, *comps; /* NULL: not given */
+	const struct yaml **values;
+	size_t values_count;
+};
+
+struct rule_item {
+	struct str name;
+	const struct yaml *node;
+	struct pieces condition, output, description;
+	enum priority priority;
+	struct str source;
+	struct str *tags;
+	size_t tags_count;
+	struct exception *exceptions;
+	size_t exceptions_count;
+	bool enabled, warn_evttypes, skip_unknown, capture;
+	uint64_t capture_ms;
+	bool source_is_unknown, is_broken;
+};
+
+struct requirement {
+	const struct yaml *node;
+	struct str names[16], versions[16]; /* the plugin and its alternatives */
+	size_t count;
+};
+
+struct loader {
+	const struct rules_settings *settings;
+	struct arena *arena;
+	struct rules_report *report;
+
+	struct list *lists;
+	struct macro **macros;
+	struct rule_item **rules;
+	struct requirement *requirements;
+	size_t lists_count, macros_count, rules_count, requirements_count;
+	size_t lists_cap, macros_cap, rules_cap, requirements_cap;
+	struct table list_names, macro_names, rule_names;
+	struct table broken; /* names of lists and macros that could not be read */
+	size_t index;        /* grows with every item: first definition and visibility */
+	unsigned bind_depth;
+	bool out_of_memory;
+	bool has_bad_yaml;
+};
+
+/* Reads one file's items into the loader. 0, or -ENOMEM; errors go to the report. */
+int load_file(struct loader *loader, const struct yaml_file *file);
+
+/* Checks the plugin requirements of all files. */
+void load_check_plugins(struct loader *loader);
+
+/* One item each. */
+void load_list(struct loader *loader, const struct yaml *item);
+void load_macro(struct loader *loader, const struct yaml *item);
+void load_rule(struct loader *loader, const struct yaml *item);
+
+/* A rule's exceptions: read, appended to what is there, or replacing it. */
+enum exceptions_mode {
+	EXCEPTIONS_DEFINE = 0,
+	EXCEPTIONS_APPEND,
+};
+bool load_exceptions(struct loader *loader, struct rule_item *rule, const struct yaml *item,
+                     enum exceptions_mode mode);
+
+/* The conditions that the exceptions stand for, each to be negated and joined with `and`. NULL text
+ * for an exception without values. */
+bool exception_condition(struct loader *loader, const struct rule_item *rule,
+                         const struct exception *exception, struct pieces *ret);
+
+/* Values of an item, with an error in the report when they are not what they should be. */
+bool item_text(struct loader *loader, const struct place *place, const struct yaml *item,
+               struct str key, bool may_be_empty, const struct yaml **ret);
+bool item_bool(struct loader *loader, const struct place *place, const struct yaml *item,
+               struct str key, bool *ret);
+bool item_sequence(struct loader *loader, const struct place *place, const struct yaml *item,
+                   struct str key, const struct yaml **ret);
+
+/* Warns of keys that are not in `known`, which ends with an empty str. */
+void item_unknown_keys(struct loader *loader, const struct place *place, const struct yaml *item,
+                       const struct str *known);
+
+/* Memory for one more in an array that lives in the arena. NULL: out of memory, noted. */
+void *load_grow(struct loader *loader, void *items, size_t count, size_t *cap, size_t size);
+
+bool pieces_add(struct loader *loader, struct pieces *pieces, struct str text,
+                const struct yaml *node, bool exact);
+
+/* An item of a list or an exception's value as a condition has it: one with blanks gets quotes unless
+ * it brings its own. */
+void item_print(struct buf *out, struct str text);
+
+/* The pieces joined with blanks, lists filled in. */
+bool text_expand(struct loader *loader, const struct pieces *pieces, struct text *ret);
+struct str pieces_join(struct loader *loader, const struct pieces *pieces);
+
+/* The place in a file of byte `offset` of the text. */
+struct place text_place(const struct text *text, size_t offset);
+
+/* Fills `resolved` of all lists. */
+bool lists_resolve(struct loader *loader);
+
+/* Parses and resolves all macros; what is wrong is kept in each. */
+bool macros_resolve(struct loader *loader);
+
+/* Points the macro references of a condition to their macros. False: see problem. */
+bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text,
+                 struct problem *problem);
+
+void problem_set(struct loader *loader, struct problem *problem, enum rules_code code,
+                 const struct text *where, size_t offset, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
+
+#endif

@@ -1,0 +1,183 @@
+/* Macros: parsed once each, resolved by reference. What is wrong with one is kept with it and told
+ * by the rule that meets it, or at the end when none does. */
+#include "rules/load.h"
+
+#include "rules/fieldname.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void problem_set(struct loader *loader, struct problem *problem, enum rules_code code,
+                 const struct text *where, size_t offset, const char *format, ...)
+{
+	char text[1000];
+	va_list args;
+
+	if (problem->text != NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	*problem = (struct problem){ .code = code, .where = where, .offset = offset,
+		                     .text = arena_str(loader->arena, str_of(text)).at };
+	if (problem->text == NULL) {
+		loader->out_of_memory = true;
+		problem->text = "out of memory";
+	}
+}
+
+enum { EXPANDED_DEPTH_MAX = 2 * RULES_DEPTH_MAX };
+
+static struct str nearest_macro(const struct loader *loader, struct str name)
+{
+	struct str best = { 0 };
+	size_t max = name.len < 4 ? 1 : 2, best_distance = max + 1;
+
+	for (size_t i = 0; i < loader->macros_count; i++) {
+		size_t d = fieldname_distance(name, loader->macros[i]->name, max);
+
+		if (d < best_distance) {
+			best_distance = d;
+			best = loader->macros[i]->name;
+		}
+	}
+	return best;
+}
+
+static void macro_resolve(struct loader *loader, struct macro *macro);
+
+/* One condition whose macro references are being bound. */
+struct binding {
+	struct loader *loader;
+	const struct macro *from; /* NULL: a rule's condition */
+	const struct text *text;
+	struct problem *problem;
+	unsigned deepest;
+};
+
+static bool undefined(struct binding *b, const struct ast *ast)
+{
+	struct str near = nearest_macro(b->loader, ast->name);
+	uint32_t unused;
+
+	if (near.len > 0)
+		problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
+		            "Undefined macro '%.*s' used in filter. Did you mean '%.*s'?", STR_ARG(ast->name),
+		            STR_ARG(near));
+	else
+		problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
+		            "Undefined macro '%.*s' used in filter.", STR_ARG(ast->name));
+	/* Its own definition was refused: that has been said already. */
+	b->problem->reported = table_get(&b->loader->broken, ast->name, &unused);
+	return false;
+}
+
+static bool too_deep(struct binding *b, const struct ast *ast)
+{
+	problem_set(b->loader, b->problem, RULES_ERR_COMPILE_CONDITION, b->text, ast->at,
+	            "nested more than %d deep, macros included", EXPANDED_DEPTH_MAX);
+	return false;
+}
+
+static bool bind_macro(struct binding *b, struct ast *ast, unsigned level)
+{
+	struct macro *macro;
+	uint32_t at;
+
+	if (!table_get(&b->loader->macro_names, ast->name, &at))
+		return undefined(b, ast);
+	macro = b->loader->macros[at];
+	if (b->from != NULL && macro != b->from && macro->index >= b->from->visibility)
+		return undefined(b, ast);
+	macro->used = true;
+	if (macro->stage == STAGE_BUSY) {
+		problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
+		            "reference loop in macro '%.*s'", STR_ARG(macro->name));
+		return false;
+	}
+	macro_resolve(b->loader, macro);
+	if (macro->ast == NULL) {
+		*b->problem = macro->problem;
+		macro->problem.reported = true;
+		return false;
+	}
+	ast->macro = macro;
+	if (level + macro->depth > EXPANDED_DEPTH_MAX)
+		return too_deep(b, ast);
+	if (level + macro->depth > b->deepest)
+		b->deepest = level + macro->depth;
+	return true;
+}
+
+static bool bind(struct binding *b, struct ast *ast, unsigned level)
+{
+	bool ok = true;
+
+	if (level > EXPANDED_DEPTH_MAX || b->loader->bind_depth > EXPANDED_DEPTH_MAX)
+		return too_deep(b, ast);
+	if (level > b->deepest)
+		b->deepest = level;
+	b->loader->bind_depth++;
+	if (ast->kind == AST_MACRO)
+		ok = bind_macro(b, ast, level);
+	for (size_t i = 0; i < ast->count && ok; i++)
+		ok = bind(b, ast->items[i], level + 1);
+	b->loader->bind_depth--;
+	return ok;
+}
+
+bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text,
+                 struct problem *problem)
+{
+	struct binding binding = { .loader = loader, .text = text, .problem = problem };
+
+	return bind(&binding, ast, 1);
+}
+
+static void macro_resolve(struct loader *loader, struct macro *macro)
+{
+	struct binding binding = { .loader = loader, .from = macro, .text = &macro->text,
+		                   .problem = &macro->problem };
+	struct parse_error error;
+	struct ast *ast;
+	int r;
+
+	if (macro->stage != STAGE_NEW)
+		return;
+	macro->stage = STAGE_BUSY;
+	if (!text_expand(loader, &macro->condition, &macro->text))
+		return;
+	r = ast_parse(macro->text.text, RULES_DEPTH_MAX, loader->arena, &ast, &error);
+	if (r == -EBADMSG)
+		problem_set(loader, &macro->problem, RULES_ERR_COMPILE_CONDITION, &macro->text, error.at,
+		            "%s", error.text);
+	else if (r < 0)
+		loader->out_of_memory = true;
+	else if (bind(&binding, ast, 1))
+		macro->ast = ast;
+	macro->depth = binding.deepest;
+	macro->stage = STAGE_DONE;
+}
+
+static void macro_complain(struct loader *loader, struct macro *macro)
+{
+	struct place place;
+
+	if (macro->problem.text == NULL || macro->problem.reported)
+		return;
+	macro->problem.reported = true;
+	place = text_place(macro->problem.where, macro->problem.offset);
+	place.item_kind = "macro";
+	place.item_name = macro->name;
+	report_add(loader->report, macro->problem.code, &place, "%s", macro->problem.text);
+}
+
+bool macros_resolve(struct loader *loader)
+{
+	for (size_t i = 0; i < loader->macros_count && !loader->out_of_memory; i++)
+		macro_resolve(loader, loader->macros[i]);
+	for (size_t i = 0; i < loader->macros_count && !loader->out_of_memory; i++)
+		macro_complain(loader, loader->macros[i]);
+	return !loader->out_of_memory;
+}

@@ -1,0 +1,283 @@
+/* Conditions into nodes: every distinct one once, children in the order of their cost, never_true
+ * folded away. */
+#include "rules/compiler.h"
+
+enum { COST_MAX = 1 << 20 };
+
+static uint32_t check_cost(const struct rules *rules, const struct predicate *predicate)
+{
+	static const uint8_t costs[OP_COUNT] = {
+		[OP_EXISTS] = 1,    [OP_EQ] = 2,         [OP_NE] = 2,          [OP_LT] = 2,
+		[OP_LE] = 2,        [OP_GT] = 2,         [OP_GE] = 2,          [OP_CONTAINS] = 12,
+		[OP_ICONTAINS] = 30, [OP_BCONTAINS] = 12, [OP_STARTSWITH] = 3, [OP_BSTARTSWITH] = 3,
+		[OP_ENDSWITH] = 3,  [OP_GLOB] = 20,      [OP_IGLOB] = 25,      [OP_REGEX] = 200,
+		[OP_IN] = 3,        [OP_INTERSECTS] = 3, [OP_PMATCH] = 20,
+	};
+	const struct term *term = &rules->terms[predicate->term];
+	uint32_t cost = costs[predicate->op];
+
+	if (predicate->modifier != MODIFIER_NONE)
+		cost += cost * predicate->count;
+	if (term->is_many)
+		cost = cost * 4 + 20;
+	if (term->kind == AST_CALL || predicate->right != NONE)
+		cost += 30;
+	/* The type is the most telling and nearly free: rules say it first, and so do we. */
+	if (term->base == FIELD_EVT_TYPE && term->kind == AST_FIELD)
+		cost = 0;
+	return cost;
+}
+
+static bool node_key(struct compiler *c, const struct node *node, const uint32_t *children,
+                     struct str *ret)
+{
+	struct buf key = { .max = RULES_TEXT_MAX * 8 };
+
+	buf_addf(&key, "%d", (int)node->kind);
+	if (node->kind == AST_CHECK)
+		buf_addf(&key, " %u", node->first);
+	for (uint32_t i = 0; i < node->count; i++)
+		buf_addf(&key, " %u", children[i]);
+	*ret = arena_str(c->loader->arena, buf_str(&key));
+	if (!buf_ok(&key) || ret->at == NULL)
+		c->loader->out_of_memory = true;
+	buf_done(&key);
+	return !c->loader->out_of_memory;
+}
+
+static bool add_children(struct compiler *c, struct node *node, const uint32_t *children)
+{
+	struct rules *rules = c->rules;
+
+	node->first = rules->children_count;
+	for (uint32_t i = 0; i < node->count; i++) {
+		if (!compile_grow(c, (void **)&rules->children, rules->children_count, &c->children_cap,
+		                  sizeof(*children)))
+			return false;
+		rules->children[rules->children_count++] = children[i];
+	}
+	return true;
+}
+
+static bool node_intern(struct compiler *c, struct node node, const uint32_t *children,
+                        uint32_t *ret)
+{
+	struct rules *rules = c->rules;
+	struct str key;
+
+	if (!node_key(c, &node, children, &key))
+		return false;
+	if (table_get(&c->node_names, key, ret))
+		return true;
+	if (node.kind != AST_CHECK && !add_children(c, &node, children))
+		return false;
+	if (!compile_grow(c, (void **)&rules->nodes, rules->nodes_count, &c->nodes_cap, sizeof(node)) ||
+	    table_put(&c->node_names, key, rules->nodes_count) < 0) {
+		c->loader->out_of_memory = true;
+		return false;
+	}
+	rules->nodes[rules->nodes_count] = node;
+	*ret = rules->nodes_count++;
+	return true;
+}
+
+bool compile_init(struct compiler *c)
+{
+	/* No operands: `and` of nothing is true, `or` of nothing is false. */
+	return node_intern(c, (struct node){ .kind = AST_AND }, NULL, &c->node_true) &&
+	       node_intern(c, (struct node){ .kind = AST_OR }, NULL, &c->node_false);
+}
+
+void compile_done(struct compiler *c)
+{
+	table_done(&c->term_names);
+	table_done(&c->predicate_names);
+	table_done(&c->node_names);
+}
+
+static bool compile_leaf(struct compiler *c, const struct ast *ast, uint32_t *ret)
+{
+	struct node node = { .kind = AST_CHECK };
+	struct type_pair types;
+	uint32_t predicate;
+
+	if (!compile_check(c, ast, &predicate))
+		return false;
+	if (!evttypes_of(ast, &types, NULL))
+		return complain(c, RULES_ERR_COMPILE_CONDITION, ast->at,
+		                "evt.type cannot be transformed or compared to a field");
+	if (type_set_count(&types.can) == 0 && ast->left->kind == AST_FIELD &&
+	    str_eq(ast->left->name, STR("evt.num"))) {
+		*ret = c->node_false;
+		return true;
+	}
+	node.first = predicate;
+	node.cost = check_cost(c->rules, &c->rules->predicates[predicate]);
+	return node_intern(c, node, NULL, ret);
+}
+
+static bool compile_not(struct compiler *c, const struct ast *ast, uint32_t *ret)
+{
+	uint32_t child;
+
+	if (!compile_condition(c, ast->items[0], &child))
+		return false;
+	if (child == c->node_false || child == c->node_true) {
+		*ret = child == c->node_false ? c->node_true : c->node_false;
+		return true;
+	}
+	return node_intern(c,
+	                   (struct node){ .kind = AST_NOT, .count = 1,
+	                                  .cost = c->rules->nodes[child].cost },
+	                   &child, ret);
+}
+
+/* By cost, then by number; the lists are short. Drops what stands twice. */
+static uint32_t sort_children(const struct rules *rules, uint32_t *children, uint32_t count)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 1; i < count; i++) {
+		uint32_t child = children[i], cost = rules->nodes[child].cost, j = i;
+
+		for (; j > 0; j--) {
+			uint32_t before = rules->nodes[children[j - 1]].cost;
+
+			if (before < cost || (before == cost && children[j - 1] <= child))
+				break;
+			children[j] = children[j - 1];
+		}
+		children[j] = child;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		if (kept == 0 || children[kept - 1] != children[i])
+			children[kept++] = children[i];
+	return kept;
+}
+
+static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *ret)
+{
+	uint32_t neutral = ast->kind == AST_AND ? c->node_true : c->node_false;
+	uint32_t decisive = ast->kind == AST_AND ? c->node_false : c->node_true;
+	uint32_t *children = arena_alloc(c->loader->arena, ast->count * sizeof(*children));
+	struct node node = { .kind = ast->kind };
+	bool decided = false;
+
+	if (children == NULL) {
+		c->loader->out_of_memory = true;
+		return false;
+	}
+	for (size_t i = 0; i < ast->count; i++) {
+		uint32_t child;
+
+		if (!compile_condition(c, ast->items[i], &child))
+			return false;
+		decided |= child == decisive;
+		if (child != neutral)
+			children[node.count++] = child;
+	}
+	node.count = sort_children(c->rules, children, node.count);
+	if (decided || node.count < 2) {
+		*ret = decided ? decisive : node.count == 0 ? neutral : children[0];
+		return true;
+	}
+	for (uint32_t i = 0; i < node.count && node.cost < COST_MAX; i++)
+		node.cost += c->rules->nodes[children[i]].cost;
+	return node_intern(c, node, children, ret);
+}
+
+/* A macro is compiled once; what was wrong with it is everybody's problem who meets it. */
+static bool compile_macro(struct compiler *c, struct macro *macro, uint32_t *ret)
+{
+	struct problem *outer_problem = c->problem;
+	const struct text *outer_text = c->text;
+
+	if (!macro->is_compiled && macro->problem.text == NULL) {
+		c->problem = &macro->problem;
+		c->text = &macro->text;
+		macro->is_compiled = compile_condition(c, macro->ast, &macro->compiled);
+		c->problem = outer_problem;
+		c->text = outer_text;
+	}
+	if (!macro->is_compiled) {
+		if (macro->problem.text == NULL)
+			return false;
+		*c->problem = macro->problem;
+		macro->problem.reported = true;
+		return false;
+	}
+	*ret = macro->compiled;
+	return true;
+}
+
+bool compile_condition(struct compiler *c, const struct ast *ast, uint32_t *ret)
+{
+	switch (ast->kind) {
+	case AST_AND:
+	case AST_OR: return compile_joined(c, ast, ret);
+	case AST_NOT: return compile_not(c, ast, ret);
+	case AST_MACRO: return compile_macro(c, ast->macro, ret);
+	case AST_CHECK: return compile_leaf(c, ast, ret);
+	}
+	return false;
+}
+
+static bool uses_words(const struct predicate *predicate)
+{
+	return (predicate->class == CLASS_TEXT || predicate->class == CLASS_BYTES) &&
+	       predicate->right == NONE && predicate->modifier == MODIFIER_NONE &&
+	       (predicate->op == OP_EQ || predicate->op == OP_NE || predicate->op == OP_IN ||
+	        predicate->op == OP_INTERSECTS);
+}
+
+static bool add_words(struct compiler *c, const struct predicate *predicate)
+{
+	struct term *term = &c->rules->terms[predicate->term];
+
+	for (uint32_t i = 0; i < predicate->count; i++) {
+		struct str text = predicate->literals[i].text;
+		uint32_t unused;
+
+		if (table_get(&term->words, text, &unused))
+			continue;
+		if (table_put(&term->words, text, term->words.count) < 0) {
+			c->loader->out_of_memory = true;
+			return false;
+		}
+		if (text.len > term->words_len_max)
+			term->words_len_max = text.len;
+	}
+	return true;
+}
+
+static bool set_words(struct compiler *c, struct predicate *predicate)
+{
+	const struct term *term = &c->rules->terms[predicate->term];
+	uint64_t *words;
+
+	predicate->words_len = term->words.count / 64 + 1;
+	words = compile_take(c, predicate->words_len * sizeof(*words));
+	if (words == NULL)
+		return false;
+	for (uint32_t i = 0; i < predicate->count; i++) {
+		uint32_t word = 0;
+
+		table_get(&term->words, predicate->literals[i].text, &word);
+		words[word / 64] |= (uint64_t)1 << (word % 64);
+	}
+	predicate->words = words;
+	return true;
+}
+
+bool compile_finish(struct compiler *c)
+{
+	struct rules *rules = c->rules;
+
+	for (uint32_t i = 0; i < rules->predicates_count; i++)
+		if (uses_words(&rules->predicates[i]) && !add_words(c, &rules->predicates[i]))
+			return false;
+	for (uint32_t i = 0; i < rules->predicates_count; i++)
+		if (uses_words(&rules->predicates[i]) && !set_words(c, &rules->predicates[i]))
+			return false;
+	return true;
+}

@@ -1,0 +1,658 @@
+/* Loading: files in, items collected, each rule compiled, all of it indexed by event type. */
+#include "rules/rules.h"
+
+#include "rules/compiler.h"
+#include "rules/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { ARENA_MAX = 512 << 20 };
+
+static const struct str syscall_source = STR("syscall");
+
+/* What one rule is compiled with. */
+struct work {
+	struct compiler *c;
+	struct rule_item *item;
+	struct rule rule;
+	struct problem problem;
+	struct text text;
+};
+
+static struct place rule_place(const struct rule_item *item, const struct yaml *node)
+{
+	return (struct place){ .node = node, .item_kind = "rule", .item_name = item->name };
+}
+
+/* Tells what is wrong, or, for a rule that wants to be skipped then, what is unknown. */
+static void tell(struct work *work)
+{
+	struct problem *problem = &work->problem;
+	bool skip = work->item->skip_unknown && problem->is_unknown_filter;
+	struct place place;
+
+	if (problem->reported && !skip)
+		return;
+	place = problem->where == NULL ? rule_place(work->item, work->item->node)
+	                               : text_place(problem->where, problem->offset);
+	place.item_kind = "rule";
+	place.item_name = work->item->name;
+	report_add(work->c->loader->report, skip ? RULES_UNKNOWN_FILTER : problem->code, &place, "%s",
+	           problem->text);
+}
+
+static bool parse_pieces(struct work *work, const struct pieces *pieces, struct text *text,
+                         struct ast **ret)
+{
+	struct loader *loader = work->c->loader;
+	struct parse_error error;
+	int r;
+
+	if (!text_expand(loader, pieces, text))
+		return false;
+	r = ast_parse(text->text, RULES_DEPTH_MAX, loader->arena, ret, &error);
+	if (r == -EBADMSG)
+		problem_set(loader, &work->problem, RULES_ERR_COMPILE_CONDITION, text, error.at, "%s",
+		            error.text);
+	else if (r < 0)
+		loader->out_of_memory = true;
+	return r == 0 && macros_bind(loader, *ret, text, &work->problem);
+}
+
+/* A copy on the loader's arena: pieces and texts outlive the function that made them. */
+static void *keep(struct loader *loader, const void *what, size_t size)
+{
+	void *copy = arena_alloc(loader->arena, size);
+
+	if (copy == NULL)
+		loader->out_of_memory = true;
+	else
+		memcpy(copy, what, size);
+	return copy;
+}
+
+/* One exception as a node, negated. *ret is node_true when it has no values. */
+static bool compile_exception(struct work *work, const struct exception *exception, uint32_t *ret,
+                              struct ast **ret_ast)
+{
+	struct loader *loader = work->c->loader;
+	struct ast *inner, *not_ast, **items;
+	struct pieces pieces, *kept;
+	struct text text, *kept_text;
+
+	*ret_ast = NULL;
+	if (!exception_condition(loader, work->item, exception, &pieces)) {
+		work->item->is_broken = true;
+		return false;
+	}
+	if (pieces.count == 0)
+		return true;
+	kept = keep(loader, &pieces, sizeof(pieces));
+	kept_text = keep(loader, &text, sizeof(text));
+	not_ast = arena_zalloc(loader->arena, sizeof(*not_ast));
+	items = arena_alloc(loader->arena, sizeof(struct ast *));
+	if (kept == NULL || kept_text == NULL || not_ast == NULL || items == NULL) {
+		loader->out_of_memory = true;
+		return false;
+	}
+	work->c->text = kept_text;
+	if (!parse_pieces(work, kept, kept_text, &inner))
+		return false;
+	items[0] = inner;
+	*not_ast = (struct ast){ .kind = AST_NOT, .items = items, .count = 1 };
+	*ret_ast = not_ast;
+	return compile_condition(work->c, not_ast, ret);
+}
+
+/* The condition and its exceptions as one tree, for its types and its canonical spelling, and as one
+ * node. Each part is parsed by itself, so that no parenthesis can leak from one into the next. */
+static bool compile_parts(struct work *work, struct ast **ret)
+{
+	struct loader *loader = work->c->loader;
+	size_t count = work->item->exceptions_count + 1;
+	struct ast **parts = arena_zalloc(loader->arena, count * sizeof(*parts));
+	struct ast *whole = arena_zalloc(loader->arena, sizeof(*whole));
+	uint32_t unused;
+
+	if (parts == NULL || whole == NULL) {
+		loader->out_of_memory = true;
+		return false;
+	}
+	work->c->text = &work->text;
+	if (!parse_pieces(work, &work->item->condition, &work->text, &parts[0]) ||
+	    !compile_condition(work->c, parts[0], &unused))
+		return false;
+	*whole = (struct ast){ .kind = AST_AND, .items = parts, .count = 1 };
+	for (size_t i = 0; i < work->item->exceptions_count; i++) {
+		struct ast *part;
+
+		if (!compile_exception(work, &work->item->exceptions[i], &unused, &part))
+			return false;
+		if (part != NULL)
+			parts[whole->count++] = part;
+	}
+	*ret = whole->count == 1 ? parts[0] : whole;
+	return compile_condition(work->c, *ret, &work->rule.node);
+}
+
+static bool compile_rule_condition(struct work *work)
+{
+	struct loader *loader = work->c->loader;
+	struct rule_item *item = work->item;
+	struct place place = rule_place(item, item->node);
+	struct buf canonical = { .max = RULES_TEXT_MAX };
+	struct type_pair types;
+	struct ast *ast;
+
+	if (!compile_parts(work, &ast))
+		return false;
+	evttypes_of(ast, &types, NULL);
+	work->rule.types = types.can;
+	ast_print(&canonical, ast);
+	work->rule.canonical = compile_str(work->c, buf_ok(&canonical) ? buf_str(&canonical) : STR(""));
+	buf_done(&canonical);
+	warn_condition(loader, ast->kind == AST_AND && item->exceptions_count > 0 ? ast->items[0] : ast,
+	               &work->text, "rule", item->name);
+	for (size_t i = 1; item->exceptions_count > 0 && ast->kind == AST_AND && i < ast->count; i++)
+		warn_condition(loader, ast->items[i], NULL, "rule", item->name);
+	if (item->warn_evttypes && str_eq(item->source, syscall_source) &&
+	    type_set_count(&types.can) > 100)
+		report_add(loader->report, RULES_NO_EVTTYPE, &place,
+		           "Rule matches too many evt.type values. This has a significant performance "
+		           "penalty.");
+	return !loader->out_of_memory;
+}
+
+static bool has_tags(const struct rule_item *item, const struct conf_strings *tags)
+{
+	for (size_t i = 0; i < tags->count; i++) {
+		size_t j = 0;
+
+		while (j < item->tags_count && !str_eq(item->tags[j], str_of(tags->at[i])))
+			j++;
+		if (j == item->tags_count)
+			return false;
+	}
+	return true;
+}
+
+static void add_extras(const struct rules_settings *settings, const struct rule_item *item,
+                       struct buf *out)
+{
+	for (size_t i = 0; i < settings->extras_count; i++) {
+		const struct rules_extra *extra = &settings->extras[i];
+
+		if ((extra->source != NULL && !str_eq(str_of(extra->source), item->source)) ||
+		    (extra->rule != NULL && !str_eq(str_of(extra->rule), item->name)) ||
+		    !has_tags(item, &extra->tags))
+			continue;
+		buf_add_char(out, ' ');
+		buf_add(out, str_of(extra->output));
+	}
+}
+
+/* " container_id=%container.id …", for the fields that the catalogue suggests. */
+static void add_suggested(struct buf *out)
+{
+	for (field_id id = 1; id < FIELD_CATALOGUE_END; id++) {
+		const struct field_info *info = field_info_at(id);
+
+		if (!(info->flags & FIELD_FORMAT_SUGGESTED))
+			continue;
+		buf_add_char(out, ' ');
+		for (size_t i = 0; i < info->name.len; i++)
+			buf_add_char(out, info->name.at[i] == '.' ? '_' : info->name.at[i]);
+		buf_add(out, STR("=%"));
+		buf_add(out, info->name);
+	}
+}
+
+/* Rules of old ask for all of a container at once; what it stood for is appended anyway. */
+static void drop_container_info(struct work *work, struct str output, struct buf *out)
+{
+	const struct str token = STR("%container.info");
+	struct place place = rule_place(work->item, work->item->output.at[0].node);
+	ptrdiff_t hit;
+
+	while ((hit = str_find(output, token)) >= 0) {
+		buf_add(out, str_cut(output, (size_t)hit));
+		output = str_from(output, (size_t)hit + token.len);
+		report_add(work->c->loader->report, RULES_DEPRECATED_ITEM, &place,
+		           "%%container.info is deprecated and no longer useful");
+	}
+	buf_add(out, output);
+}
+
+static void warn_output(struct work *work)
+{
+	static const field_id deprecated[] = { FIELD_EVT_DIR,       FIELD_EVT_LATENCY,
+		                               FIELD_EVT_LATENCY_S, FIELD_EVT_LATENCY_NS,
+		                               FIELD_EVT_LATENCY_HUMAN, FIELD_EVT_WAIT_LATENCY };
+	struct place place = rule_place(work->item, work->item->output.at[0].node);
+
+	for (size_t i = 0; i < work->rule.format.count; i++) {
+		uint32_t term = work->rule.format.tokens[i].term;
+
+		for (size_t j = 0; term != NONE && j < ARRAY_LEN(deprecated); j++)
+			if (work->c->rules->terms[term].base == deprecated[j])
+				report_add(work->c->loader->report, RULES_DEPRECATED_ITEM, &place,
+				           "'%s' is deprecated in outputs",
+				           work->c->rules->terms[term].name.at);
+	}
+}
+
+/* Falco puts a `*` before every output: what is missing does not end the text. */
+static bool compile_rule_output(struct work *work)
+{
+	const struct rules_settings *settings = work->c->loader->settings;
+	struct buf out = { .max = RULES_TEXT_MAX };
+	bool ok;
+
+	drop_container_info(work, pieces_join(work->c->loader, &work->item->output), &out);
+	add_extras(settings, work->item, &out);
+	if (settings->suggested_output && str_eq(work->item->source, syscall_source))
+		add_suggested(&out);
+	work->rule.output = compile_str(work->c, buf_str(&out));
+	ok = buf_ok(&out);
+	buf_done(&out);
+	if (!ok)
+		return complain(work->c, RULES_ERR_COMPILE_OUTPUT, 0, "the output is too long");
+	if (!text_expand(work->c->loader, &work->item->output, &work->text))
+		return false;
+	work->c->text = &work->text;
+	if (!compile_format(work->c, work->rule.output, false, &work->rule.format))
+		return false;
+	work->rule.format.partial = true;
+	warn_output(work);
+	return true;
+}
+
+static bool copy_tags(struct work *work)
+{
+	const struct rule_item *item = work->item;
+	struct str *tags = compile_take(work->c, (item->tags_count + 1) * sizeof(*tags));
+
+	if (tags == NULL)
+		return false;
+	for (size_t i = 0; i < item->tags_count; i++)
+		tags[i] = compile_str(work->c, item->tags[i]);
+	work->rule.tags = tags;
+	work->rule.tags_count = item->tags_count;
+	return true;
+}
+
+/* The rule's own word, then the selection in order, then the least priority. */
+static bool is_enabled(const struct rules_settings *settings, const struct rule_item *item)
+{
+	bool enabled = item->enabled;
+
+	for (size_t i = 0; i < settings->choices_count; i++) {
+		const struct rules_choice *choice = &settings->choices[i];
+		struct str pattern = str_of(choice->pattern);
+		bool hit = !choice->by_tag && text_wildcard(pattern, item->name);
+
+		for (size_t j = 0; choice->by_tag && j < item->tags_count; j++)
+			hit |= str_eq(item->tags[j], pattern);
+		if (hit)
+			enabled = choice->enable;
+	}
+	return enabled && item->priority <= settings->priority_max;
+}
+
+static void describe(struct work *work)
+{
+	struct loader *loader = work->c->loader;
+	struct rule_item *item = work->item;
+	struct rule *rule = &work->rule;
+
+	rule->name = compile_str(work->c, item->name);
+	rule->description = compile_str(work->c, pieces_join(loader, &item->description));
+	rule->condition = compile_str(work->c, pieces_join(loader, &item->condition));
+	rule->source = compile_str(work->c, item->source);
+	rule->priority = item->priority;
+	rule->file = compile_str(work->c, str_of(item->node->file->name)).at;
+	rule->line = item->node->line;
+	rule->enabled = is_enabled(loader->settings, item);
+	rule->capture = item->capture;
+	rule->capture_ms = (uint32_t)item->capture_ms;
+}
+
+/* False only when out of memory. */
+static bool compile_rule(struct compiler *c, struct rule_item *item)
+{
+	struct work *work;
+
+	if (item->source_is_unknown || item->is_broken)
+		return true;
+	work = arena_zalloc(c->loader->arena, sizeof(*work));
+	if (work == NULL)
+		return false;
+	work->c = c;
+	work->item = item;
+	c->problem = &work->problem;
+	c->any_field = !str_eq(item->source, syscall_source);
+	if (compile_rule_condition(work) && compile_rule_output(work) && copy_tags(work)) {
+		describe(work);
+		c->rules->rules[c->rules->rules_count++] = work->rule;
+		c->rules->enabled_count += work->rule.enabled;
+	} else if (work->problem.text != NULL) {
+		tell(work);
+	}
+	return !c->loader->out_of_memory;
+}
+
+static bool compile_rules(struct compiler *c)
+{
+	struct loader *loader = c->loader;
+
+	c->rules->rules = compile_take(c, (loader->rules_count + 1) * sizeof(struct rule));
+	if (c->rules->rules == NULL)
+		return false;
+	for (size_t i = 0; i < loader->rules_count; i++)
+		if (!compile_rule(c, loader->rules[i]))
+			return false;
+	return compile_finish(c);
+}
+
+static void warn_unused(struct loader *loader)
+{
+	for (size_t i = 0; i < loader->macros_count; i++) {
+		const struct macro *macro = loader->macros[i];
+		struct place place = { .node = macro->node, .item_kind = "macro", .item_name = macro->name };
+
+		if (!macro->used)
+			report_add(loader->report, RULES_UNUSED_MACRO, &place,
+			           "Macro not referred to by any other rule/macro");
+	}
+	for (size_t i = 0; i < loader->lists_count; i++) {
+		const struct list *list = &loader->lists[i];
+		struct place place = { .node = list->node, .item_kind = "list", .item_name = list->name };
+
+		if (!list->used)
+			report_add(loader->report, RULES_UNUSED_LIST, &place,
+			           "List not referred to by any other rule/macro");
+	}
+}
+
+/* The rules of a source, type by type, in definition order. */
+static bool index_source(struct compiler *c, struct source *source)
+{
+	const struct rules *rules = c->rules;
+	size_t total = 0;
+
+	for (int fill = 0; fill < 2; fill++) {
+		total = 0;
+		for (size_t type = 0; type < evttypes_count(); type++) {
+			source->first[type] = (uint32_t)total;
+			for (size_t i = 0; i < rules->rules_count; i++) {
+				const struct rule *rule = &rules->rules[i];
+
+				if (!rule->enabled || !str_eq(rule->source, source->name) ||
+				    !type_set_has(&rule->types, type))
+					continue;
+				if (fill)
+					source->by_type[total] = (uint32_t)i;
+				total++;
+			}
+		}
+		source->first[evttypes_count()] = (uint32_t)total;
+		if (!fill) {
+			source->by_type = compile_take(c, (total + 1) * sizeof(*source->by_type));
+			if (source->by_type == NULL)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool index_sources(struct compiler *c)
+{
+	const struct rules_settings *settings = c->loader->settings;
+	struct rules *rules = c->rules;
+
+	rules->sources = compile_take(c, (settings->sources.count + 1) * sizeof(*rules->sources));
+	if (rules->sources == NULL)
+		return false;
+	rules->sources[0].name = syscall_source;
+	rules->sources_count = 1;
+	for (size_t i = 0; i < settings->sources.count; i++)
+		rules->sources[rules->sources_count++].name =
+			compile_str(c, str_of(settings->sources.at[i]));
+	for (size_t i = 0; i < rules->sources_count; i++)
+		if (!index_source(c, &rules->sources[i]))
+			return false;
+	for (size_t i = 0; i < rules->rules_count; i++)
+		for (size_t j = 0; rules->rules[i].enabled && j < EVTTYPE_WORDS; j++)
+			if (str_eq(rules->rules[i].source, syscall_source))
+				rules->wanted_types.words[j] |= rules->rules[i].types.words[j];
+	return !c->loader->out_of_memory;
+}
+
+static bool intern_fixed(struct compiler *c)
+{
+	static const char *const names[ANCESTOR_KINDS] = {
+		"proc.aname[1]", "proc.aexe[1]", "proc.aexepath[1]", "proc.acmdline[1]",
+		"proc.apid[1]",  "proc.aargs[1]", "proc.aenv[1]",
+	};
+	struct rules *rules = c->rules;
+
+	rules->arg_flags = fields_intern(c->fields, STR("evt.arg.flags"));
+	rules->arg_mode = fields_intern(c->fields, STR("evt.arg.mode"));
+	rules->arg_uid = fields_intern(c->fields, STR("evt.arg.uid"));
+	for (int i = 0; i < ANCESTOR_KINDS; i++)
+		rules->ancestors[i][1] = fields_intern(c->fields, str_of(names[i]));
+	return true;
+}
+
+static int compile_all(struct loader *loader, struct fields *fields, struct rules *rules)
+{
+	struct compiler c = { .loader = loader, .rules = rules, .fields = fields };
+	bool ok = lists_resolve(loader) && macros_resolve(loader) && intern_fixed(&c) &&
+	          compile_init(&c) && compile_rules(&c);
+
+	if (ok) {
+		warn_unused(loader);
+		load_check_plugins(loader);
+	}
+	ok = ok && index_sources(&c);
+	rules->fields_count = fields_count(fields);
+	ok = ok && wanted_mark(&c);
+	compile_done(&c);
+	return ok && !loader->out_of_memory ? 0 : -ENOMEM;
+}
+
+static struct rules *rules_new(const struct rules_settings *settings)
+{
+	struct rules *rules = calloc(1, sizeof(*rules));
+
+	if (rules == NULL)
+		return NULL;
+	arena_init(&rules->arena, ARENA_MAX);
+	rules->match_all = settings->match_all;
+	return rules;
+}
+
+void rules_free(struct rules *rules)
+{
+	if (rules == NULL)
+		return;
+	for (uint32_t i = 0; i < rules->predicates_count; i++)
+		for (uint32_t j = 0; rules->predicates[i].op == OP_REGEX && j < rules->predicates[i].count; j++)
+			pcre2_code_free(rules->predicates[i].literals[j].regex);
+	for (uint32_t i = 0; i < rules->terms_count; i++)
+		table_done(&rules->terms[i].words);
+	arena_done(&rules->arena);
+	free(rules);
+}
+
+static void loader_done(struct loader *loader)
+{
+	table_done(&loader->list_names);
+	table_done(&loader->macro_names);
+	table_done(&loader->rule_names);
+	table_done(&loader->broken);
+}
+
+int rules_load_text(const struct rules_settings *settings, const struct rules_text *files,
+                    size_t files_count, struct fields *fields, struct rules_report *report,
+                    struct rules **ret)
+{
+	CLEANUP(rules_free_p) struct rules *rules = rules_new(settings);
+	struct arena arena;
+	struct loader loader = { .settings = settings, .arena = &arena, .report = report };
+	int r = rules == NULL ? -ENOMEM : 0;
+
+	arena_init(&arena, ARENA_MAX);
+	for (size_t i = 0; i < files_count && r == 0; i++) {
+		struct yaml_file *file = arena_alloc(&arena, sizeof(*file));
+
+		if (file == NULL) {
+			r = -ENOMEM;
+			break;
+		}
+		*file = (struct yaml_file){ .name = files[i].name, .text = files[i].text };
+		r = load_file(&loader, file);
+	}
+	/* What a file that is not YAML would have defined is not worth a hundred errors. */
+	if (r == 0 && !loader.has_bad_yaml)
+		r = compile_all(&loader, fields, rules);
+	loader_done(&loader);
+	arena_done(&arena);
+	if (r < 0)
+		return r;
+	if (report->errors > 0)
+		return -EINVAL;
+	*ret = TAKE(rules);
+	return 0;
+}
+
+/* Files read so far. */
+struct reading {
+	struct rules_report *report;
+	struct rules_text files[RULES_FILES_MAX];
+	size_t count;
+	int result;
+};
+
+static int read_all(int fd, size_t size, struct str *ret)
+{
+	CLEANUP(cleanup_free) char *text = malloc(size + 1);
+	size_t used = 0;
+
+	if (text == NULL)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t got = read(fd, text + used, size - used);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		used += (size_t)got;
+		if (got == 0 || used == size)
+			break;
+	}
+	text[used] = '\0';
+	*ret = (struct str){ .at = TAKE(text), .len = used };
+	return 0;
+}
+
+static int read_file(const char *path, struct str *ret)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EISDIR;
+	if (st.st_size > RULES_FILE_MAX)
+		return -EFBIG;
+	return read_all(fd, (size_t)st.st_size, ret);
+}
+
+static void add_file(struct reading *reading, const char *path)
+{
+	struct yaml_file file = { .name = path };
+	struct rules_text *slot = &reading->files[reading->count];
+	char text[200];
+	int r;
+
+	if (reading->count == RULES_FILES_MAX) {
+		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL, "too many rules files");
+		return;
+	}
+	r = read_file(path, &slot->text);
+	if (r < 0) {
+		snprintf(text, sizeof(text), "cannot be read: %s", strerrordesc_np(-r));
+		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL, text);
+		return;
+	}
+	slot->name = str_dup(str_of(path));
+	if (slot->name == NULL)
+		reading->result = -ENOMEM;
+	reading->count++;
+}
+
+static int is_rules_file(const struct dirent *entry)
+{
+	struct str name = str_of(entry->d_name);
+
+	return entry->d_name[0] != '.' && (str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")));
+}
+
+static void add_folder(struct reading *reading, const char *path)
+{
+	struct yaml_file file = { .name = path };
+	struct dirent **entries;
+	int count = scandir(path, &entries, is_rules_file, alphasort);
+
+	if (count < 0) {
+		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL,
+		              "the folder cannot be read");
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		struct buf full = { .max = 8192 };
+
+		buf_addf(&full, "%s/%s", path, entries[i]->d_name);
+		if (buf_ok(&full))
+			add_file(reading, buf_text(&full));
+		buf_done(&full);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+int rules_load(const struct rules_settings *settings, struct fields *fields,
+               struct rules_report *report, struct rules **ret)
+{
+	struct reading *reading = calloc(1, sizeof(*reading));
+	int r;
+
+	if (reading == NULL)
+		return -ENOMEM;
+	reading->report = report;
+	for (size_t i = 0; i < settings->files.count; i++) {
+		struct stat st;
+
+		if (stat(settings->files.at[i], &st) == 0 && S_ISDIR(st.st_mode))
+			add_folder(reading, settings->files.at[i]);
+		else
+			add_file(reading, settings->files.at[i]);
+	}
+	r = reading->result;
+	if (r == 0)
+		r = rules_load_text(settings, reading->files, reading->count, fields, report, ret);
+	for (size_t i = 0; i < reading->count; i++) {
+		free((void *)(uintptr_t)reading->files[i].name);
+		free((void *)(uintptr_t)reading->files[i].text.at);
+	}
+	free(reading);
+	return r;
+}

@@ -1,0 +1,198 @@
+/* The rule language as a library: Falco-format rules files in, matches and texts out. rules_load()
+ * reads, checks and compiles; the result is immutable and may be shared by threads, each of which
+ * brings its own scratch. A reload makes a new struct rules (and a new field registry).
+ *
+ * Bounds: RULES_*_MAX below; a condition with its lists filled in has at most RULES_TEXT_MAX bytes.
+ * What a match needs beyond the event lives in the scratch, RULES_SCRATCH_TEXT bytes an event; a
+ * derived value that does not fit counts as missing (rules_scratch_overflows()). */
+#ifndef RULES_RULES_H
+#define RULES_RULES_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "include/conf.h"
+#include "include/event.h"
+
+enum {
+	RULES_FILE_MAX = 16 << 20,      /* bytes of one file */
+	RULES_FILES_MAX = 1024,         /* files of one load, those in folders included */
+	RULES_ITEMS_MAX = 20000,        /* lists, macros and rules, each */
+	RULES_LIST_MAX = 100000,        /* items of one list */
+	RULES_TEXT_MAX = 1 << 20,       /* bytes of a condition or output */
+	RULES_DEPTH_MAX = 1000,         /* nesting of a condition, macros included */
+	RULES_LITERAL_MAX = 255,        /* bytes of a literal, as in Falco */
+	RULES_ANCESTORS_MAX = 32,       /* generations that proc.aname without an index looks at */
+	RULES_NOTES_MAX = 200,          /* errors and warnings kept; the rest is counted */
+	RULES_SCRATCH_TEXT = 256 << 10, /* bytes of derived values an event */
+};
+
+/* Falco's codes; rules_code_name() gives their spelling. */
+enum rules_code {
+	RULES_ERR_FILE_READ = 0,
+	RULES_ERR_YAML_PARSE,
+	RULES_ERR_YAML_VALIDATE,
+	RULES_ERR_COMPILE_CONDITION,
+	RULES_ERR_COMPILE_OUTPUT,
+	RULES_ERR_VALIDATE,
+	RULES_UNKNOWN_SOURCE, /* from here on: warnings */
+	RULES_UNSAFE_NA_CHECK,
+	RULES_NO_EVTTYPE,
+	RULES_UNKNOWN_FILTER,
+	RULES_UNUSED_MACRO,
+	RULES_UNUSED_LIST,
+	RULES_UNKNOWN_ITEM,
+	RULES_DEPRECATED_ITEM,
+	RULES_APPEND_NO_VALUES,
+	RULES_EXCEPTION_NAME_NOT_UNIQUE,
+	RULES_INVALID_MACRO_NAME,
+	RULES_INVALID_LIST_NAME,
+	RULES_COMPILE_CONDITION,
+	RULES_UNKNOWN_KEY,
+};
+
+/* "LOAD_ERR_YAML_PARSE", … */
+const char *rules_code_name(enum rules_code code);
+
+static inline bool rules_code_is_error(enum rules_code code)
+{
+	return code < RULES_UNKNOWN_SOURCE;
+}
+
+/* One error or warning. line and column count from 1, columns in bytes; 0: not known. */
+struct rules_note {
+	enum rules_code code;
+	const char *file;
+	unsigned line, column;
+	const char *text;
+	const char *source;    /* the line of the file, or NULL */
+	const char *item_kind; /* "rule", "macro", "list", "exception" …; NULL: none */
+	const char *item_name; /* NULL: none */
+};
+
+/* Everything that was wrong or odd in one load, in the order it was met. Texts live in the arena. */
+struct rules_report {
+	struct arena arena;
+	struct rules_note notes[RULES_NOTES_MAX];
+	size_t count;
+	size_t errors, warnings; /* all, kept or not */
+};
+
+void rules_report_init(struct rules_report *report);
+void rules_report_done(struct rules_report *report);
+
+/* For people: "file:12:9: error LOAD_ERR_…: text", the line, and a caret below the column. */
+void rules_report_print(const struct rules_report *report, struct buf *out);
+
+/* A plugin that rules may require. `container` 0.4.0 and up is always there. */
+struct rules_plugin {
+	const char *name, *version;
+};
+
+/* One entry of Falco's `rules:` setting, applied in order over what the files say. */
+struct rules_choice {
+	bool enable;
+	bool by_tag;         /* else by name; `*` stands for any run of characters */
+	const char *pattern;
+};
+
+/* One entry of Falco's `append_output`: added, after a blank, to the output of the rules that match
+ * all that is given. */
+struct rules_extra {
+	const char *source, *rule; /* NULL: any */
+	struct conf_strings tags;  /* all of them must be on the rule */
+	const char *output;
+};
+
+struct rules_settings {
+	struct conf_strings files;   /* files and folders (their *.yaml and *.yml by name), in order */
+	enum priority priority_max;  /* keeps rules that are at least this severe; PRIORITY_DEBUG: all */
+	bool match_all;              /* every rule that matches; else the first in definition order */
+	bool suggested_output;       /* append container and pod to each output, as Falco does */
+	struct conf_strings sources; /* event sources beside syscall; their fields are taken as text */
+	const struct rules_plugin *plugins;
+	size_t plugins_count;
+	const struct rules_choice *choices;
+	size_t choices_count;
+	const struct rules_extra *extras;
+	size_t extras_count;
+};
+
+struct rules;
+struct rule;
+struct rules_scratch;
+
+/* Loads and compiles. Interns the fields that conditions and outputs want into `fields`, which must
+ * outlive nothing: only ids are kept. `report` is filled in any case.
+ * 0, -EINVAL (the report holds an error), -ENOMEM. */
+int rules_load(const struct rules_settings *settings, struct fields *fields,
+               struct rules_report *report, struct rules **ret);
+
+/* A file that is in memory already. */
+struct rules_text {
+	const char *name;
+	struct str text;
+};
+
+/* The same from memory; settings->files is not looked at. */
+int rules_load_text(const struct rules_settings *settings, const struct rules_text *files,
+                    size_t files_count, struct fields *fields, struct rules_report *report,
+                    struct rules **ret);
+
+void rules_free(struct rules *rules);
+DEFINE_CLEANUP(struct rules *, rules_free);
+
+/* What one thread needs to match and format. Lives no longer than the rules. NULL: out of memory. */
+struct rules_scratch *rules_scratch_new(const struct rules *rules);
+void rules_scratch_free(struct rules_scratch *scratch);
+DEFINE_CLEANUP(struct rules_scratch *, rules_scratch_free);
+
+/* Values that did not fit and regular expressions that hit a limit, since the scratch was made. */
+uint64_t rules_scratch_overflows(const struct rules_scratch *scratch);
+
+/* The rules that the event matches, in definition order: at most one unless match_all, and at most
+ * `max`. Allocates nothing. The event's registry must be the one the rules were loaded with. */
+size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
+                   const struct event *event, const struct rule **hits, size_t max);
+
+/* The alert's text, "HH:MM:SS.nnnnnnnnn: Priority message" in local time with <NA> for what is
+ * missing, and its output_fields as one JSON object, valid UTF-8. Either buffer may be NULL; both
+ * are appended to. The event's bytes stand in the text as they are: escape on the way out. */
+void rules_format(const struct rules *rules, struct rules_scratch *scratch, const struct rule *rule,
+                  const struct event *event, struct buf *output, struct buf *output_fields);
+
+/* All rules of known sources in definition order, disabled ones included. */
+size_t rules_count(const struct rules *rules);
+const struct rule *rules_at(const struct rules *rules, size_t index);
+size_t rules_enabled_count(const struct rules *rules);
+
+struct str rule_name(const struct rule *rule);
+struct str rule_description(const struct rule *rule);
+struct str rule_source(const struct rule *rule);
+struct str rule_output(const struct rule *rule);    /* the format, as compiled */
+struct str rule_condition(const struct rule *rule); /* as written, appends joined */
+enum priority rule_priority(const struct rule *rule);
+const struct str *rule_tags(const struct rule *rule, size_t *ret_count); /* sorted */
+const char *rule_file(const struct rule *rule);
+unsigned rule_line(const struct rule *rule);
+bool rule_is_enabled(const struct rule *rule);
+
+/* The condition after lists and macros, in one canonical spelling. */
+void rule_add_canonical(const struct rule *rule, struct buf *out);
+
+/* Whether the rule can match an event of this type. */
+bool rule_wants_type(const struct rule *rule, struct str evt_type);
+
+/* Whether any enabled rule on system calls can match such an event. */
+bool rules_wants_type(const struct rules *rules, struct str evt_type);
+
+/* Walks the event types that enabled rules on system calls can match: start with *cursor = 0; false
+ * at the end. rules_wants_all_types() says that some rule is not limited to any. */
+bool rules_next_type(const struct rules *rules, size_t *cursor, struct str *ret);
+bool rules_wants_all_types(const struct rules *rules);
+
+/* Walks the ids of the fields that enabled rules read, in conditions or in outputs, with those from
+ * which they are derived: start with *cursor = 0; false at the end. */
+bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret);
+
+#endif

@@ -1,0 +1,79 @@
+/* Open addressing with linear probing, at most two thirds full. */
+#include "rules/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { CAP_MIN = 16 };
+
+/* FNV-1a. */
+static uint32_t hash_of(struct str key)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < key.len; i++)
+		hash = (hash ^ (unsigned char)key.at[i]) * 16777619u;
+	return hash;
+}
+
+static struct table_slot *slot_of(const struct table *table, struct str key, uint32_t hash)
+{
+	uint32_t at = hash & (table->cap - 1);
+
+	while (table->slots[at].value_plus_1 != 0 &&
+	       (table->slots[at].hash != hash || !str_eq(table->slots[at].key, key)))
+		at = (at + 1) & (table->cap - 1);
+	return &table->slots[at];
+}
+
+static int grow(struct table *table)
+{
+	struct table bigger = { .cap = table->cap == 0 ? CAP_MIN : table->cap * 2, .count = table->count };
+
+	bigger.slots = calloc(bigger.cap, sizeof(*bigger.slots));
+	if (bigger.slots == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < table->cap; i++)
+		if (table->slots[i].value_plus_1 != 0)
+			*slot_of(&bigger, table->slots[i].key, table->slots[i].hash) = table->slots[i];
+	free(table->slots);
+	*table = bigger;
+	return 0;
+}
+
+int table_put(struct table *table, struct str key, uint32_t value)
+{
+	uint32_t hash = hash_of(key);
+	struct table_slot *slot;
+
+	if (table->count * 3 >= table->cap * 2) {
+		int r = grow(table);
+
+		if (r < 0)
+			return r;
+	}
+	slot = slot_of(table, key, hash);
+	if (slot->value_plus_1 == 0)
+		table->count++;
+	*slot = (struct table_slot){ .key = key, .hash = hash, .value_plus_1 = value + 1 };
+	return 0;
+}
+
+bool table_get(const struct table *table, struct str key, uint32_t *ret)
+{
+	const struct table_slot *slot;
+
+	if (table->cap == 0)
+		return false;
+	slot = slot_of(table, key, hash_of(key));
+	if (slot->value_plus_1 == 0)
+		return false;
+	*ret = slot->value_plus_1 - 1;
+	return true;
+}
+
+void table_done(struct table *table)
+{
+	free(table->slots);
+	*table = (struct table){ 0 };
+}

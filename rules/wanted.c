@@ -1,0 +1,185 @@
+/* What the rules want: the accessors, and the event types and fields that a sensor has to send. */
+#include "rules/compiler.h"
+
+static void want(void *arg, field_id id)
+{
+	struct rules *rules = arg;
+
+	if (id != FIELD_NONE && id < rules->fields_count)
+		rules->wanted_fields[id / 64] |= (uint64_t)1 << (id % 64);
+}
+
+static bool reads_flags(field_id base)
+{
+	return (base >= FIELD_EVT_IS_OPEN_READ && base <= FIELD_EVT_IS_OPEN_CREATE) ||
+	       (base >= FIELD_PROC_IS_EXE_WRITABLE && base <= FIELD_PROC_IS_EXE_FROM_MEMFD);
+}
+
+static void want_term(struct rules *rules, uint32_t id)
+{
+	const struct term *term = &rules->terms[id];
+	int kind = ancestor_kind(term->base);
+
+	for (uint32_t i = 0; i < term->count; i++)
+		want_term(rules, term->items[i]);
+	if (term->kind != AST_FIELD)
+		return;
+	want(rules, term->id);
+	derive_inputs(term->base, want, rules);
+	if (reads_flags(term->base)) {
+		want(rules, rules->arg_flags);
+		want(rules, rules->arg_mode);
+	}
+	for (int i = 1; kind >= 0 && term->is_many && i <= RULES_ANCESTORS_MAX; i++)
+		want(rules, rules->ancestors[kind][i]);
+}
+
+static void want_node(struct rules *rules, uint32_t id, uint64_t *seen)
+{
+	const struct node *node = &rules->nodes[id];
+
+	if (seen[id / 64] >> (id % 64) & 1)
+		return;
+	seen[id / 64] |= (uint64_t)1 << (id % 64);
+	if (node->kind == AST_CHECK) {
+		const struct predicate *predicate = &rules->predicates[node->first];
+
+		want_term(rules, predicate->term);
+		if (predicate->right != NONE)
+			want_term(rules, predicate->right);
+		return;
+	}
+	for (uint32_t i = 0; i < node->count; i++)
+		want_node(rules, rules->children[node->first + i], seen);
+}
+
+bool wanted_mark(struct compiler *c)
+{
+	struct rules *rules = c->rules;
+	uint64_t *seen = compile_take(c, (rules->nodes_count / 64 + 1) * sizeof(*seen));
+
+	rules->wanted_fields = compile_take(c, (rules->fields_count / 64 + 1) * sizeof(uint64_t));
+	if (seen == NULL || rules->wanted_fields == NULL)
+		return false;
+	for (size_t i = 0; i < rules->rules_count; i++) {
+		const struct rule *rule = &rules->rules[i];
+
+		if (!rule->enabled)
+			continue;
+		want_node(rules, rule->node, seen);
+		for (size_t j = 0; j < rule->format.count; j++)
+			if (rule->format.tokens[j].term != NONE)
+				want_term(rules, rule->format.tokens[j].term);
+	}
+	return true;
+}
+
+size_t rules_count(const struct rules *rules)
+{
+	return rules->rules_count;
+}
+
+const struct rule *rules_at(const struct rules *rules, size_t index)
+{
+	return index < rules->rules_count ? &rules->rules[index] : NULL;
+}
+
+size_t rules_enabled_count(const struct rules *rules)
+{
+	return rules->enabled_count;
+}
+
+struct str rule_name(const struct rule *rule)
+{
+	return rule->name;
+}
+
+struct str rule_description(const struct rule *rule)
+{
+	return rule->description;
+}
+
+struct str rule_source(const struct rule *rule)
+{
+	return rule->source;
+}
+
+struct str rule_output(const struct rule *rule)
+{
+	return rule->output;
+}
+
+struct str rule_condition(const struct rule *rule)
+{
+	return rule->condition;
+}
+
+enum priority rule_priority(const struct rule *rule)
+{
+	return rule->priority;
+}
+
+const struct str *rule_tags(const struct rule *rule, size_t *ret_count)
+{
+	*ret_count = rule->tags_count;
+	return rule->tags;
+}
+
+const char *rule_file(const struct rule *rule)
+{
+	return rule->file;
+}
+
+unsigned rule_line(const struct rule *rule)
+{
+	return rule->line;
+}
+
+bool rule_is_enabled(const struct rule *rule)
+{
+	return rule->enabled;
+}
+
+void rule_add_canonical(const struct rule *rule, struct buf *out)
+{
+	buf_add(out, rule->canonical);
+}
+
+bool rule_wants_type(const struct rule *rule, struct str evt_type)
+{
+	return type_set_has(&rule->types, evttype_find(evt_type));
+}
+
+bool rules_wants_type(const struct rules *rules, struct str evt_type)
+{
+	return type_set_has(&rules->wanted_types, evttype_find(evt_type));
+}
+
+bool rules_next_type(const struct rules *rules, size_t *cursor, struct str *ret)
+{
+	if (*cursor < EVTTYPE_FIRST)
+		*cursor = EVTTYPE_FIRST;
+	for (; *cursor < evttypes_count(); ++*cursor) {
+		if (type_set_has(&rules->wanted_types, *cursor)) {
+			*ret = evttype_name((*cursor)++);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool rules_wants_all_types(const struct rules *rules)
+{
+	return type_set_is_all(&rules->wanted_types);
+}
+
+bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret)
+{
+	for (; *cursor < rules->fields_count; ++*cursor) {
+		if (rules->wanted_fields[*cursor / 64] >> (*cursor % 64) & 1) {
+			*ret = (field_id)(*cursor)++;
+			return true;
+		}
+	}
+	return false;
+}
