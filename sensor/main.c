@@ -1,27 +1,35 @@
 /* tocsin-sensor: which probe, and why; then the sensor. */
 #include "sensor/sensor.h"
 
+#include "base/cleanup.h"
 #include "base/http.h"
 #include "sensor/doctor.h"
 
 #include <signal.h>
-#include <stdlib.h>
 
-static void on_signal(int signal)
+static bool passing_on; /* set before the handlers are */
+
+/* What the terminal sends, it sends to the command as well: passing it on would double it. */
+static void on_signal(int number, siginfo_t *info, void *context)
 {
-	(void)signal;
-	sensor_stop();
+	(void)context;
+	if (!passing_on || info->si_code <= 0)
+		sensor_signal(number);
 }
 
 /* No SA_RESTART: a signal must end the wait for the next record. */
-static void watch_signals(void)
+static void watch_signals(bool with_command)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	static const int ending[] = { SIGTERM, SIGINT }, passed[] = { SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
+	passing_on = with_command;
+	for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+		sigaction(ending[i], &action, NULL);
+	for (size_t i = 0; with_command && i < ARRAY_LEN(passed); i++)
+		sigaction(passed[i], &action, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 static const struct probe_ops *choose(const struct options *options)
@@ -58,7 +66,7 @@ int main(int argc, char **argv)
 	} else if (options.doctor) {
 		status = doctor_print();
 	} else if (http_global_init() == 0) {
-		watch_signals();
+		watch_signals(options.command != NULL);
 		probe = choose(&options);
 		if (probe != NULL)
 			status = sensor_run(&options, probe);

@@ -39,6 +39,9 @@ struct probe_ops {
 	/* No further records are made; those made already are handed over. */
 	void (*detach)(void *state, probe_take_fn take, void *userdata);
 
+	/* Passes a signal on to the command. False: there is none, and the sensor is to end. */
+	bool (*forward)(void *state, int signal);
+
 	/* Of the command, for the sensor's own exit; 0 without one. */
 	int (*exit_status)(const void *state);
 

@@ -158,7 +158,19 @@ static void cgroup_parse(char *text, struct buf *out)
 	}
 }
 
-int proc_read(const char *folder, uint32_t tgid, bool with_env, struct proc_facts *ret)
+static void image_read(int folder, struct proc_facts *ret)
+{
+	char text[FILE_BYTES + 1];
+	ssize_t len = file_read(folder, "cgroup", text, FILE_BYTES);
+
+	text[len < 0 ? 0 : len] = '\0';
+	cgroup_parse(text, &ret->cgroup);
+	link_read(folder, "exe", &ret->exe);
+	link_read(folder, "cwd", &ret->cwd);
+	bytes_read(folder, "cmdline", &ret->args);
+}
+
+int proc_read(const char *folder, uint32_t tgid, unsigned what, struct proc_facts *ret)
 {
 	autoclose int fd = folder_open(folder, tgid);
 	char text[FILE_BYTES + 1];
@@ -178,17 +190,13 @@ int proc_read(const char *folder, uint32_t tgid, bool with_env, struct proc_fact
 		return -ESRCH;
 	text[len] = '\0';
 	status_parse(text, ret);
-	len = file_read(fd, "cgroup", text, FILE_BYTES);
-	text[len < 0 ? 0 : len] = '\0';
-	cgroup_parse(text, &ret->cgroup);
 	len = file_read(fd, "loginuid", text, 16);
 	text[len < 0 ? 0 : len] = '\0';
 	ret->loginuid = (uint32_t)-1;
 	sscanf(text, "%u", &ret->loginuid);
-	link_read(fd, "exe", &ret->exe);
-	link_read(fd, "cwd", &ret->cwd);
-	bytes_read(fd, "cmdline", &ret->args);
-	if (with_env)
+	if (what & PROC_READ_IMAGE)
+		image_read(fd, ret);
+	if (what & PROC_READ_ENV)
 		bytes_read(fd, "environ", &ret->env);
 	return 0;
 }

@@ -15,9 +15,15 @@ struct proc_facts {
 	struct buf exe, cwd, args, env, cgroup; /* args and env with NULs; empty: not readable */
 };
 
+/* Beyond ids, user and capabilities: */
+enum proc_read_what {
+	PROC_READ_IMAGE = 1 << 0, /* exe, cwd, args, cgroup */
+	PROC_READ_ENV = 1 << 1,
+};
+
 /* Facts of a process under `folder` ("/proc"). 0 or -errno (-ESRCH: it is gone). The buffers are
- * reused and stay the caller's, who ends with proc_facts_done(). `env` is read when `with_env`. */
-int proc_read(const char *folder, uint32_t tgid, bool with_env, struct proc_facts *ret);
+ * reused and stay the caller's, who ends with proc_facts_done(). */
+int proc_read(const char *folder, uint32_t tgid, unsigned what, struct proc_facts *ret);
 void proc_facts_done(struct proc_facts *facts);
 
 #endif

@@ -152,7 +152,7 @@ int procs_scan(struct procs *procs)
 		if (!str_to_u64(str_of(entry->d_name), &tgid) || tgid == 0 || tgid > INT32_MAX ||
 		    find(procs, (uint32_t)tgid) != NULL || procs->stats.count >= PROCS_MAX)
 			continue;
-		if (proc_read(procs->folder, (uint32_t)tgid, false, &procs->facts) == 0)
+		if (proc_read(procs->folder, (uint32_t)tgid, PROC_READ_IMAGE, &procs->facts) == 0)
 			add_from_facts(procs, &procs->facts);
 	}
 	closedir(folder);
@@ -188,7 +188,7 @@ static struct proc *look_up(struct procs *procs, uint32_t tgid, uint64_t start_n
 	if (!token_take(procs))
 		return NULL;
 	procs->stats.looked_up++;
-	if (proc_read(procs->folder, tgid, false, &procs->facts) < 0)
+	if (proc_read(procs->folder, tgid, PROC_READ_IMAGE, &procs->facts) < 0)
 		return NULL;
 	if (start_ns != 0 && !same_start(procs->facts.start_ns, start_ns))
 		return NULL;

@@ -12,7 +12,7 @@
 #include "sensor/wire.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 
 struct sensor {
@@ -39,11 +39,11 @@ struct sensor {
 	uint64_t taken, filtered, failed; /* records; those that no rule wanted; out of memory */
 };
 
-static volatile sig_atomic_t stopping;
+static atomic_uint signals; /* those that came, a bit each */
 
-void sensor_stop(void)
+void sensor_signal(int number)
 {
-	stopping = 1;
+	atomic_fetch_or(&signals, 1U << (number & 31));
 }
 
 /* ---- start ---- */
@@ -329,9 +329,20 @@ static void tick(struct sensor *sensor)
 	report(sensor);
 }
 
+/* True: a signal wants the sensor to end. */
+static bool take_signals(struct sensor *sensor)
+{
+	unsigned came = atomic_exchange(&signals, 0);
+
+	for (int number = 1; number < 32; number++)
+		if ((came & 1U << number) && !sensor->probe->forward(sensor->probe_state, number))
+			return true;
+	return false;
+}
+
 static void loop(struct sensor *sensor)
 {
-	while (!stopping) {
+	while (!take_signals(sensor)) {
 		int n = sensor->probe->poll(sensor->probe_state, SENSOR_POLL_MS, on_record, sensor);
 
 		if (n == -ESRCH)
@@ -362,7 +373,8 @@ static void sensor_end(struct sensor *sensor)
 		log_notice("stop: %llu events sent or spooled, %llu of them wait in the spool",
 		           (unsigned long long)sensor->seq, (unsigned long long)stats.spool.events);
 	}
-	sensor->probe->close(sensor->probe_state);
+	if (sensor->probe_state != NULL)
+		sensor->probe->close(sensor->probe_state);
 	outbox_free(sensor->outbox);
 	enrich_free(sensor->enrich);
 	procs_free(sensor->procs);

@@ -18,7 +18,8 @@ enum {
 /* Runs until a signal or, with a command, until that has ended. The exit status. */
 int sensor_run(const struct options *options, const struct probe_ops *probe);
 
-/* Asks sensor_run() to end; safe in a signal handler. */
-void sensor_stop(void);
+/* Tells sensor_run() of a signal (below 32): it passes it on to the command, or ends. Safe in a
+ * handler. */
+void sensor_signal(int number);
 
 #endif

@@ -250,6 +250,13 @@ static void ebpf_detach(void *state, probe_take_fn take, void *userdata)
 		;
 }
 
+static bool ebpf_forward(void *state, int signal)
+{
+	(void)state;
+	(void)signal;
+	return false;
+}
+
 static int ebpf_exit_status(const void *state)
 {
 	(void)state;
@@ -262,6 +269,7 @@ const struct probe_ops probe_ebpf = {
 	.poll = ebpf_poll,
 	.counts = ebpf_counts,
 	.detach = ebpf_detach,
+	.forward = ebpf_forward,
 	.exit_status = ebpf_exit_status,
 	.close = ebpf_close,
 };

@@ -1,0 +1,324 @@
+/* Reading a stopped tracee. */
+#include "sensor/ptrace/tracee.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sensor/record_text.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+
+enum { PAGE = 4096, ADDRESS_MAX = 128 };
+
+bool tracee_read(uint32_t tid, uint64_t address, void *to, size_t len)
+{
+	struct iovec local = { to, len }, remote = { (void *)(uintptr_t)address, len };
+
+	return process_vm_readv((pid_t)tid, &local, 1, &remote, 1, 0) == (ssize_t)len;
+}
+
+/* Page by page: the text may end right before memory that is not there. */
+void tracee_add_text(struct record *record, uint32_t tid, uint64_t address,
+                     enum record_string_tag tag)
+{
+	char text[RECORD_STRING_MAX];
+	size_t len = 0;
+
+	while (len < sizeof(text)) {
+		size_t step = PAGE - ((address + len) % PAGE);
+		char *end;
+
+		if (step > sizeof(text) - len)
+			step = sizeof(text) - len;
+		if (!tracee_read(tid, address + len, text + len, step)) {
+			record->flags |= RECORD_FAULT;
+			return;
+		}
+		end = memchr(text + len, '\0', step);
+		if (end != NULL) {
+			record_add(record, tag, (struct str){ text, (size_t)(end - text) });
+			return;
+		}
+		len += step;
+	}
+	record_add(record, tag, (struct str){ text, len });
+}
+
+void tracee_add_link(struct record *record, uint32_t tid, const char *what,
+                     enum record_string_tag tag)
+{
+	char path[64], text[RECORD_STRING_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%u/%s", tid, what);
+	len = readlink(path, text, sizeof(text));
+	if (len > 0)
+		record_add(record, tag, (struct str){ text, (size_t)len });
+}
+
+static uint64_t arg(const struct record *record, uint8_t place)
+{
+	return place >= 1 && place <= 6 ? record->args[place - 1] : 0;
+}
+
+static void add_name(struct record *record, uint32_t tid, const struct plan *plan, int which)
+{
+	static const enum record_string_tag tags[] = { RECORD_STRING_NAME, RECORD_STRING_NAME2 };
+	static const enum record_string_tag dirs[] = { RECORD_STRING_DIR, RECORD_STRING_DIR2 };
+	bool text = (plan->flags & PLAN_TEXT) || ((plan->flags & PLAN_TARGET_TEXT) && which == 0);
+	uint8_t dir = plan->dir_arg[which];
+	char first = '\0', what[32];
+
+	if (plan->name_arg[which] == 0)
+		return;
+	tracee_add_text(record, tid, arg(record, plan->name_arg[which]), tags[which]);
+	tracee_read(tid, arg(record, plan->name_arg[which]), &first, 1);
+	if (text || first == '/')
+		return;
+	if (dir != 0 && (int32_t)arg(record, dir) >= 0)
+		snprintf(what, sizeof(what), "fd/%d", (int32_t)arg(record, dir));
+	else
+		snprintf(what, sizeof(what), "cwd");
+	tracee_add_link(record, tid, what, dirs[which]);
+}
+
+static void add_address(struct record *record, uint32_t tid, const struct plan *plan)
+{
+	struct {
+		uint64_t name;
+		uint32_t len;
+	} message = { 0 };
+	char bytes[ADDRESS_MAX];
+
+	if (plan->flags & PLAN_MESSAGE) {
+		tracee_read(tid, arg(record, plan->address_arg), &message, sizeof(message));
+	} else {
+		message.name = arg(record, plan->address_arg);
+		message.len = (uint32_t)arg(record, plan->address_len_arg);
+	}
+	if (message.name != 0 && message.len > 0 && message.len <= sizeof(bytes) &&
+	    tracee_read(tid, message.name, bytes, message.len))
+		record_add(record, RECORD_STRING_ADDRESS, (struct str){ bytes, message.len });
+}
+
+/* Flags and mode to where all opens have them: args[4] and args[5]. */
+static void read_open(struct record *record, uint32_t tid, const struct plan *plan)
+{
+	struct open_how how = { 0 };
+
+	if (plan->flags & PLAN_OPEN_HOW) {
+		tracee_read(tid, record->args[2], &how, sizeof(how));
+		record->args[3] = how.resolve;
+	} else {
+		how.flags = plan->open_arg == 0 ? (uint64_t)(O_CREAT | O_TRUNC | O_WRONLY) :
+		                                  arg(record, plan->open_arg);
+		how.mode = arg(record, plan->mode_arg);
+	}
+	record->args[4] = (uint32_t)how.flags;
+	record->args[5] = (uint32_t)how.mode;
+}
+
+void tracee_add_arguments(struct record *record, uint32_t tid, const struct plan *plan)
+{
+	add_name(record, tid, plan, 0);
+	add_name(record, tid, plan, 1);
+	if (plan->address_arg != 0)
+		add_address(record, tid, plan);
+	if (plan->flags & PLAN_OPEN)
+		read_open(record, tid, plan);
+}
+
+static void endpoint_take(const struct sockaddr_storage *address, uint8_t *ip, uint16_t *port)
+{
+	if (address->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+
+		memcpy(ip, &in->sin_addr, 4);
+		*port = ntohs(in->sin_port);
+	} else if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+		memcpy(ip, &in6->sin6_addr, 16);
+		*port = ntohs(in6->sin6_port);
+	}
+}
+
+static uint16_t socket_option(int fd, int option)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	getsockopt(fd, SOL_SOCKET, option, &value, &len);
+	return (uint16_t)value;
+}
+
+static void add_unix(struct record *record, const struct sockaddr_storage *address, socklen_t len)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)address;
+
+	if (len > offsetof(struct sockaddr_un, sun_path) && un->sun_path[0] != '\0')
+		record_add(record, RECORD_STRING_UNIX,
+		           (struct str){ un->sun_path,
+		                         strnlen(un->sun_path, len - offsetof(struct sockaddr_un, sun_path)) });
+}
+
+/* A copy of the tracee's socket answers for itself. */
+static void fill_socket(struct record *record, uint32_t tgid, int number)
+{
+	autoclose int pidfd = (int)syscall(SYS_pidfd_open, tgid, 0);
+	autoclose int fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	struct record_object *object = &record->object;
+	struct sockaddr_storage address = { 0 };
+	socklen_t len = sizeof(address);
+	struct tcp_info info;
+
+	if (fd < 0)
+		return;
+	object->family = socket_option(fd, SO_DOMAIN);
+	object->socket_type = socket_option(fd, SO_TYPE);
+	object->protocol = socket_option(fd, SO_PROTOCOL);
+	if (getsockname(fd, (struct sockaddr *)&address, &len) == 0) {
+		endpoint_take(&address, object->local, &object->local_port);
+		if (object->family == AF_UNIX)
+			add_unix(record, &address, len);
+	}
+	len = sizeof(address);
+	if (getpeername(fd, (struct sockaddr *)&address, &len) == 0) {
+		endpoint_take(&address, object->remote, &object->remote_port);
+		if (object->family == AF_UNIX)
+			add_unix(record, &address, len);
+	}
+	len = sizeof(info);
+	if (object->protocol == IPPROTO_TCP && getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len) == 0)
+		object->state = info.tcpi_state;
+}
+
+static uint8_t kind_of(mode_t mode, const char *target)
+{
+	switch (mode & S_IFMT) {
+	case S_IFSOCK: return RECORD_OBJECT_SOCKET;
+	case S_IFIFO: return RECORD_OBJECT_PIPE;
+	case S_IFDIR: return RECORD_OBJECT_DIRECTORY;
+	case S_IFCHR:
+	case S_IFBLK: return RECORD_OBJECT_DEVICE;
+	default: break;
+	}
+	return target[0] != '/' || strncmp(target, "/memfd:", 7) == 0 ? RECORD_OBJECT_ANONYMOUS :
+	                                                                RECORD_OBJECT_FILE;
+}
+
+/* "anon_inode:[eventfd]" as the kernel's own walk shows it: "/[eventfd]". */
+static void add_object_path(struct record *record, struct str target)
+{
+	char text[RECORD_STRING_MAX];
+
+	if (str_starts(target, STR("anon_inode:"))) {
+		int len = snprintf(text, sizeof(text), "/%.*s", (int)(target.len - 11), target.at + 11);
+
+		target = (struct str){ text, (size_t)len };
+	}
+	record_add(record, RECORD_STRING_PATH, target);
+}
+
+void tracee_add_object(struct record *record, uint32_t tid, const struct plan *plan)
+{
+	int fd = (plan->flags & PLAN_RETURNS_FD) ? (int)record->ret :
+	         plan->object_arg != 0           ? (int)arg(record, plan->object_arg) :
+	                                           -1;
+	struct record_object *object = &record->object;
+	char path[64], target[RECORD_STRING_MAX];
+	struct stat st;
+	ssize_t len;
+
+	if (fd < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%u/fd/%d", tid, fd);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0 || stat(path, &st) < 0)
+		return;
+	target[len] = '\0';
+	*object = (struct record_object){ .fd = fd,
+		                          .kind = kind_of(st.st_mode, target),
+		                          .ino = st.st_ino,
+		                          .dev = (uint32_t)(major(st.st_dev) << 20 | minor(st.st_dev)),
+		                          .mode = st.st_mode };
+	record->flags |= RECORD_HAS_OBJECT;
+	if (object->kind == RECORD_OBJECT_SOCKET)
+		fill_socket(record, record->tgid, fd);
+	else if (object->kind != RECORD_OBJECT_PIPE)
+		add_object_path(record, (struct str){ target, (size_t)len });
+}
+
+int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
+                     struct proc_facts *facts)
+{
+	struct timespec now;
+	int r = proc_read("/proc", tgid, what, facts);
+
+	if (r < 0)
+		return r;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	record->time_ns = (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec);
+	record->tid = tid;
+	record->tgid = tgid;
+	record->ppid = facts->ppid;
+	record->vpid = facts->vpid;
+	record->vtid = tid == tgid ? facts->vpid : tid;
+	record->pgid = facts->pgid;
+	record->vpgid = facts->vpgid;
+	record->sid = facts->vsid;
+	record->uid = facts->uid;
+	record->euid = facts->euid;
+	record->gid = facts->gid;
+	record->egid = facts->egid;
+	record->loginuid = facts->loginuid;
+	record->tty = facts->tty;
+	record->start_ns = facts->start_ns;
+	record->cap_permitted = facts->cap_permitted;
+	record->cap_effective = facts->cap_effective;
+	record->cap_inheritable = facts->cap_inheritable;
+	record->pidns_level = facts->vpid == tgid ? 0 : 1;
+	memcpy(record->comm, facts->comm, sizeof(record->comm));
+	return 0;
+}
+
+static uint64_t ns_of(struct timespec ts)
+{
+	return (uint64_t)(ts.tv_sec * NS_PER_S + ts.tv_nsec);
+}
+
+void tracee_add_image(struct record *record, const struct proc_facts *facts)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%u/exe", record->tgid);
+	if (stat(path, &st) == 0) {
+		record->flags |= RECORD_HAS_EXE;
+		record->exe_ino = st.st_ino;
+		record->exe_ctime_ns = ns_of(st.st_ctim);
+		record->exe_mtime_ns = ns_of(st.st_mtim);
+		record->exe_mode = st.st_mode;
+		record->exe_uid = st.st_uid;
+		record->exe_gid = st.st_gid;
+	}
+	if (str_starts(buf_str(&facts->exe), STR("/memfd:")))
+		record->flags |= RECORD_EXE_MEMFD;
+	record_add(record, RECORD_STRING_EXE, buf_str(&facts->exe));
+	record_add(record, RECORD_STRING_ARGS, buf_str(&facts->args));
+	record_add(record, RECORD_STRING_CWD, buf_str(&facts->cwd));
+	record_add(record, RECORD_STRING_CGROUP, buf_str(&facts->cgroup));
+	if (facts->env.len > 0)
+		record_add(record, RECORD_STRING_ENV, buf_str(&facts->env));
+}
