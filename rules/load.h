@@ -8,7 +8,7 @@
 #include "rules/report.h"
 #include "rules/rules.h"
 #include "rules/table.h"
-#include "rules/yaml.h"
+#include "rules/document.h"
 
 /* A text that was put together from several places in files: a condition with its appends. */
 struct piece {

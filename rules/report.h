@@ -3,7 +3,7 @@
 #define RULES_REPORT_H
 
 #include "rules/rules.h"
-#include "rules/yaml.h"
+#include "rules/document.h"
 
 /* Where a note belongs: the item it is about and the place in its file. */
 struct place {

@@ -1,5 +1,5 @@
 /* libyaml's events into a tree. The only file that knows libyaml. */
-#include "rules/yaml.h"
+#include "rules/document.h"
 
 #include <errno.h>
 #include <stdio.h>

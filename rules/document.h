@@ -1,7 +1,7 @@
 /* Rules files as YAML: a tree of nodes that know their place. Made for files that people write: tags
  * are ignored, nothing is typed but null, aliases share the node they name. */
-#ifndef RULES_YAML_H
-#define RULES_YAML_H
+#ifndef RULES_DOCUMENT_H
+#define RULES_DOCUMENT_H
 
 #include "base/arena.h"
 #include "base/str.h"
