@@ -6,23 +6,12 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
+
+from servers import wait_for
 
 BUILD = pathlib.Path(os.environ.get("TOCSIN_BUILD", pathlib.Path(__file__).parents[2] / "build" / "asan"))
 ROOT = pathlib.Path(__file__).parents[2]
 NEXT = [0]
-
-
-def wait_for(condition, seconds=10, what="the condition"):
-    """Polls until condition() is true; returns its value."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"{what} did not come true within {seconds} s")
-        time.sleep(0.02)
 
 
 def alert(number=None, **changes):

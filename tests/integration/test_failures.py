@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -9,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from hub import BUILD, Hub, alert, wait_for
+from hub import BUILD, Hub, alert
+from servers import Kafka, Redis, wait_for
 
 ROUNDS = int(os.environ.get("TOCSIN_KILL_ROUNDS", "20"))
 
@@ -256,3 +258,56 @@ def test_an_output_that_refuses_us_is_held_not_dropped(tmp_path):
     hub.stop()
     hub.audit()
     receiver.close()
+
+
+def test_redis_stopped_and_started_loses_nothing(tmp_path):
+    """And the other output does not notice."""
+    file = tmp_path / "alerts.json"
+    with Redis(tmp_path / "redis", appendonly=True) as redis:
+        hub = Hub(tmp_path, {"outputs": {
+            "redis": {"type": "redis", "address": redis.address, "storagetype": "stream", "key": "falco"},
+            "archive": {"type": "file", "path": str(file)}}}).start()
+        generator = load(hub, tmp_path, 6, extra=["-r", "1000"])
+        time.sleep(1)
+        redis.stop()
+        wait_for(lambda: hub.metric("tocsin_hub_output_up", output="redis") == 0, 10, "the output's notice")
+        before = len(numbers_in(file))
+        wait_for(lambda: len(numbers_in(file)) > before + 200, 10, "the other output to go on")
+        redis.start()
+        generator.communicate(timeout=60)
+        hub.drained("redis", 90)
+        hub.drained("archive", 30)
+        entries = redis.cli("XRANGE", "falco", "-", "+")
+        text = entries if isinstance(entries, str) else str(entries)
+        sent = acked(tmp_path)
+        found = [int(number) for number in re.findall(r'"?evt\.num\\*"?: ?(\d+)', text)]
+        assert set(sent) <= set(found), f"{len(set(sent) - set(found))} of {len(sent)} are missing"
+        assert len(found) == len(set(found)), "a stream's entries are not doubled by a retry"
+        hub.stop()
+        hub.audit()
+
+
+def test_kafka_stopped_and_started_loses_nothing(tmp_path):
+    file = tmp_path / "alerts.json"
+    with Kafka(tmp_path / "kafka") as kafka:
+        kafka.create_topic("alerts")
+        hub = Hub(tmp_path, {"outputs": {
+            "kafka": {"type": "kafka", "brokers": kafka.brokers, "topic": "alerts",
+                      "properties": {"message.timeout.ms": "3000"}},
+            "archive": {"type": "file", "path": str(file)}}}).start()
+        generator = load(hub, tmp_path, 60, extra=["-r", "500"])
+        time.sleep(1.5)
+        kafka.stop()
+        wait_for(lambda: hub.metric("tocsin_hub_output_up", output="kafka") == 0, 30, "the output's notice")
+        before = len(numbers_in(file))
+        wait_for(lambda: len(numbers_in(file)) > before + 100, 10, "the other output to go on")
+        kafka.start()
+        generator.terminate()
+        generator.communicate(timeout=60)
+        hub.api("POST", "/api/v1/outputs/kafka/kick")
+        hub.drained("kafka", 120)
+        found = {json.loads(fields[-1])["output_fields"]["evt.num"] for fields in kafka.read("alerts")}
+        missing = set(acked(tmp_path)) - found
+        assert not missing, f"{len(missing)} are missing"
+        hub.stop()
+        hub.audit()

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from hub import Hub, alert, wait_for
+from hub import Hub, alert
+from servers import wait_for
 
 @pytest.fixture
 def archive(tmp_path):
