@@ -91,10 +91,10 @@ run_sensor() {
 		--spool-dir "$work/spool" "$@"
 }
 "$build/sensor/tocsin-sensor" --doctor || true
-if "$build/sensor/tocsin-sensor" --doctor 2>&1 | grep -q '^probe: *ebpf'; then
+if "$build/sensor/tocsin-sensor" --doctor 2>&1 | grep -qi '^probe: *ebpf'; then
 	run_sensor --probe ebpf 2>"$work/sensor.log" &
 	sensor=$!
-	wait_for 10 grep -q 'watching' "$work/sensor.log" || { cat "$work/sensor.log"; exit 1; }
+	wait_for 10 grep -q '^start: ' "$work/sensor.log" || { cat "$work/sensor.log"; exit 1; }
 	cat "$work/sensor.log"
 fi
 
