@@ -1,16 +1,11 @@
 /* The language, case by case: ../shared/cases holds what Falco's own tests say, one JSON object a
  * line. Each kind of case has a runner; what is known to differ is listed with its reason. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "rules_fixture.h"
 
 #include "rules/compiler.h"
 #include "rules/eval.h"
 #include "rules/text.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,34 +58,6 @@ static struct str str_at(const json_t *object, const char *key)
 	return (struct str){ .at = json_string_value(value), .len = json_string_length(value) };
 }
 
-/* One load, with all that it needs. */
-struct loaded {
-	struct fields *fields;
-	struct rules_report report;
-	struct rules *rules;
-	struct rules_scratch *scratch;
-	int result;
-};
-
-static void loaded_done(struct loaded *loaded)
-{
-	rules_scratch_free(loaded->scratch);
-	rules_free(loaded->rules);
-	rules_report_done(&loaded->report);
-	fields_free(loaded->fields);
-}
-
-static void load_texts(struct loaded *loaded, const struct rules_settings *settings,
-                       const struct rules_text *files, size_t count)
-{
-	*loaded = (struct loaded){ .fields = fields_new() };
-	rules_report_init(&loaded->report);
-	loaded->result = rules_load_text(settings, files, count, loaded->fields, &loaded->report,
-	                                 &loaded->rules);
-	if (loaded->result == 0)
-		loaded->scratch = rules_scratch_new(loaded->rules);
-}
-
 static void load_case(struct loaded *loaded, const struct rules_settings *settings,
                       const json_t *test)
 {
@@ -107,37 +74,6 @@ static void load_case(struct loaded *loaded, const struct rules_settings *settin
 		}
 	}
 	load_texts(loaded, settings, files, count);
-}
-
-static const char *report_text(struct loaded *loaded)
-{
-	static struct buf out;
-
-	buf_clear(&out);
-	rules_report_print(&loaded->report, &out);
-	return buf_text(&out);
-}
-
-static struct value value_of(const json_t *json, struct arena *arena)
-{
-	struct value *list;
-	struct str text;
-
-	switch (json_typeof(json)) {
-	case JSON_INTEGER: return value_i64(json_integer_value(json));
-	case JSON_TRUE: return value_bool(true);
-	case JSON_FALSE: return value_bool(false);
-	case JSON_STRING:
-		text = (struct str){ json_string_value(json), json_string_length(json) };
-		return value_str(arena_str(arena, text));
-	case JSON_ARRAY:
-		list = arena_zalloc(arena, (json_array_size(json) + 1) * sizeof(*list));
-		for (size_t i = 0; i < json_array_size(json); i++)
-			list[i] = value_of(json_array_get(json, i), arena);
-		return (struct value){ .kind = VALUE_LIST, .len = (uint32_t)json_array_size(json),
-			               .list = list };
-	default: return (struct value){ .kind = VALUE_NULL };
-	}
 }
 
 static struct str decode64(const char *text, struct arena *arena)
@@ -165,9 +101,7 @@ static void event_of(struct event *event, const struct loaded *loaded, const jso
 	json_t *value;
 
 	assert_int_equal(event_init(event, fields_count(loaded->fields)), 0);
-	event->time_ns = 1700000000123456789;
-	json_object_foreach((json_t *)(uintptr_t)fields, key, value)
-		event_set(event, fields_find(loaded->fields, str_of(key)), value_of(value, arena));
+	event_fill(event, loaded->fields, fields, arena);
 	json_object_foreach((json_t *)(uintptr_t)fields_b64, key, value)
 		event_set(event, fields_find(loaded->fields, str_of(key)),
 		          value_str(decode64(json_string_value(value), arena)));
@@ -188,22 +122,6 @@ static bool run_parse(struct suite *suite, const json_t *test)
 		because(suite, "parsed: %s", r == 0 ? "yes" : error.text);
 	arena_done(&arena);
 	return (r == 0) == wanted;
-}
-
-/* A rule file around a condition. */
-static void load_condition(struct loaded *loaded, struct str condition, const char *output)
-{
-	struct rules_settings settings = { .priority_max = PRIORITY_DEBUG, .match_all = true };
-	struct buf text = { 0 };
-
-	buf_add(&text, STR("- rule: r\n  desc: d\n  priority: INFO\n  condition: "));
-	buf_add_json(&text, condition);
-	buf_add(&text, STR("\n  output: "));
-	buf_add_json(&text, str_of(output));
-	buf_add_char(&text, '\n');
-	load_texts(loaded, &settings,
-	           &(struct rules_text){ .name = "rule.yaml", .text = buf_str(&text) }, 1);
-	buf_done(&text);
 }
 
 static bool run_eval(struct suite *suite, const json_t *test)
@@ -273,14 +191,6 @@ static bool check_notes(struct suite *suite, struct loaded *loaded, const json_t
 		if (strstr(report_text(loaded), json_string_value(absent)) != NULL)
 			return because(suite, "warnings:\n%s", report_text(loaded));
 	return true;
-}
-
-static const struct rule *rule_named(const struct loaded *loaded, const char *name)
-{
-	for (size_t i = 0; i < rules_count(loaded->rules); i++)
-		if (str_eq(rule_name(rules_at(loaded->rules, i)), str_of(name)))
-			return rules_at(loaded->rules, i);
-	return NULL;
 }
 
 static bool check_compiled(struct suite *suite, struct loaded *loaded, const json_t *test)
