@@ -1,0 +1,18 @@
+/* The verbs of the command, in the order of the help. */
+#include "cli/cli.h"
+
+const struct cli_verb *const cli_verbs[] = {
+	&verb_check,
+	&verb_rules_check,
+	&verb_tail,
+	&verb_status,
+	&verb_outputs,
+	&verb_kick,
+	&verb_letters_list,
+	&verb_letters_replay,
+	&verb_audit,
+	&verb_login,
+	&verb_completion,
+	&verb_version,
+	NULL,
+};
