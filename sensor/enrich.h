@@ -26,8 +26,9 @@ void enrich_free(struct enrich *enrich);
  * whole list of arguments, distant ancestors): the rest is always there. */
 void enrich_want(struct enrich *enrich, field_id id);
 
-/* `boot_offset_ns` is wall clock minus time since boot. The event lives until the next call. NULL
- * when out of memory. Updates the process table. */
+/* `boot_offset_ns` is wall clock minus time since boot. The event lives until the next call
+ * and borrows from the record and the process table. NULL when out of memory. Updates the process
+ * table. */
 const struct event *enrich_record(struct enrich *enrich, const struct record *record,
                                   int64_t boot_offset_ns);
 

@@ -53,7 +53,7 @@ static inline bool enrich_wants(const struct enrich *enrich, field_id id)
 
 /* Sets a text field to a copy; the empty text is no value. */
 void enrich_put(struct enrich *enrich, field_id id, struct str text);
-/* To bytes that live as long as the record or the process table's entry. */
+/* To bytes of the record, or of an entry of the process table that was just asked for. */
 void enrich_put_borrowed(struct enrich *enrich, field_id id, struct str text);
 void enrich_put_int(struct enrich *enrich, field_id id, int64_t value);
 void enrich_put_bool(struct enrich *enrich, field_id id, bool value);

@@ -195,6 +195,16 @@ static struct proc *look_up(struct procs *procs, uint32_t tgid, uint64_t start_n
 	return add_from_facts(procs, &procs->facts);
 }
 
+/* Heard of, or asked for: in either case among the last to be evicted, so that strings borrowed from
+ * the ancestors of one event stay until the event is done. */
+static void touch(struct procs *procs, struct proc *proc)
+{
+	if (procs->newest == proc)
+		return;
+	list_remove(procs, proc);
+	list_add(procs, proc);
+}
+
 /* What every record says about its process. */
 static void refresh(struct procs *procs, struct proc *proc, const struct record *record)
 {
@@ -206,10 +216,7 @@ static void refresh(struct procs *procs, struct proc *proc, const struct record 
 	proc->vpid = record->vpid;
 	memcpy(proc->comm, record->comm, sizeof(proc->comm));
 	proc->comm[RECORD_COMM - 1] = '\0';
-	if (procs->newest != proc) {
-		list_remove(procs, proc);
-		list_add(procs, proc);
-	}
+	touch(procs, proc);
 }
 
 static void set_cwd(struct proc *proc, struct str cwd)
@@ -348,7 +355,10 @@ const struct proc *procs_parent(struct procs *procs, const struct proc *proc)
 	if (proc->ppid == 0 || proc->ppid == proc->tgid)
 		return NULL;
 	parent = find(procs, proc->ppid);
-	return parent != NULL ? parent : look_up(procs, proc->ppid, 0);
+	if (parent == NULL)
+		return look_up(procs, proc->ppid, 0);
+	touch(procs, parent);
+	return parent;
 }
 
 struct procs_stats procs_stats(const struct procs *procs)

@@ -1,0 +1,725 @@
+/* The sensor's parts without a kernel: cgroup paths, names of flags, the spool, the process table, and
+ * a record's way to its JSON line. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sensor/container.h"
+#include "sensor/enrich.h"
+#include "sensor/flags.h"
+#include "sensor/record_text.h"
+#include "sensor/spool.h"
+#include "sensor/wire.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <cmocka.h>
+
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* ---- containers ---- */
+
+static const struct container_row {
+	const char *name, *path, *want;
+} container_rows[] = {
+	{ "the root is the host", "/", "host" },
+	{ "an empty path is the host", "", "host" },
+	{ "a service is the host", "/system.slice/ssh.service", "host" },
+	{ "a login session is the host", "/user.slice/user-0.slice/session-1.scope", "host" },
+	{ "docker under cgroupfs", "/docker/" HEX, "0123456789ab" },
+	{ "docker under systemd", "/system.slice/docker-" HEX ".scope", "0123456789ab" },
+	{ "docker within docker: the inner one",
+	  "/docker/ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff/docker/" HEX,
+	  "0123456789ab" },
+	{ "containerd in Kubernetes under systemd",
+	  "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1234_5678.slice/cri-containerd-" HEX
+	  ".scope", "0123456789ab" },
+	{ "containerd's form with colons",
+	  "/system.slice/containerd.service/kubepods-burstable-pod12.slice:cri-containerd:" HEX,
+	  "0123456789ab" },
+	{ "Kubernetes under cgroupfs", "/kubepods/burstable/pod1234/" HEX, "0123456789ab" },
+	{ "CRI-O", "/kubepods.slice/kubepods-pod12.slice/crio-" HEX ".scope", "0123456789ab" },
+	{ "CRI-O under cgroupfs", "/kubepods/pod12/crio-" HEX, "0123456789ab" },
+	{ "CRI-O's monitor is the host", "/kubepods.slice/crio-conmon-" HEX ".scope", "host" },
+	{ "Podman", "/machine.slice/libpod-" HEX ".scope", "0123456789ab" },
+	{ "Podman's inner scope", "/machine.slice/libpod-" HEX ".scope/container", "0123456789ab" },
+	{ "Podman under cgroupfs", "/libpod_parent/libpod-" HEX, "0123456789ab" },
+	{ "Podman's payload", "/user.slice/libpod-payload-" HEX, "0123456789ab" },
+	{ "Podman's monitor is the host", "/machine.slice/libpod-conmon-" HEX ".scope", "host" },
+	{ "nerdctl", "/system.slice/nerdctl-" HEX ".scope", "0123456789ab" },
+	{ "a GitHub job", "/actions_job/" HEX, "0123456789ab" },
+	{ "LXC", "/lxc/web", "web" },
+	{ "LXC's payload", "/lxc.payload/web", "web" },
+	{ "LXC's payload with a dot", "/lxc.payload.web/system.slice/cron.service", "web" },
+	{ "LXC's monitor is the host", "/lxc.monitor.web", "host" },
+	{ "an LXC machine", "/machine.slice/machine-lxc\\x2d7\\x2dweb.scope", "7\\x2dweb" },
+	{ "BPM", "/system.slice/runc-bpm.slice/bpm-diego", "diego" },
+	{ "Garden", "/garden/0d5b3a1e-6b5c-4a0f-5d3e-1234", "0d5b3a1e-6b5c-4a0f-5d3e-1234" },
+	{ "ctr", "/default/redis", "redis" },
+	{ "63 digits are not an id", "/docker/123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	  "host" },
+	{ "capitals are not an id", "/docker/0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef",
+	  "host" },
+};
+
+static void container(void **state)
+{
+	const struct container_row *row = *state;
+	struct container_id id = container_of_cgroup(str_of(row->path));
+	struct str text = container_short(&id);
+
+	assert_int_equal(text.len, strlen(row->want));
+	assert_memory_equal(text.at, row->want, text.len);
+}
+
+/* ---- flags ---- */
+
+static const struct open_row {
+	const char *name;
+	uint64_t flags;
+	uint32_t record_flags;
+	const char *want;
+} open_rows[] = {
+	{ "reading", O_RDONLY, 0, "O_RDONLY" },
+	{ "reading and writing is one name", O_RDWR, 0, "O_RDWR" },
+	{ "what touch does", O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK, 0, "O_NONBLOCK|O_CREAT|O_WRONLY" },
+	{ "a shell's redirection", O_WRONLY | O_CREAT | O_TRUNC, 0, "O_TRUNC|O_CREAT|O_WRONLY" },
+	{ "a file that was made", O_WRONLY | O_CREAT, RECORD_CREATED, "O_CREAT|O_WRONLY|O_F_CREATED" },
+	{ "a file in the upper layer", O_RDONLY, RECORD_FD_UPPER, "O_RDONLY|FD_UPPER_LAYER" },
+	{ "a nameless file", O_TMPFILE | O_RDWR, 0, "O_DIRECTORY|O_RDWR|O_TMPFILE" },
+	{ "synchronous writing has both names", O_WRONLY | O_SYNC, 0, "O_SYNC|O_WRONLY" },
+	{ "closed on exec", O_RDONLY | O_CLOEXEC | O_DIRECTORY, 0, "O_DIRECTORY|O_RDONLY|O_CLOEXEC" },
+};
+
+static void open_flags(void **state)
+{
+	const struct open_row *row = *state;
+	struct buf out = { 0 };
+
+	flags_add_open(&out, row->flags, row->record_flags);
+	assert_string_equal(buf_text(&out), row->want);
+	buf_done(&out);
+}
+
+static void a_mode_is_shown_by_name(void **state)
+{
+	struct buf out = { 0 };
+
+	(void)state;
+	flags_add(&out, flags_chmod, 04755);
+	assert_string_equal(buf_text(&out),
+	                    "S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID");
+	buf_clear(&out);
+	flags_add(&out, flags_chmod, 0);
+	assert_string_equal(buf_text(&out), "0");
+	buf_done(&out);
+}
+
+static void an_unknown_value_is_shown_as_a_number(void **state)
+{
+	struct buf out = { 0 };
+
+	(void)state;
+	flags_add_name(&out, names_ptrace, 16);
+	buf_add_char(&out, ' ');
+	flags_add_name(&out, names_ptrace, 9999);
+	buf_add_char(&out, ' ');
+	flags_add(&out, flags_unlinkat, 0x4000);
+	assert_string_equal(buf_text(&out), "PTRACE_ATTACH 9999 0x4000");
+	buf_done(&out);
+}
+
+static void capabilities_are_separated_by_blanks(void **state)
+{
+	struct buf out = { 0 };
+
+	(void)state;
+	flags_add_caps(&out, 1ULL << 0 | 1ULL << 21 | 1ULL << 39);
+	assert_string_equal(buf_text(&out), "CAP_CHOWN CAP_SYS_ADMIN CAP_BPF");
+	buf_done(&out);
+}
+
+static void results_have_their_errno_s_name(void **state)
+{
+	(void)state;
+	assert_true(str_eq(flags_errno(3), STR("SUCCESS")));
+	assert_true(str_eq(flags_errno(-ENOENT), STR("ENOENT")));
+	assert_true(str_eq(flags_errno(-EINPROGRESS), STR("EINPROGRESS")));
+	assert_true(str_eq(flags_errno(-512), STR("ERESTARTSYS")));
+	assert_true(str_eq(flags_errno(-4000), STR("EUNKNOWN")));
+}
+
+/* ---- the spool ---- */
+
+static char folder[64];
+
+static int make_folder(void **state)
+{
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/tocsin-spool-XXXXXX");
+	return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int remove_folder(void **state)
+{
+	char path[128];
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++) {
+		snprintf(path, sizeof(path), "%s/%016x.seg", folder, i);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/cursor", folder);
+	unlink(path);
+	return rmdir(folder);
+}
+
+static struct spool *spool_at(unsigned segments, uint32_t bytes)
+{
+	struct spool_limits limits = { segments, bytes };
+	struct spool *spool = NULL;
+
+	assert_int_equal(spool_open(folder, &limits, &spool), 0);
+	return spool;
+}
+
+static void append(struct spool *spool, unsigned number)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "batch %04u\n", number);
+
+	assert_int_equal(spool_append(spool, (struct str){ text, (size_t)len }, 2), 0);
+}
+
+/* The number of the oldest batch, which goes; 0 when there is none. */
+static unsigned take(struct spool *spool)
+{
+	struct buf batch = { 0 };
+	unsigned number = 0;
+	uint32_t events;
+
+	if (spool_peek(spool, &batch, &events) == 0) {
+		assert_int_equal(events, 2);
+		assert_int_equal(sscanf(buf_text(&batch), "batch %u", &number), 1);
+		assert_int_equal(spool_pop(spool), 0);
+	}
+	buf_done(&batch);
+	return number;
+}
+
+static void batches_come_back_in_order(void **state)
+{
+	struct spool *spool = spool_at(8, 100);
+
+	(void)state;
+	assert_true(spool_is_empty(spool));
+	for (unsigned i = 1; i <= 20; i++)
+		append(spool, i);
+	assert_int_equal(spool_stats(spool).events, 40);
+	for (unsigned i = 1; i <= 20; i++)
+		assert_int_equal(take(spool), i);
+	assert_int_equal(take(spool), 0);
+	assert_true(spool_is_empty(spool));
+	assert_int_equal(spool_stats(spool).bytes, 0);
+	append(spool, 21);
+	assert_int_equal(take(spool), 21);
+	spool_close(spool);
+}
+
+static void a_batch_that_is_not_popped_stays(void **state)
+{
+	struct spool *spool = spool_at(8, 100);
+	struct buf batch = { 0 };
+	uint32_t events;
+
+	(void)state;
+	append(spool, 1);
+	assert_int_equal(spool_peek(spool, &batch, &events), 0);
+	assert_int_equal(spool_peek(spool, &batch, &events), 0);
+	buf_done(&batch);
+	assert_int_equal(take(spool), 1);
+	spool_close(spool);
+}
+
+static void a_new_run_goes_on_where_the_last_one_was(void **state)
+{
+	struct spool *spool = spool_at(8, 100);
+
+	(void)state;
+	for (unsigned i = 1; i <= 10; i++)
+		append(spool, i);
+	for (unsigned i = 1; i <= 4; i++)
+		assert_int_equal(take(spool), i);
+	spool_close(spool);
+	spool = spool_at(8, 100);
+	assert_int_equal(spool_stats(spool).events, 12);
+	append(spool, 11);
+	for (unsigned i = 5; i <= 11; i++)
+		assert_int_equal(take(spool), i);
+	assert_true(spool_is_empty(spool));
+	spool_close(spool);
+}
+
+static void a_full_spool_drops_the_oldest_segment_and_counts_it(void **state)
+{
+	struct spool *spool = spool_at(3, 81); /* three batches of 27 bytes a segment */
+
+	(void)state;
+	for (unsigned i = 1; i <= 10; i++)
+		append(spool, i);
+	assert_int_equal(spool_stats(spool).lost_events, 6);
+	assert_int_equal(spool_stats(spool).events, 14);
+	for (unsigned i = 4; i <= 10; i++)
+		assert_int_equal(take(spool), i);
+	assert_int_equal(take(spool), 0);
+	spool_close(spool);
+}
+
+static void dropping_under_a_reader_does_not_confuse_it(void **state)
+{
+	struct spool *spool = spool_at(2, 54);
+	struct buf batch = { 0 };
+	uint32_t events;
+
+	(void)state;
+	append(spool, 1);
+	append(spool, 2);
+	assert_int_equal(spool_peek(spool, &batch, &events), 0);
+	buf_done(&batch);
+	for (unsigned i = 3; i <= 5; i++)
+		append(spool, i); /* the segment of 1 and 2 goes */
+	assert_int_equal(spool_pop(spool), 0);
+	assert_int_equal(take(spool), 3);
+	spool_close(spool);
+}
+
+/* Cuts the only segment to every length: what was whole before the cut comes back, nothing else. */
+static void a_torn_end_loses_only_what_was_torn(void **state)
+{
+	const size_t size = 16 + 11; /* a head and "batch 0001\n" */
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/%016x.seg", folder, 1);
+	for (size_t cut = 0; cut <= 3 * size; cut++) {
+		struct spool *spool = spool_at(8, 1000);
+		unsigned whole = (unsigned)(cut / size);
+
+		for (unsigned i = 1; i <= 3; i++)
+			append(spool, i);
+		spool_close(spool);
+		assert_int_equal(truncate(path, (off_t)cut), 0);
+		spool = spool_at(8, 1000);
+		append(spool, 9);
+		for (unsigned i = 1; i <= whole; i++)
+			assert_int_equal(take(spool), i);
+		assert_int_equal(take(spool), 9);
+		assert_int_equal(take(spool), 0);
+		spool_close(spool);
+		remove_folder(NULL);
+		assert_int_equal(mkdir(folder, 0700), 0);
+	}
+}
+
+static void a_flipped_bit_ends_the_segment(void **state)
+{
+	struct spool *spool = spool_at(8, 1000);
+	char path[128], byte = 'X';
+	int fd;
+
+	(void)state;
+	for (unsigned i = 1; i <= 3; i++)
+		append(spool, i);
+	spool_close(spool);
+	snprintf(path, sizeof(path), "%s/%016x.seg", folder, 1);
+	fd = open(path, O_RDWR);
+	assert_int_equal(pwrite(fd, &byte, 1, 16 + 11 + 16 + 3), 1);
+	close(fd);
+	spool = spool_at(8, 1000);
+	assert_int_equal(take(spool), 1);
+	assert_int_equal(take(spool), 0);
+	assert_true(spool_stats(spool).corrupt_bytes > 0);
+	spool_close(spool);
+}
+
+static void a_batch_that_is_too_long_is_refused(void **state)
+{
+	struct spool *spool = spool_at(8, 20);
+
+	(void)state;
+	assert_int_equal(spool_append(spool, STR("more than fits"), 1), -EMSGSIZE);
+	assert_true(spool_is_empty(spool));
+	spool_close(spool);
+}
+
+static void a_spool_belongs_to_one_sensor(void **state)
+{
+	struct spool *first = spool_at(8, 100), *second = NULL;
+
+	(void)state;
+	assert_int_equal(spool_open(folder, NULL, &second), -EBUSY);
+	spool_close(first);
+}
+
+/* ---- records and events ---- */
+
+
+static struct record *record_begin(enum record_type type, uint16_t nr)
+{
+	struct record *record = calloc(1, RECORD_MAX);
+
+	assert_non_null(record);
+	*record = (struct record){
+		.len = sizeof(*record), .type = (__u8)type, .class = RECORD_CLASS_OPEN, .nr = nr,
+		.time_ns = 5000000000, .tid = 4242, .tgid = 4242, .ppid = 4200, .vtid = 4242, .vpid = 4242,
+		.pgid = 4242, .vpgid = 4242, .sid = 4200, .uid = 0, .loginuid = (__u32)-1,
+		.start_ns = 4000000000, .parent_start_ns = 1000000000,
+	};
+	memcpy(record->comm, "touch", 6);
+	return record;
+}
+
+static struct record *exec_of(uint32_t tgid, uint32_t ppid, const char *comm, const char *exe,
+                              struct str args)
+{
+	struct record *record = record_begin(RECORD_EXEC, SYS_execve);
+
+	record->class = RECORD_CLASS_PROCESS;
+	record->tid = record->tgid = record->vpid = record->vtid = tgid;
+	record->ppid = ppid;
+	record->start_ns = tgid * 1000000ULL;
+	memset(record->comm, 0, sizeof(record->comm));
+	memcpy(record->comm, comm, strlen(comm));
+	record_add(record, RECORD_STRING_EXE, str_of(exe));
+	record_add(record, RECORD_STRING_ARGS, args);
+	record_add(record, RECORD_STRING_CWD, STR("/home/amy"));
+	record_add(record, RECORD_STRING_CGROUP, STR("/user.slice"));
+	return record;
+}
+
+struct rig {
+	struct fields *fields;
+	struct procs *procs;
+	struct names *users, *groups;
+	struct enrich *enrich;
+	struct record *record; /* the last one: its event borrows from it */
+};
+
+static int rig_make(void **state)
+{
+	static struct rig rig;
+	struct enrich_settings settings;
+
+	rig.fields = fields_new();
+	rig.procs = procs_new("/nonexistent"); /* nothing is looked up behind the test's back */
+	rig.users = names_new("/nonexistent");
+	rig.groups = names_new("/nonexistent");
+	settings = (struct enrich_settings){ rig.fields, rig.procs, rig.users, rig.groups, STR("n1") };
+	*state = &rig;
+	return enrich_new(&settings, &rig.enrich);
+}
+
+static int rig_free(void **state)
+{
+	struct rig *rig = *state;
+
+	free(rig->record);
+	rig->record = NULL;
+	enrich_free(rig->enrich);
+	procs_free(rig->procs);
+	names_free(rig->users);
+	names_free(rig->groups);
+	fields_free(rig->fields);
+	return 0;
+}
+
+static const struct event *give(struct rig *rig, struct record *record)
+{
+	const struct event *event;
+
+	assert_true(record_is_valid(record, record->len));
+	event = enrich_record(rig->enrich, record, 1000000000000000000);
+	assert_non_null(event);
+	free(rig->record);
+	rig->record = record;
+	return event;
+}
+
+static void assert_text(const struct rig *rig, const struct event *event, const char *name,
+                        const char *want)
+{
+	const struct value *value = event_get(event, fields_find(rig->fields, str_of(name)));
+
+	if (want == NULL) {
+		assert_int_equal(value->kind, VALUE_ABSENT);
+		return;
+	}
+	assert_int_equal(value->kind, VALUE_STR);
+	assert_int_equal(value->len, strlen(want));
+	assert_memory_equal(value->s, want, value->len);
+}
+
+static void start_shell_and_touch(struct rig *rig)
+{
+	give(rig, exec_of(4100, 1, "sshd", "/usr/sbin/sshd", STR("sshd: amy\0")));
+	give(rig, exec_of(4200, 4100, "bash", "/usr/bin/bash", STR("-bash\0")));
+	give(rig, exec_of(4242, 4200, "touch", "/usr/bin/touch", STR("touch\0/bin/surprise\0")));
+}
+
+static void an_open_becomes_the_json_that_the_hub_expects(void **state)
+{
+	struct rig *rig = *state;
+	struct wire_sensor sensor = { STR("id"), STR("boot"), STR("ebpf") };
+	struct buf out = { 0 };
+	struct record *record;
+
+	start_shell_and_touch(rig);
+	record = record_begin(RECORD_CALL, SYS_openat);
+	record->start_ns = 4242 * 1000000ULL;
+	record->ret = 3;
+	record->args[0] = (__u64)AT_FDCWD;
+	record->args[4] = O_WRONLY | O_CREAT;
+	record->args[5] = 0644;
+	record->flags = RECORD_HAS_OBJECT | RECORD_CREATED;
+	record->object = (struct record_object){ .fd = 3, .kind = RECORD_OBJECT_FILE, .ino = 77 };
+	record_add(record, RECORD_STRING_PATH, STR("/usr/bin/surprise"));
+	record_add(record, RECORD_STRING_NAME, STR("/bin/surprise"));
+	wire_add_event(&out, give(rig, record), rig->fields, &sensor, 9);
+	assert_string_equal(
+	        buf_text(&out),
+	        "{\"time\":\"2001-09-09T01:46:45.000000000Z\",\"source\":\"syscall\",\"hostname\":\"n1\","
+	        "\"sensor\":{\"id\":\"id\",\"boot\":\"boot\",\"seq\":9,\"probe\":\"ebpf\"},\"fields\":{"
+	        "\"evt.type\":\"openat\",\"evt.cpu\":0,\"evt.rawres\":3,\"evt.res\":\"SUCCESS\","
+	        "\"proc.name\":\"touch\",\"proc.cmdline\":\"touch /bin/surprise\",\"proc.exe\":\"touch\","
+	        "\"proc.exepath\":\"/usr/bin/touch\",\"proc.args\":\"/bin/surprise\","
+	        "\"proc.cwd\":\"/home/amy/\",\"proc.pid\":4242,\"thread.tid\":4242,\"proc.ppid\":4200,"
+	        "\"proc.vpid\":4242,\"thread.vtid\":4242,\"proc.pgid\":4242,\"proc.vpgid\":4242,"
+	        "\"proc.sid\":4200,\"proc.tty\":0,\"proc.is_sid_leader\":false,"
+	        "\"proc.is_vpgid_leader\":true,\"proc.is_pgid_leader\":true,"
+	        "\"proc.pid.ts\":1000000004242000000,\"proc.duration\":758000000,"
+	        "\"proc.pname\":\"bash\",\"proc.pexe\":\"-bash\",\"proc.pexepath\":\"/usr/bin/bash\","
+	        "\"proc.pcmdline\":\"bash\",\"proc.pvpid\":4200,\"proc.ppid.ts\":1000000004200000000,"
+	        "\"proc.ppid.duration\":800000000,\"proc.aname[2]\":\"sshd\",\"proc.sname\":\"bash\","
+	        "\"user.uid\":0,\"user.name\":\"root\",\"group.gid\":0,\"group.name\":\"root\","
+	        "\"user.loginuid\":-1,\"user.loginname\":\"<NA>\",\"container.id\":\"host\","
+	        "\"container.name\":\"host\",\"fd.nameraw\":\"/bin/surprise\",\"fd.num\":3,"
+	        "\"fd.type\":\"file\",\"fd.typechar\":\"f\",\"fd.name\":\"/usr/bin/surprise\",\"fd.ino\":77,"
+	        "\"fd.dev\":0,\"evt.is_open_read\":false,\"evt.is_open_write\":true,"
+	        "\"evt.is_open_exec\":false,\"evt.is_open_create\":true,"
+	        "\"evt.arg.fd\":\"<f>/usr/bin/surprise\",\"evt.arg.dirfd\":\"AT_FDCWD\","
+	        "\"evt.arg.name\":\"/bin/surprise\",\"evt.arg.flags\":\"O_CREAT|O_WRONLY|O_F_CREATED\","
+	        "\"evt.arg.mode\":\"0644\"}}\n");
+	buf_done(&out);
+}
+
+static void a_failed_open_names_what_was_asked_for(void **state)
+{
+	struct rig *rig = *state;
+	struct record *record = record_begin(RECORD_CALL, SYS_openat);
+	const struct event *event;
+
+	record->ret = -EACCES;
+	record->args[4] = O_WRONLY;
+	record_add(record, RECORD_STRING_NAME, STR("../.././etc//shadow"));
+	record_add(record, RECORD_STRING_DIR, STR("/srv/www/"));
+	event = give(rig, record);
+	assert_text(rig, event, "fd.name", "/etc/shadow");
+	assert_text(rig, event, "fd.nameraw", "../.././etc//shadow");
+	assert_text(rig, event, "evt.res", "EACCES");
+	assert_int_equal(event_get(event, FIELD_FD_NUM)->i, -1);
+}
+
+static void a_connection_has_both_ends(void **state)
+{
+	struct rig *rig = *state;
+	struct record *record = record_begin(RECORD_CALL, SYS_connect);
+	const struct event *event;
+
+	record->class = RECORD_CLASS_NET;
+	record->flags = RECORD_HAS_OBJECT;
+	record->object = (struct record_object){ .fd = 4, .kind = RECORD_OBJECT_SOCKET, .family = AF_INET,
+		                                 .protocol = 6, .socket_type = 1, .state = 1,
+		                                 .local_port = 50000, .remote_port = 4444,
+		                                 .local = { 10, 0, 0, 2 }, .remote = { 192, 0, 2, 7 } };
+	event = give(rig, record);
+	assert_text(rig, event, "fd.name", "10.0.0.2:50000->192.0.2.7:4444");
+	assert_text(rig, event, "fd.sip", "192.0.2.7");
+	assert_text(rig, event, "fd.cip", "10.0.0.2");
+	assert_text(rig, event, "fd.l4proto", "tcp");
+	assert_text(rig, event, "fd.typechar", "4");
+	assert_int_equal(event_get(event, FIELD_FD_SPORT)->i, 4444);
+	assert_true(event_get(event, FIELD_FD_CONNECTED)->b);
+}
+
+static void an_accepted_connection_has_its_roles_turned(void **state)
+{
+	struct rig *rig = *state;
+	struct record *record = record_begin(RECORD_CALL, SYS_accept4);
+	const struct event *event;
+
+	record->class = RECORD_CLASS_NET;
+	record->flags = RECORD_HAS_OBJECT;
+	record->object = (struct record_object){ .fd = 4, .kind = RECORD_OBJECT_SOCKET, .family = AF_INET6,
+		                                 .protocol = 6, .socket_type = 1, .state = 1,
+		                                 .local_port = 22, .remote_port = 50000,
+		                                 .local = { [15] = 1 }, .remote = { [15] = 1 } };
+	event = give(rig, record);
+	assert_text(rig, event, "fd.name", "::1:50000->::1:22");
+	assert_text(rig, event, "fd.typechar", "6");
+	assert_int_equal(event_get(event, FIELD_FD_SPORT)->i, 22);
+	assert_int_equal(event_get(event, FIELD_FD_CPORT)->i, 50000);
+}
+
+static void a_child_has_its_parent_s_program_until_it_execs(void **state)
+{
+	struct rig *rig = *state;
+	struct record *record = record_begin(RECORD_FORK, SYS_clone);
+	const struct proc *child;
+
+	start_shell_and_touch(rig);
+	record->class = RECORD_CLASS_PROCESS;
+	record->args[0] = 4242;
+	record->tid = record->tgid = 4300;
+	record->ppid = 4242;
+	procs_update(rig->procs, record);
+	free(record);
+	child = procs_find(rig->procs, 4300);
+	assert_non_null(child);
+	assert_true(str_eq(child->image->args, STR("/bin/surprise")));
+	assert_string_equal(child->cwd, "/home/amy");
+	assert_int_equal(child->image->refs, 2);
+}
+
+static void a_reused_process_id_is_a_new_process(void **state)
+{
+	struct rig *rig = *state;
+	struct record *record;
+
+	start_shell_and_touch(rig);
+	record = record_begin(RECORD_CALL, SYS_setuid);
+	record->start_ns = 999999999999;
+	assert_int_equal(procs_update(rig->procs, record)->image->args.len, 0);
+	free(record);
+}
+
+static void the_oldest_process_gives_way_when_the_table_is_full(void **state)
+{
+	struct rig *rig = *state;
+
+	for (uint32_t i = 1; i <= PROCS_MAX + 100; i++) {
+		struct record record = { .len = sizeof(record), .type = RECORD_CALL, .nr = SYS_setuid,
+			                 .tgid = i, .tid = i, .start_ns = i };
+
+		assert_non_null(procs_update(rig->procs, &record));
+	}
+	assert_int_equal(procs_stats(rig->procs).count, PROCS_MAX);
+	assert_int_equal(procs_stats(rig->procs).evicted, 100);
+	assert_null(procs_find(rig->procs, 1));
+	assert_non_null(procs_find(rig->procs, PROCS_MAX));
+}
+
+static void ancestors_in_a_ring_do_not_hang(void **state)
+{
+	struct rig *rig = *state;
+	const struct event *event;
+
+	give(rig, exec_of(10, 11, "a", "/a", STR("a\0")));
+	give(rig, exec_of(11, 12, "b", "/b", STR("b\0")));
+	event = give(rig, exec_of(12, 11, "c", "/c", STR("c\0")));
+	assert_text(rig, event, "proc.pname", "b");
+	assert_text(rig, event, "proc.aname[2]", NULL);
+}
+
+static void a_record_that_is_not_whole_is_refused(void **state)
+{
+	struct record *record = record_begin(RECORD_CALL, SYS_openat);
+	uint32_t whole;
+
+	(void)state;
+	record_add(record, RECORD_STRING_NAME, STR("name"));
+	record_add(record, RECORD_STRING_DIR, STR("/folder"));
+	whole = record->len;
+	assert_true(record_is_valid(record, whole));
+	for (uint32_t len = 0; len < whole; len++)
+		assert_false(record_is_valid(record, len));
+	for (uint32_t len = sizeof(*record) + 1; len < whole; len++) {
+		record->len = len;
+		assert_true(!record_is_valid(record, len) || len == sizeof(*record) + 8);
+	}
+	record->len = whole;
+	record->type = 99;
+	assert_false(record_is_valid(record, whole));
+	free(record);
+}
+
+static void a_long_string_is_cut_and_said_so(void **state)
+{
+	struct record *record = record_begin(RECORD_EXEC, SYS_execve);
+	static char text[2 * RECORD_STRING_MAX];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	record_add(record, RECORD_STRING_ARGS, (struct str){ text, sizeof(text) });
+	assert_int_equal(record_text(record, RECORD_STRING_ARGS).len, RECORD_STRING_MAX - 1);
+	assert_true(record->flags & RECORD_CUT_ARGS);
+	for (unsigned i = 0; i < 10; i++)
+		record_add(record, RECORD_STRING_ENV, (struct str){ text, sizeof(text) });
+	assert_true(record->len <= RECORD_MAX);
+	assert_true(record_is_valid(record, record->len));
+	free(record);
+}
+
+#define SPOOL_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+#define RIG_TEST(f)   cmocka_unit_test_setup_teardown(f, rig_make, rig_free)
+
+int main(void)
+{
+	static struct CMUnitTest containers[ARRAY_LEN(container_rows)], opens[ARRAY_LEN(open_rows)];
+	const struct CMUnitTest flags[] = {
+		cmocka_unit_test(a_mode_is_shown_by_name),
+		cmocka_unit_test(an_unknown_value_is_shown_as_a_number),
+		cmocka_unit_test(capabilities_are_separated_by_blanks),
+		cmocka_unit_test(results_have_their_errno_s_name),
+	};
+	const struct CMUnitTest spool[] = {
+		SPOOL_TEST(batches_come_back_in_order),
+		SPOOL_TEST(a_batch_that_is_not_popped_stays),
+		SPOOL_TEST(a_new_run_goes_on_where_the_last_one_was),
+		SPOOL_TEST(a_full_spool_drops_the_oldest_segment_and_counts_it),
+		SPOOL_TEST(dropping_under_a_reader_does_not_confuse_it),
+		SPOOL_TEST(a_torn_end_loses_only_what_was_torn),
+		SPOOL_TEST(a_flipped_bit_ends_the_segment),
+		SPOOL_TEST(a_batch_that_is_too_long_is_refused),
+		SPOOL_TEST(a_spool_belongs_to_one_sensor),
+	};
+	const struct CMUnitTest events[] = {
+		RIG_TEST(an_open_becomes_the_json_that_the_hub_expects),
+		RIG_TEST(a_failed_open_names_what_was_asked_for),
+		RIG_TEST(a_connection_has_both_ends),
+		RIG_TEST(an_accepted_connection_has_its_roles_turned),
+		RIG_TEST(a_child_has_its_parent_s_program_until_it_execs),
+		RIG_TEST(a_reused_process_id_is_a_new_process),
+		RIG_TEST(the_oldest_process_gives_way_when_the_table_is_full),
+		RIG_TEST(ancestors_in_a_ring_do_not_hang),
+		cmocka_unit_test(a_record_that_is_not_whole_is_refused),
+		cmocka_unit_test(a_long_string_is_cut_and_said_so),
+	};
+	int failed = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(container_rows); i++)
+		containers[i] = (struct CMUnitTest){ .name = container_rows[i].name, .test_func = container,
+			                             .initial_state = (void *)(uintptr_t)&container_rows[i] };
+	for (size_t i = 0; i < ARRAY_LEN(open_rows); i++)
+		opens[i] = (struct CMUnitTest){ .name = open_rows[i].name, .test_func = open_flags,
+			                        .initial_state = (void *)(uintptr_t)&open_rows[i] };
+	failed += cmocka_run_group_tests_name("containers", containers, NULL, NULL);
+	failed += cmocka_run_group_tests_name("open flags", opens, NULL, NULL);
+	failed += cmocka_run_group_tests_name("names", flags, NULL, NULL);
+	failed += cmocka_run_group_tests_name("spool", spool, NULL, NULL);
+	failed += cmocka_run_group_tests_name("events", events, NULL, NULL);
+	return failed;
+}
