@@ -50,7 +50,11 @@ class Browser:
 
     def one(self, selector, seconds=10):
         """The first visible element, waited for."""
-        return wait_for(lambda: next((e for e in self.all(selector) if e.is_displayed()), None), seconds, selector)
+        return wait_for(lambda: (self.visible(selector) or [None])[0], seconds, selector)
+
+    def visible(self, selector):
+        """Chosen in one go, because the page may replace elements meanwhile."""
+        return self.run("return [...document.querySelectorAll(arguments[0])].filter(e => e.getClientRects().length)", selector)
 
     def texts(self, selector):
         """Read in one go, so that a list that moves meanwhile is seen as it was at one moment."""
@@ -60,7 +64,7 @@ class Browser:
         wait_for(lambda: any(text in found for found in self.texts(selector)), seconds, f"{text!r} in {selector}")
 
     def wait_gone(self, selector):
-        wait_for(lambda: not [e for e in self.all(selector) if e.is_displayed()], 10, f"the end of {selector}")
+        wait_for(lambda: not self.visible(selector), 10, f"the end of {selector}")
 
     def press(self, *keys):
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()

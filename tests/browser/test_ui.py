@@ -231,15 +231,18 @@ def test_outputs_show_their_state_and_dead_letters_can_be_replayed(page, hub, re
     page.wait_text(".card h2", "refuser")
     assert sorted(page.texts(".card h2")) == ["archive", "refuser", "urgent"]
     page.wait_text(".card .badge", "Idle")
-    summary = wait_for(lambda: next((e for e in page.all(".dead summary") if e.is_displayed()), None), 20, "a dead letter")
-    summary.click()
+    page.one(".dead summary", 20).click()
     page.wait_text(".letter", "400")
     refuser.status = 200
     before = refuser.count
     next(button for button in page.all(".dead .actions button") if button.text == "Replay all").click()
     page.wait_text("#toast", "on the way again")
     wait_for(lambda: refuser.count > before, 20, "the replayed letter at the far side")
-    page.wait_gone(".dead summary")
+    wait_for(lambda: not hub.api("GET", "/api/v1/dead-letters")[1]["letters"], 20, "the end of the dead letters")
+    page.wait_gone(".letter")
+    seq = hub.api("GET", "/api/v1/alerts?priority=emergency")[1]["alerts"][0]["seq"]
+    states = {d["output"]: d["state"] for d in hub.api("GET", f"/api/v1/alerts/{seq}")[1]["deliveries"]}
+    assert states["refuser"] == "delivered"
     refuser.status = 400
 
 

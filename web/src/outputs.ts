@@ -57,13 +57,20 @@ function lettersBox(name: string): { element: HTMLDetailsElement; update(dead: n
 	const more = h("div", { class: "actions" });
 	const element: HTMLDetailsElement = h("details", { class: "dead", hidden: true }, summary, list, more);
 	let known = -1;
+	let looks = 0; // that many more times the list is read again: what was replayed is soon delivered
+
+	function replayed(): void {
+		looks = 5;
+		void load();
+	}
 
 	async function load(after = 0): Promise<void> {
 		try {
 			const page = await get<{ letters: Letter[]; more: number }>(`/dead-letters?output=${encodeURIComponent(name)}&limit=${LETTERS}&after=${after}`);
-			replace(list, ...page.letters.map((letter) => letterRow(letter, () => void load())));
-			replace(more,
-				h("button", { type: "button", class: "button", onclick: () => void replay({ output: name }).then(() => load(), () => undefined) }, "Replay all"),
+			replace(list, ...page.letters.map((letter) => letterRow(letter, replayed)),
+				page.letters.length ? null : h("li", { class: "muted" }, "None is left here; those that were replayed are on their way."));
+			replace(more, !page.letters.length ? null :
+				h("button", { type: "button", class: "button", onclick: () => void replay({ output: name }).then(replayed, () => undefined) }, "Replay all"),
 				page.more ? h("button", { type: "button", class: "button", onclick: () => void load(page.more) }, "Next") : null,
 				after ? h("button", { type: "button", class: "button", onclick: () => void load() }, "From the start") : null);
 		} catch (error) {
@@ -80,7 +87,7 @@ function lettersBox(name: string): { element: HTMLDetailsElement; update(dead: n
 		update(dead: number) {
 			element.hidden = dead === 0;
 			summary.textContent = `${count(dead)} dead ${dead === 1 ? "letter" : "letters"}`;
-			if (element.open && known >= 0 && known !== dead)
+			if (element.open && ((known >= 0 && known !== dead) || looks-- > 0))
 				void load();
 			known = dead;
 		},
