@@ -41,7 +41,7 @@ static void wake_checkpointer(struct journal *journal)
 	pthread_mutex_unlock(&journal->lock);
 }
 
-static void wait_for_readers(struct journal *journal)
+void checkpoint_now(struct journal *journal)
 {
 	journal->wal_tried = journal->wal_bytes;
 	sqlite3_busy_timeout(journal->store.db, READER_WAIT_MS);
@@ -50,6 +50,14 @@ static void wait_for_readers(struct journal *journal)
 		journal->wal_bytes = journal->wal_tried = 0;
 	sqlite3_busy_timeout(journal->store.db, WRITER_BUSY_MS);
 	counter_add(&journal->checkpoints, 1);
+}
+
+/* Copying makes the file grow by up to what the WAL holds; where the disk may not have that much, little
+ * enough is left in it for the reserve to cover. */
+static bool is_short_of_disk(const struct journal *journal, uint64_t grown)
+{
+	return journal->wal_bytes >= journal->limits.reserve / 2 && grown >= journal->limits.reserve / 8 &&
+	       (!journal->reserve_held || reserve_disk_is_low(journal));
 }
 
 void checkpoint_after_commit(struct journal *journal)
@@ -61,10 +69,12 @@ void checkpoint_after_commit(struct journal *journal)
 	if (journal->wal_bytes < journal->wal_tried) /* it began anew */
 		journal->wal_tried = 0;
 	grown = journal->wal_bytes - journal->wal_tried;
-	if (journal->checkpoint_finish) {
+	if (is_short_of_disk(journal, grown)) {
+		checkpoint_now(journal);
+	} else if (journal->checkpoint_finish) {
 		journal->checkpoint_finish = false;
 		if (journal->wal_bytes >= journal->limits.wal_hard)
-			wait_for_readers(journal);
+			checkpoint_now(journal);
 		else
 			sqlite3_wal_checkpoint_v2(journal->store.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	} else if (grown >= journal->limits.wal_soft ||

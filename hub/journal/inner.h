@@ -70,7 +70,6 @@ struct journal {
 	uint64_t next_seq, kept_from;   /* of the running transaction; published when it is on disk */
 	uint64_t wal_bytes;
 	uint64_t wal_tried;             /* its size when a writer's checkpoint was last tried */
-	bool reserve_held;
 	int64_t opened_ns, reserve_try_ns, probe_ns, retain_ns; /* monotonic */
 	uint64_t incident_swept;        /* closed incidents are looked at in order of id */
 	uint8_t outcomes[ROW_OUTCOMES * 2]; /* one delivery row */
@@ -91,7 +90,7 @@ struct journal {
 
 	_Atomic uint64_t waiting, last, first, wakes;
 	_Atomic int health;
-	_Atomic bool checkpointing, checkpoint_finish;
+	_Atomic bool checkpointing, checkpoint_finish, reserve_held;
 
 	_Atomic uint64_t used_bytes, free_bytes, wal_size;
 	counter alerts, transactions, failures, refused, expired, letters_expired, checkpoints, reopened;
@@ -146,12 +145,14 @@ int retain_step(struct journal *journal, size_t rows);
 /* checkpoint.c: keeps the WAL short. */
 void *checkpoint_main(void *argument);
 void checkpoint_after_commit(struct journal *journal);
+void checkpoint_now(struct journal *journal); /* on the writer, waiting for readers a moment */
 void checkpoint_hook(struct journal *journal); /* once the writer's store is open */
 
 /* reserve.c: disk space that is given back when the disk is full. */
 void reserve_make(struct journal *journal);
 void reserve_drop(struct journal *journal);
 bool reserve_has_room(const struct journal *journal); /* whether commits may be taken */
+bool reserve_disk_is_low(const struct journal *journal);
 bool reserve_is_tight(const struct journal *journal); /* whether alerts go before their time */
 
 /* ids.c */

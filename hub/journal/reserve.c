@@ -7,7 +7,7 @@
 #include "base/clock.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 enum { TRY_MS = 1000 };
 
@@ -28,6 +28,14 @@ bool reserve_is_tight(const struct journal *journal)
 {
 	return journal->used_bytes >= journal->limits.low_mark ||
 	       (!journal->reserve_held && journal->free_bytes < 2 * free_wanted(journal));
+}
+
+bool reserve_disk_is_low(const struct journal *journal)
+{
+	struct statvfs status;
+
+	return statvfs(journal->path, &status) == 0 &&
+	       (uint64_t)status.f_bavail * status.f_frsize < 4 * journal->limits.reserve;
 }
 
 /* Room for two is asked for and one kept, so that a disk on the brink does not flap. */

@@ -19,9 +19,10 @@ enum {
 /* Outputs that are not configured stop holding alerts back once the start has been over for a while. */
 static bool holds_back(struct journal *journal, uint32_t id)
 {
-	bool found = clock_mono() - journal->opened_ns < journal->grace_ns;
+	bool found;
 
 	pthread_mutex_lock(&journal->lock);
+	found = clock_mono() - journal->opened_ns < journal->grace_ns;
 	for (size_t i = 0; i < journal->configured_count && !found; i++)
 		found = journal->configured[i] == id;
 	pthread_mutex_unlock(&journal->lock);
@@ -288,7 +289,7 @@ int retain_step(struct journal *journal, size_t rows)
 	bool tight = reserve_is_tight(journal), ticked = clock_mono() >= journal->retain_ns;
 	int64_t cutoff = clock_now() - journal->retention_ns;
 	uint64_t to = 0;
-	bool more;
+	bool more, last_resort;
 	int r;
 
 	if (!tight && !ticked)
@@ -298,8 +299,9 @@ int retain_step(struct journal *journal, size_t rows)
 	more = to >= journal->kept_from;
 	if (r == 0 && more)
 		r = delete_alerts(journal, to);
+	last_resort = !more && journal->used_bytes >= journal->limits.low_mark;
 	if (r == 0)
-		r = expire_letters(journal, tight && !more ? INT64_MAX : cutoff);
+		r = expire_letters(journal, last_resort ? INT64_MAX : cutoff);
 	if (r >= 0) {
 		more = more || r == 1;
 		r = sweep_incidents(journal, cutoff);

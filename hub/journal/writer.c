@@ -75,13 +75,19 @@ static void wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono
 	pthread_cond_timedwait(cond, lock, &until);
 }
 
-/* When the writer has something to do without being asked. */
+/* When the writer begins a transaction of its own accord. */
+static int64_t own_duty(const struct journal *journal)
+{
+	bool probes = journal->health != 0 && journal->probe_ns < journal->retain_ns;
+
+	return probes ? journal->probe_ns : journal->retain_ns;
+}
+
+/* When it has something to do that nobody waits for. Under the lock. */
 static int64_t next_duty(const struct journal *journal)
 {
-	int64_t at = journal->retain_ns;
+	int64_t at = own_duty(journal);
 
-	if (journal->health != 0 && journal->probe_ns < at)
-		at = journal->probe_ns;
 	if (journal->progress_due_ns != 0 && journal->progress_due_ns < at)
 		at = journal->progress_due_ns;
 	return at;
@@ -245,10 +251,13 @@ static int transact(struct journal *journal, struct round *round, int *progress_
 		expel(journal, round, bad, r);
 		r = 0;
 	}
-	if (r == -ENOSPC)
+	if (r == -ENOSPC) {
 		reserve_drop(journal);
-	else if (r != -EAGAIN && r != -EBUSY && journal->store.db != NULL)
+		if (journal->store.db != NULL)
+			checkpoint_now(journal); /* so that the WAL's own space can be written again */
+	} else if (r != -EAGAIN && r != -EBUSY && journal->store.db != NULL) {
 		reopen(journal);
+	}
 	return r;
 }
 
@@ -361,7 +370,7 @@ void *writer_main(void *argument)
 	struct round round;
 
 	while (take(journal, &round)) {
-		if (!is_empty(&round) || clock_mono() >= next_duty(journal))
+		if (!is_empty(&round) || clock_mono() >= own_duty(journal))
 			run_round(journal, &round);
 		checkpoint_after_commit(journal);
 		reserve_make(journal);

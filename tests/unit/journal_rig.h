@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <cmocka.h>
 
@@ -81,6 +82,7 @@ static inline int rig_teardown(void **state)
 
 	rig_close(rig);
 	arena_done(&rig->arena);
+	umount2(rig->dir, MNT_DETACH); /* a test that failed may have left a small disk there */
 	nftw(rig->dir, rig_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	free(rig);
 	return 0;
