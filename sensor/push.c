@@ -77,11 +77,11 @@ static uint32_t random_below(uint32_t bound)
 static unsigned backoff_ms(const struct push *push, unsigned retry_after_ms)
 {
 	unsigned doublings = push->failed_in_a_row < 7 ? push->failed_in_a_row : 7;
-	unsigned bound = PUSH_BACKOFF_MIN_MS << doublings, wait;
+	unsigned bound = (unsigned)PUSH_BACKOFF_MIN_MS << doublings, wait;
 
 	if (bound > PUSH_BACKOFF_MAX_MS)
 		bound = PUSH_BACKOFF_MAX_MS;
-	wait = PUSH_BACKOFF_MIN_MS + random_below(bound - PUSH_BACKOFF_MIN_MS + 1);
+	wait = PUSH_BACKOFF_MIN_MS + random_below(bound - (unsigned)PUSH_BACKOFF_MIN_MS + 1);
 	if (retry_after_ms > PUSH_RETRY_AFTER_MAX_MS)
 		retry_after_ms = PUSH_RETRY_AFTER_MAX_MS;
 	return wait > retry_after_ms ? wait : retry_after_ms;
