@@ -23,17 +23,17 @@ static const char *const choices[] = { "red", "green", "blue", NULL };
 
 static const struct conf_field fields[] = {
 	{ "string", CONF_STRING, AT(string), CONF_REQUIRED, .help = "text" },
-	{ "flag", CONF_BOOL, AT(flag), .fallback = "true" },
-	{ "number", CONF_INT, AT(number), 0, "7", -5, 1000 },
-	{ "duration", CONF_DURATION, AT(duration), 0, "10s", 100, 60000 },
-	{ "size", CONF_SIZE, AT(size), 0, "1MiB", 1, INT64_MAX },
-	{ "choice", CONF_CHOICE, AT(choice), .choices = choices },
-	{ "secret", CONF_SECRET, AT(secret) },
-	{ "address", CONF_ADDRESS, AT(address) },
-	{ "gate", CONF_ADDRESS, AT(gate), CONF_OR_OFF, "off" },
-	{ "strings", CONF_STRINGS, AT(strings), .fallback = "a b" },
-	{ "map", CONF_MAP, AT(map) },
-	{ "secrets", CONF_SECRET_MAP, AT(secrets) },
+	{ "flag", CONF_BOOL, AT(flag), .fallback = "true", .help = "" },
+	{ "number", CONF_INT, AT(number), 0, "7", -5, 1000, .help = "" },
+	{ "duration", CONF_DURATION, AT(duration), 0, "10s", 100, 60000, .help = "" },
+	{ "size", CONF_SIZE, AT(size), 0, "1MiB", 1, INT64_MAX, .help = "" },
+	{ "choice", CONF_CHOICE, AT(choice), .choices = choices, .help = "" },
+	{ "secret", CONF_SECRET, AT(secret), .help = "" },
+	{ "address", CONF_ADDRESS, AT(address), .help = "" },
+	{ "gate", CONF_ADDRESS, AT(gate), CONF_OR_OFF, "off", .help = "" },
+	{ "strings", CONF_STRINGS, AT(strings), .fallback = "a b", .help = "" },
+	{ "map", CONF_MAP, AT(map), .help = "" },
+	{ "secrets", CONF_SECRET_MAP, AT(secrets), .help = "" },
 	{ 0 },
 };
 
