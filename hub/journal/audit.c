@@ -18,7 +18,7 @@ struct count {
 	struct output_row row;
 	struct journal_balance *balance;
 	uint64_t recounted[JOURNAL_OUTCOMES]; /* delivery rows and what was folded from them */
-	uint64_t reached;                     /* the last position that a row covers */
+	uint64_t reached;		      /* the last position that a row covers */
 	uint64_t dead_ahead;
 };
 
@@ -53,8 +53,8 @@ static uint64_t sum(const uint64_t totals[JOURNAL_OUTCOMES])
 static void count_row(struct count *count, uint64_t first, struct str outcomes)
 {
 	if (first > count->reached + 1)
-		fault(count->balance, "positions %llu to %llu have no outcome", (ull)count->reached + 1,
-		      (ull)first - 1);
+		fault(count->balance, "positions %llu to %llu have no outcome",
+		      (ull)count->reached + 1, (ull)first - 1);
 	if (first <= count->reached)
 		fault(count->balance, "position %llu has two outcomes", (ull)first);
 	if (outcomes.len == 0 || outcomes.len % 2 != 0)
@@ -84,7 +84,8 @@ static int count_rows(struct audit *audit, struct count *count)
 	bind_u64(statement, 2, place_of(count->row.id + 1, 0));
 	bind_u64(statement, 3, INT64_MAX);
 	while ((r = store_step(&audit->store, statement)) == 1)
-		count_row(count, column_u64(statement, 0) & PLACE_SEQ_MAX, column_str(statement, 2));
+		count_row(count, column_u64(statement, 0) & PLACE_SEQ_MAX,
+			  column_str(statement, 2));
 	return r;
 }
 
@@ -94,11 +95,12 @@ static void check_totals(const struct audit *audit, struct count *count)
 	struct journal_balance *balance = count->balance;
 
 	if (row->folded_to < row->start || sum(row->folded) != row->folded_to - row->start)
-		fault(balance, "%llu outcomes up to position %llu, %llu expected", (ull)sum(row->folded),
-		      (ull)row->folded_to, (ull)(row->folded_to - row->start));
+		fault(balance, "%llu outcomes up to position %llu, %llu expected",
+		      (ull)sum(row->folded), (ull)row->folded_to,
+		      (ull)(row->folded_to - row->start));
 	if (count->reached != row->cursor)
-		fault(balance, "the cursor is at %llu, the delivery rows end at %llu", (ull)row->cursor,
-		      (ull)count->reached);
+		fault(balance, "the cursor is at %llu, the delivery rows end at %llu",
+		      (ull)row->cursor, (ull)count->reached);
 	if (row->cursor > audit->last)
 		fault(balance, "the cursor %llu is beyond the last alert %llu", (ull)row->cursor,
 		      (ull)audit->last);
@@ -119,12 +121,13 @@ static void count_ahead(const struct audit *audit, struct count *count)
 		const struct journal_done *done = &count->row.ahead[i];
 
 		if (done->seq <= at || done->seq > audit->last)
-			fault(count->balance, "position %llu ahead of the cursor is out of order or beyond the end",
+			fault(count->balance,
+			      "position %llu ahead of the cursor is out of order or beyond the end",
 			      (ull)done->seq);
 		at = done->seq;
 		if (done->outcome == 0 || done->outcome >= JOURNAL_OUTCOMES) {
-			fault(count->balance, "position %llu has the unknown outcome %d", (ull)done->seq,
-			      done->outcome);
+			fault(count->balance, "position %llu has the unknown outcome %d",
+			      (ull)done->seq, done->outcome);
 			continue;
 		}
 		count->recounted[done->outcome]++;
@@ -183,7 +186,8 @@ static int check_letters(struct audit *audit, struct count *count)
 		if (dead < 0)
 			return dead;
 		if (dead == 0)
-			fault(count->balance, "position %llu has a dead letter but another outcome", (ull)seq);
+			fault(count->balance, "position %llu has a dead letter but another outcome",
+			      (ull)seq);
 		letters++;
 	}
 	if (r == 0 && letters + count->row.expired != count->recounted[JOURNAL_DEAD])
@@ -193,7 +197,7 @@ static int check_letters(struct audit *audit, struct count *count)
 }
 
 static int count_where(struct audit *audit, enum sql which, uint64_t value, uint64_t *ret_first,
-                       uint64_t *ret_second)
+		       uint64_t *ret_second)
 {
 	sqlite3_stmt *statement = store_sql(&audit->store, which);
 	int r;
@@ -212,7 +216,7 @@ static int count_where(struct audit *audit, enum sql which, uint64_t value, uint
 }
 
 static void balance_up(const struct audit *audit, const struct count *count, uint64_t behind,
-                       uint64_t replaying)
+		       uint64_t replaying)
 {
 	struct journal_balance *balance = count->balance;
 
@@ -227,7 +231,8 @@ static void balance_up(const struct audit *audit, const struct count *count, uin
 	    balance->accepted)
 		fault(balance, "accepted %llu, but delivered + pending + dead + suppressed is %llu",
 		      (ull)balance->accepted,
-		      (ull)(balance->delivered + balance->pending + balance->dead + balance->suppressed));
+		      (ull)(balance->delivered + balance->pending + balance->dead +
+			    balance->suppressed));
 	balance->holds = balance->fault[0] == '\0';
 }
 
@@ -288,8 +293,8 @@ static int audit_alerts(struct audit *audit, char *error)
 		r = count_where(audit, SQL_ALERT_COUNT, 0, &kept, NULL);
 	if (r == 0 && audit->last > 0 && kept != audit->last - audit->first + 1)
 		store_say(error, "%llu alerts between positions %llu and %llu: %llu are missing",
-		         (ull)kept, (ull)audit->first, (ull)audit->last,
-		         (ull)(audit->last - audit->first + 1 - kept));
+			  (ull)kept, (ull)audit->first, (ull)audit->last,
+			  (ull)(audit->last - audit->first + 1 - kept));
 	return r;
 }
 

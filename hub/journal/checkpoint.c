@@ -10,7 +10,7 @@
 #include "base/clock.h"
 
 enum {
-	FRAME_HEADER = 24,   /* https://sqlite.org/fileformat2.html#walformat */
+	FRAME_HEADER = 24, /* https://sqlite.org/fileformat2.html#walformat */
 	READER_WAIT_MS = 50,
 	WRITER_BUSY_MS = 5000,
 };
@@ -45,8 +45,8 @@ void checkpoint_now(struct journal *journal)
 {
 	journal->wal_tried = journal->wal_bytes;
 	sqlite3_busy_timeout(journal->store.db, READER_WAIT_MS);
-	if (sqlite3_wal_checkpoint_v2(journal->store.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) ==
-	    SQLITE_OK)
+	if (sqlite3_wal_checkpoint_v2(journal->store.db, NULL, SQLITE_CHECKPOINT_RESTART, NULL,
+				      NULL) == SQLITE_OK)
 		journal->wal_bytes = journal->wal_tried = 0;
 	sqlite3_busy_timeout(journal->store.db, WRITER_BUSY_MS);
 	counter_add(&journal->checkpoints, 1);
@@ -56,7 +56,8 @@ void checkpoint_now(struct journal *journal)
  * enough is left in it for the reserve to cover. */
 static bool is_short_of_disk(const struct journal *journal, uint64_t grown)
 {
-	return journal->wal_bytes >= journal->limits.reserve / 2 && grown >= journal->limits.reserve / 8 &&
+	return journal->wal_bytes >= journal->limits.reserve / 2 &&
+	       grown >= journal->limits.reserve / 8 &&
 	       (!journal->reserve_held || reserve_disk_is_low(journal));
 }
 
@@ -76,9 +77,10 @@ void checkpoint_after_commit(struct journal *journal)
 		if (journal->wal_bytes >= journal->limits.wal_hard)
 			checkpoint_now(journal);
 		else
-			sqlite3_wal_checkpoint_v2(journal->store.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+			sqlite3_wal_checkpoint_v2(journal->store.db, NULL,
+						  SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	} else if (grown >= journal->limits.wal_soft ||
-	           (journal->wal_bytes >= journal->limits.wal_max && journal->health != 0)) {
+		   (journal->wal_bytes >= journal->limits.wal_max && journal->health != 0)) {
 		wake_checkpointer(journal);
 	}
 }
@@ -115,8 +117,9 @@ void *checkpoint_main(void *argument)
 		if (store.db == NULL)
 			store_open(&store, journal->path, STORE_READ, NULL);
 		if (store.db != NULL &&
-		    (sqlite3_wal_checkpoint_v2(store.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) & 0xff) ==
-		            SQLITE_IOERR)
+		    (sqlite3_wal_checkpoint_v2(store.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+					       NULL) &
+		     0xff) == SQLITE_IOERR)
 			store_close(&store);
 		finished(journal);
 	}

@@ -11,14 +11,14 @@
 #include <pthread.h>
 
 enum {
-	ROUND_ROWS = 4096,           /* alerts of one transaction, so that its producers wait bounded */
-	ROUND_BYTES = 4 << 20,       /* the same, of memory; one larger commit goes alone */
-	ROUND_OTHERS = 1024,         /* progresses and calls of one transaction */
-	ROW_OUTCOMES = 2048,         /* outcomes of one delivery row: it stays inside its page */
-	ROW_MARKS = 1024,            /* alerts of one alert_index row */
-	AHEAD_ENTRY = 10,            /* bytes in output.ahead: position, outcome, attempts */
+	ROUND_ROWS = 4096,     /* alerts of one transaction, so that its producers wait bounded */
+	ROUND_BYTES = 4 << 20, /* the same, of memory; one larger commit goes alone */
+	ROUND_OTHERS = 1024,   /* progresses and calls of one transaction */
+	ROW_OUTCOMES = 2048,   /* outcomes of one delivery row: it stays inside its page */
+	ROW_MARKS = 1024,      /* alerts of one alert_index row */
+	AHEAD_ENTRY = 10,      /* bytes in output.ahead: position, outcome, attempts */
 	TOTALS_BYTES = JOURNAL_OUTCOMES * 8,
-	OUTPUTS_MAX = 4096,          /* outputs that are configured at a time */
+	OUTPUTS_MAX = 4096, /* outputs that are configured at a time */
 };
 
 /* Positions and output ids share delivery.place. */
@@ -51,14 +51,15 @@ struct round {
 
 /* The file's limits, derived from its maximum size. */
 struct limits {
-	uint64_t max_size, low_mark; /* bytes in use: refuse commits; begin to delete */
+	uint64_t max_size, low_mark;	      /* bytes in use: refuse commits; begin to delete */
 	uint64_t wal_soft, wal_hard, wal_max; /* bytes; see checkpoint.c */
-	uint64_t reserve;            /* bytes set aside for a full disk; see reserve.c */
+	uint64_t reserve;		      /* bytes set aside for a full disk; see reserve.c */
 };
 
 struct journal {
 	char path[PATH_MAX], reserve_path[PATH_MAX];
-	int64_t retention_ns, grace_ns; /* grace: before outputs that are not configured lose their hold */
+	int64_t retention_ns,
+		grace_ns; /* grace: before outputs that are not configured lose their hold */
 	struct limits limits;
 	struct hash_key key;
 	int lock_fd;
@@ -67,23 +68,23 @@ struct journal {
 
 	/* the writer's own */
 	struct store store;
-	uint64_t next_seq, kept_from;   /* of the running transaction; published when it is on disk */
+	uint64_t next_seq, kept_from; /* of the running transaction; published when it is on disk */
 	uint64_t wal_bytes;
-	uint64_t wal_tried;             /* its size when a writer's checkpoint was last tried */
+	uint64_t wal_tried; /* its size when a writer's checkpoint was last tried */
 	int64_t opened_ns, reserve_try_ns, probe_ns, retain_ns; /* monotonic */
-	uint64_t incident_swept;        /* closed incidents are looked at in order of id */
+	uint64_t incident_swept;	    /* closed incidents are looked at in order of id */
 	uint8_t outcomes[ROW_OUTCOMES * 2]; /* one delivery row */
-	uint8_t marks[ROW_MARKS * 4];   /* one alert_index row that is being filled */
+	uint8_t marks[ROW_MARKS * 4];	    /* one alert_index row that is being filled */
 	size_t marks_count;
 
 	pthread_mutex_t lock;
-	pthread_cond_t work;            /* the writer waits */
-	pthread_cond_t news;            /* readers wait for positions; callers for answers */
-	pthread_cond_t checkpoint;      /* the checkpointer waits */
+	pthread_cond_t work;	   /* the writer waits */
+	pthread_cond_t news;	   /* readers wait for positions; callers for answers */
+	pthread_cond_t checkpoint; /* the checkpointer waits */
 	struct journal_commit *commits, **commits_end;
 	struct journal_progress *progresses, **progresses_end;
 	struct call *calls, **calls_end;
-	int64_t progress_due_ns;        /* monotonic, 0: none waits */
+	int64_t progress_due_ns; /* monotonic, 0: none waits */
 	uint32_t configured[OUTPUTS_MAX];
 	size_t configured_count;
 	bool stop, checkpoint_due;
@@ -93,7 +94,8 @@ struct journal {
 	_Atomic bool checkpointing, checkpoint_finish, reserve_held;
 
 	_Atomic uint64_t used_bytes, free_bytes, wal_size;
-	counter alerts, transactions, failures, refused, expired, letters_expired, checkpoints, reopened;
+	counter alerts, transactions, failures, refused, expired, letters_expired, checkpoints,
+		reopened;
 	struct histogram commit_time;
 };
 
@@ -110,7 +112,7 @@ struct output_row {
 /* writer.c: the thread; runs `run` on it and waits for the disk. */
 void *writer_main(void *argument);
 int writer_call(struct journal *journal, int (*run)(struct journal *journal, void *argument),
-                void *argument);
+		void *argument);
 
 /* rows.c: inside a transaction. -errno fails the transaction or, when the disk is not at fault
  * (rows_is_own_fault), only this piece of work. */
@@ -145,7 +147,7 @@ int retain_step(struct journal *journal, size_t rows);
 /* checkpoint.c: keeps the WAL short. */
 void *checkpoint_main(void *argument);
 void checkpoint_after_commit(struct journal *journal);
-void checkpoint_now(struct journal *journal); /* on the writer, waiting for readers a moment */
+void checkpoint_now(struct journal *journal);  /* on the writer, waiting for readers a moment */
 void checkpoint_hook(struct journal *journal); /* once the writer's store is open */
 
 /* reserve.c: disk space that is given back when the disk is full. */

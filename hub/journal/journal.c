@@ -9,11 +9,11 @@
 #include <time.h>
 
 enum {
-	GRACE_S = 60,           /* for outputs to be named after a start */
-	PROGRESS_MS = 100,      /* how long progress may wait for a commit to ride along with */
+	GRACE_S = 60,		/* for outputs to be named after a start */
+	PROGRESS_MS = 100,	/* how long progress may wait for a commit to ride along with */
 	PROGRESS_LARGE_MS = 10, /* when there is much of it */
 	PROGRESS_LARGE = 1024,
-	SENSORS_MAX = 65536,    /* rows kept; the longest unseen go at start */
+	SENSORS_MAX = 65536, /* rows kept; the longest unseen go at start */
 };
 
 #define MIB ((uint64_t)1 << 20)
@@ -139,8 +139,8 @@ static struct journal *make(const struct journal_settings *settings)
 	journal->progresses_end = &journal->progresses;
 	journal->calls_end = &journal->calls;
 	journal->retention_ns = settings->retention_ms > INT64_MAX / NS_PER_MS
-	                                ? INT64_MAX
-	                                : settings->retention_ms * NS_PER_MS;
+					? INT64_MAX
+					: settings->retention_ms * NS_PER_MS;
 	journal->grace_ns = GRACE_S * NS_PER_S;
 	journal->opened_ns = clock_mono();
 	set_limits(&journal->limits, settings->max_size);
@@ -155,11 +155,13 @@ int journal_open(const struct journal_settings *settings, struct journal **ret, 
 	error[0] = '\0';
 	if (journal == NULL || strlen(settings->dir) > PATH_MAX - 32) {
 		journal_close(journal);
-		store_say(error, "journal: out of memory, or the name of its directory is too long");
+		store_say(error,
+			  "journal: out of memory, or the name of its directory is too long");
 		return -ENOMEM;
 	}
 	snprintf(journal->path, sizeof(journal->path), "%s/journal.db", settings->dir);
-	snprintf(journal->reserve_path, sizeof(journal->reserve_path), "%s/journal.reserve", settings->dir);
+	snprintf(journal->reserve_path, sizeof(journal->reserve_path), "%s/journal.reserve",
+		 settings->dir);
 	r = lock_dir(journal, settings->dir, error);
 	if (r == 0)
 		r = store_open(&journal->store, journal->path, STORE_WRITE, error);
@@ -296,37 +298,39 @@ void journal_metrics(const struct journal *journal, struct metrics *metrics)
 	const struct metric_row rows[] = {
 		{ METRIC_COUNTER, "tocsin_journal_alerts", NULL, "Alerts written to disk.",
 		  counter_get(&journal->alerts) },
-		{ METRIC_COUNTER, "tocsin_journal_transactions", NULL, "Transactions, one fsync each.",
-		  counter_get(&journal->transactions) },
-		{ METRIC_COUNTER, "tocsin_journal_failures", NULL, "Transactions that the disk did not take.",
-		  counter_get(&journal->failures) },
-		{ METRIC_COUNTER, "tocsin_journal_refused", NULL, "Commits refused for want of room.",
-		  counter_get(&journal->refused) },
+		{ METRIC_COUNTER, "tocsin_journal_transactions", NULL,
+		  "Transactions, one fsync each.", counter_get(&journal->transactions) },
+		{ METRIC_COUNTER, "tocsin_journal_failures", NULL,
+		  "Transactions that the disk did not take.", counter_get(&journal->failures) },
+		{ METRIC_COUNTER, "tocsin_journal_refused", NULL,
+		  "Commits refused for want of room.", counter_get(&journal->refused) },
 		{ METRIC_COUNTER, "tocsin_journal_expired", NULL, "Alerts that retention deleted.",
 		  counter_get(&journal->expired) },
 		{ METRIC_COUNTER, "tocsin_journal_dead_letters_expired", NULL,
 		  "Dead letters that retention deleted.", counter_get(&journal->letters_expired) },
-		{ METRIC_COUNTER, "tocsin_journal_checkpoints", NULL, "Times the WAL was copied into the file.",
-		  counter_get(&journal->checkpoints) },
-		{ METRIC_COUNTER, "tocsin_journal_reopened", NULL, "Times the file was reopened after an error.",
-		  counter_get(&journal->reopened) },
-		{ METRIC_GAUGE, "tocsin_journal_healthy", NULL, "Whether the last transaction worked.",
-		  journal->health == 0 },
+		{ METRIC_COUNTER, "tocsin_journal_checkpoints", NULL,
+		  "Times the WAL was copied into the file.", counter_get(&journal->checkpoints) },
+		{ METRIC_COUNTER, "tocsin_journal_reopened", NULL,
+		  "Times the file was reopened after an error.", counter_get(&journal->reopened) },
+		{ METRIC_GAUGE, "tocsin_journal_healthy", NULL,
+		  "Whether the last transaction worked.", journal->health == 0 },
 		{ METRIC_GAUGE, "tocsin_journal_reserve_held", NULL,
 		  "Whether disk space is set aside; 0: the disk is full or was lately.",
 		  journal->reserve_held },
-		{ METRIC_GAUGE, "tocsin_journal_position", NULL, "Highest position on disk.", journal->last },
-		{ METRIC_GAUGE, "tocsin_journal_oldest_position", NULL, "Lowest position kept.", journal->first },
-		{ METRIC_GAUGE, "tocsin_journal_waiting_bytes", "bytes", "Memory of commits that wait.",
-		  journal->waiting },
-		{ METRIC_GAUGE, "tocsin_journal_used_bytes", "bytes", "Size of what the file holds.",
-		  journal->used_bytes },
+		{ METRIC_GAUGE, "tocsin_journal_position", NULL, "Highest position on disk.",
+		  journal->last },
+		{ METRIC_GAUGE, "tocsin_journal_oldest_position", NULL, "Lowest position kept.",
+		  journal->first },
+		{ METRIC_GAUGE, "tocsin_journal_waiting_bytes", "bytes",
+		  "Memory of commits that wait.", journal->waiting },
+		{ METRIC_GAUGE, "tocsin_journal_used_bytes", "bytes",
+		  "Size of what the file holds.", journal->used_bytes },
 		{ METRIC_GAUGE, "tocsin_journal_free_bytes", "bytes", "Room inside the file.",
 		  journal->free_bytes },
-		{ METRIC_GAUGE, "tocsin_journal_wal_bytes", "bytes", "Length of the write-ahead log.",
-		  journal->wal_size },
-		{ METRIC_GAUGE, "tocsin_journal_max_bytes", "bytes", "The configured limit of its size.",
-		  journal->limits.max_size },
+		{ METRIC_GAUGE, "tocsin_journal_wal_bytes", "bytes",
+		  "Length of the write-ahead log.", journal->wal_size },
+		{ METRIC_GAUGE, "tocsin_journal_max_bytes", "bytes",
+		  "The configured limit of its size.", journal->limits.max_size },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -334,6 +338,6 @@ void journal_metrics(const struct journal *journal, struct metrics *metrics)
 		metrics_u64(metrics, NULL, rows[i].value);
 	}
 	metrics_family(metrics, METRIC_HISTOGRAM, "tocsin_journal_commit_seconds", "seconds",
-	               "Time of a transaction, its fsync included.");
+		       "Time of a transaction, its fsync included.");
 	metrics_histogram(metrics, NULL, &journal->commit_time);
 }

@@ -8,7 +8,7 @@ enum { REPLAY_STEP = 500 }; /* letters marked in one transaction: each is rewrit
 struct replay {
 	struct str output;
 	uint64_t letter; /* 0: all */
-	uint64_t after;  /* letters up to here are done */
+	uint64_t after;	 /* letters up to here are done */
 	int count;
 };
 
@@ -110,7 +110,7 @@ static int bury_again(struct store *store, uint64_t letter, const struct journal
 	bind_i64(statement, 2, dead->at_ns);
 	bind_u64(statement, 3, dead->attempts);
 	bind_str(statement, 4,
-	         (struct str){ .at = dead->note, .len = strnlen(dead->note, sizeof(dead->note)) });
+		 (struct str){ .at = dead->note, .len = strnlen(dead->note, sizeof(dead->note)) });
 	return store_run(store, statement);
 }
 
@@ -153,7 +153,7 @@ static int rewrite(struct journal *journal, uint32_t output, uint64_t seq, uint8
 }
 
 static int settle(struct journal *journal, struct output_row *row, uint64_t letter, uint64_t seq,
-                  uint8_t outcome)
+		  uint8_t outcome)
 {
 	sqlite3_stmt *statement = store_sql(&journal->store, SQL_DEAD_DELETE);
 	int r = 0;
@@ -189,13 +189,14 @@ static int run_replay_done(struct journal *journal, void *argument)
 		return r < 0 ? r : bury_again(&journal->store, done->letter, done->dead);
 	r = output_row_get(&journal->store, output, &row);
 	if (r == 0)
-		r = seq <= row.cursor ? settle(journal, &row, done->letter, seq, done->outcome) : -EINVAL;
+		r = seq <= row.cursor ? settle(journal, &row, done->letter, seq, done->outcome)
+				      : -EINVAL;
 	output_row_done(&row);
 	return r;
 }
 
 int journal_replay_done(struct journal *journal, uint64_t letter, uint8_t outcome,
-                        const struct journal_dead *dead)
+			const struct journal_dead *dead)
 {
 	struct replay_done done = { .letter = letter, .outcome = outcome, .dead = dead };
 

@@ -23,7 +23,8 @@ uint64_t get_u64(const uint8_t *at)
 static void get_totals(struct str bytes, uint64_t totals[JOURNAL_OUTCOMES])
 {
 	for (size_t i = 0; i < JOURNAL_OUTCOMES; i++)
-		totals[i] = bytes.len == TOTALS_BYTES ? get_u64((const uint8_t *)bytes.at + i * 8) : 0;
+		totals[i] =
+			bytes.len == TOTALS_BYTES ? get_u64((const uint8_t *)bytes.at + i * 8) : 0;
 }
 
 static void put_totals(const uint64_t totals[JOURNAL_OUTCOMES], uint8_t bytes[TOTALS_BYTES])
@@ -41,8 +42,9 @@ static int get_ahead(struct str bytes, struct output_row *row)
 	if (row->ahead == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < row->ahead_count; i++, at += AHEAD_ENTRY)
-		row->ahead[i] = (struct journal_done){ .seq = get_u64(at), .outcome = at[8],
-			                               .attempts = at[9] };
+		row->ahead[i] = (struct journal_done){ .seq = get_u64(at),
+						       .outcome = at[8],
+						       .attempts = at[9] };
 	return 0;
 }
 
@@ -59,9 +61,12 @@ int output_find(struct store *store, struct str name, uint64_t *ret_id)
 int output_row_from(sqlite3_stmt *statement, struct output_row *ret)
 {
 	*ret = (struct output_row){
-		.id = (uint32_t)column_u64(statement, 0), .start = column_u64(statement, 2),
-		.cursor = column_u64(statement, 3), .at_ns = (int64_t)column_u64(statement, 4),
-		.folded_to = column_u64(statement, 7), .expired = column_u64(statement, 9),
+		.id = (uint32_t)column_u64(statement, 0),
+		.start = column_u64(statement, 2),
+		.cursor = column_u64(statement, 3),
+		.at_ns = (int64_t)column_u64(statement, 4),
+		.folded_to = column_u64(statement, 7),
+		.expired = column_u64(statement, 9),
 	};
 	get_totals(column_str(statement, 6), ret->totals);
 	get_totals(column_str(statement, 8), ret->folded);
@@ -142,7 +147,8 @@ static int add_output(struct journal *journal, const struct wanted_output *wante
 	if (statement == NULL)
 		return store_errno(&journal->store);
 	bind_str(statement, 1, wanted->name);
-	bind_u64(statement, 2, wanted->from_oldest ? journal->kept_from - 1 : journal->next_seq - 1);
+	bind_u64(statement, 2,
+		 wanted->from_oldest ? journal->kept_from - 1 : journal->next_seq - 1);
 	bind_i64(statement, 3, clock_now());
 	bind_bytes(statement, 4, zeros, sizeof(zeros));
 	return store_run(&journal->store, statement);
@@ -182,7 +188,7 @@ static int mark_configured(struct journal *journal, uint32_t id)
 }
 
 int journal_output(struct journal *journal, const char *name, bool from_oldest,
-                   struct journal_output *ret)
+		   struct journal_output *ret)
 {
 	struct wanted_output wanted = { .name = str_of(name), .from_oldest = from_oldest };
 	int r = writer_call(journal, run_output, &wanted);
@@ -193,9 +199,11 @@ int journal_output(struct journal *journal, const char *name, bool from_oldest,
 		output_row_done(&wanted.row);
 		return r;
 	}
-	*ret = (struct journal_output){ .id = wanted.row.id, .start = wanted.row.start,
-		                        .cursor = wanted.row.cursor, .ahead = wanted.row.ahead,
-		                        .ahead_count = wanted.row.ahead_count };
+	*ret = (struct journal_output){ .id = wanted.row.id,
+					.start = wanted.row.start,
+					.cursor = wanted.row.cursor,
+					.ahead = wanted.row.ahead,
+					.ahead_count = wanted.row.ahead_count };
 	memcpy(ret->totals, wanted.row.totals, sizeof(ret->totals));
 	return 0;
 }

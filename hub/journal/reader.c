@@ -52,11 +52,13 @@ sqlite3_stmt *reader_sql(struct journal_reader *reader, enum sql which, int *ret
 int read_alert(sqlite3_stmt *statement, struct arena *arena, struct alert *ret)
 {
 	*ret = (struct alert){
-		.seq = column_u64(statement, 0), .received_ns = (int64_t)column_u64(statement, 1),
+		.seq = column_u64(statement, 0),
+		.received_ns = (int64_t)column_u64(statement, 1),
 		.time_ns = (int64_t)column_u64(statement, 2),
 		.priority = (enum priority)column_u64(statement, 3),
 		.change = (enum alert_change)column_u64(statement, 4),
-		.incident = column_u64(statement, 5), .count = column_u64(statement, 6),
+		.incident = column_u64(statement, 5),
+		.count = column_u64(statement, 6),
 		.json = arena_str(arena, column_str(statement, 8)),
 	};
 	uuid_unpack(column_str(statement, 7), ret->id);
@@ -64,7 +66,7 @@ int read_alert(sqlite3_stmt *statement, struct arena *arena, struct alert *ret)
 }
 
 int journal_read(struct journal_reader *reader, uint64_t after, size_t max, size_t bytes,
-                 struct arena *arena, struct alert *ret)
+		 struct arena *arena, struct alert *ret)
 {
 	int r, count = 0;
 	size_t taken = 0;
@@ -182,7 +184,7 @@ static bool matches(struct wanted *wanted, sqlite3_stmt *statement)
 
 /* Takes rows until the limit. 1: stopped early, at *at. */
 static int collect(struct journal_reader *reader, sqlite3_stmt *statement, struct wanted *wanted,
-                   struct arena *arena, struct alert *ret, size_t *count, uint64_t *at)
+		   struct arena *arena, struct alert *ret, size_t *count, uint64_t *at)
 {
 	int rows = 0, r;
 
@@ -203,7 +205,7 @@ static int collect(struct journal_reader *reader, sqlite3_stmt *statement, struc
 }
 
 int journal_search(struct journal_reader *reader, const struct journal_query *query,
-                   struct arena *arena, struct alert *ret, uint64_t *ret_more)
+		   struct arena *arena, struct alert *ret, uint64_t *ret_more)
 {
 	int r;
 	sqlite3_stmt *statement = reader_sql(reader, SQL_ALERT_SEARCH, &r);
@@ -216,8 +218,9 @@ int journal_search(struct journal_reader *reader, const struct journal_query *qu
 	if (query->limit == 0 || !wanted_init(&wanted, query))
 		return query->limit == 0 ? -EINVAL : -ENOMEM;
 	bind_u64(statement, 1, query->after < PLACE_SEQ_MAX ? query->after : PLACE_SEQ_MAX);
-	bind_u64(statement, 2, query->before == 0 || query->before > PLACE_SEQ_MAX ? PLACE_SEQ_MAX
-	                                                                            : query->before);
+	bind_u64(statement, 2,
+		 query->before == 0 || query->before > PLACE_SEQ_MAX ? PLACE_SEQ_MAX
+								     : query->before);
 	bind_u64(statement, 3, SEARCH_ROWS);
 	r = collect(reader, statement, &wanted, arena, ret, &count, &at);
 	sqlite3_reset(statement);
@@ -231,7 +234,7 @@ int journal_search(struct journal_reader *reader, const struct journal_query *qu
 /* --- one alert ---------------------------------------------------------------------------------- */
 
 static int get_by_seq(struct journal_reader *reader, uint64_t seq, struct arena *arena,
-                      struct alert *ret)
+		      struct alert *ret)
 {
 	int r;
 	sqlite3_stmt *statement = reader_sql(reader, SQL_ALERT_GET, &r);
@@ -252,11 +255,12 @@ static int get_by_seq(struct journal_reader *reader, uint64_t seq, struct arena 
 static int find_marks(struct journal_reader *reader, uint32_t mark, uint64_t seqs[ID_ROWS_MAX])
 {
 	uint8_t wanted[4] = { (uint8_t)mark, (uint8_t)(mark >> 8), (uint8_t)(mark >> 16),
-		              (uint8_t)(mark >> 24) };
+			      (uint8_t)(mark >> 24) };
 	int r, count = 0;
 	sqlite3_stmt *statement = reader_sql(reader, SQL_INDEX_READ, &r);
 
-	while (statement != NULL && count < ID_ROWS_MAX && (r = store_step(&reader->store, statement)) == 1) {
+	while (statement != NULL && count < ID_ROWS_MAX &&
+	       (r = store_step(&reader->store, statement)) == 1) {
 		struct str ids = column_str(statement, 1);
 
 		for (size_t i = 0; i + 4 <= ids.len && count < ID_ROWS_MAX; i += 4)
@@ -268,7 +272,7 @@ static int find_marks(struct journal_reader *reader, uint32_t mark, uint64_t seq
 }
 
 int journal_get(struct journal_reader *reader, uint64_t seq, struct str id, struct arena *arena,
-                struct alert *ret)
+		struct alert *ret)
 {
 	uint64_t seqs[ID_ROWS_MAX];
 	uint8_t packed[37];

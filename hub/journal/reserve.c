@@ -18,7 +18,8 @@ static uint64_t free_wanted(const struct journal *journal)
 
 bool reserve_has_room(const struct journal *journal)
 {
-	if (journal->used_bytes >= journal->limits.max_size || journal->wal_bytes >= journal->limits.wal_max)
+	if (journal->used_bytes >= journal->limits.max_size ||
+	    journal->wal_bytes >= journal->limits.wal_max)
 		return false;
 	/* The disk is full, but pages of the file that deletion freed can be written again. */
 	return journal->reserve_held || journal->free_bytes >= free_wanted(journal);
@@ -42,12 +43,14 @@ bool reserve_disk_is_low(const struct journal *journal)
 static bool allocate(const struct journal *journal)
 {
 	off_t size = (off_t)journal->limits.reserve;
-	autoclose int fd = open(journal->reserve_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	autoclose int fd =
+		open(journal->reserve_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return false;
 	if (fallocate(fd, 0, 0, 2 * size) < 0)
-		return errno == EOPNOTSUPP; /* then there is none, and a full disk is met as it comes */
+		return errno ==
+		       EOPNOTSUPP; /* then there is none, and a full disk is met as it comes */
 	return ftruncate(fd, size) == 0;
 }
 

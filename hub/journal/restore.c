@@ -5,7 +5,8 @@
 enum { CLOCK_STEP_S = 60 }; /* receive times may go back that far, when the clock was set */
 
 /* The first position not received before `since`. */
-static int first_since(struct store *store, uint64_t low, uint64_t high, int64_t since, uint64_t *ret)
+static int first_since(struct store *store, uint64_t low, uint64_t high, int64_t since,
+		       uint64_t *ret)
 {
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
@@ -24,7 +25,7 @@ static int first_since(struct store *store, uint64_t low, uint64_t high, int64_t
 }
 
 static int each_identity(struct store *store, struct journal *journal, int64_t since_ns, size_t max,
-                         bool (*each)(void *, struct hash128, int64_t), void *userdata)
+			 bool (*each)(void *, struct hash128, int64_t), void *userdata)
 {
 	const int64_t step = (int64_t)CLOCK_STEP_S * 1000000000;
 	uint64_t from = journal->first, last = journal->last;
@@ -33,8 +34,8 @@ static int each_identity(struct store *store, struct journal *journal, int64_t s
 
 	if (last > max && last - max + 1 > from)
 		from = last - max + 1;
-	r = first_since(store, from, last + 1, since_ns < INT64_MIN + step ? INT64_MIN : since_ns - step,
-	                &from);
+	r = first_since(store, from, last + 1,
+			since_ns < INT64_MIN + step ? INT64_MIN : since_ns - step, &from);
 	statement = store_sql(store, SQL_ALERT_IDENTITY);
 	if (r < 0 || statement == NULL)
 		return r < 0 ? r : store_errno(store);
@@ -54,8 +55,9 @@ static int each_identity(struct store *store, struct journal *journal, int64_t s
 }
 
 int journal_each_identity(struct journal *journal, int64_t since_ns, size_t max,
-                          bool (*each)(void *userdata, struct hash128 identity, int64_t received_ns),
-                          void *userdata)
+			  bool (*each)(void *userdata, struct hash128 identity,
+				       int64_t received_ns),
+			  void *userdata)
 {
 	struct store store;
 	int r = store_open(&store, journal->path, STORE_READ, NULL);
@@ -68,16 +70,19 @@ int journal_each_identity(struct journal *journal, int64_t since_ns, size_t max,
 }
 
 static int each_sensor(struct store *store, bool (*each)(void *, const struct journal_sensor *),
-                       void *userdata)
+		       void *userdata)
 {
 	sqlite3_stmt *statement = store_sql(store, SQL_SENSOR_EACH);
 	int r;
 
 	while ((r = store_step(store, statement)) == 1) {
 		struct journal_sensor sensor = {
-			.id = column_str(statement, 0), .boot = column_str(statement, 1),
-			.seq = column_u64(statement, 2), .seen_ns = (int64_t)column_u64(statement, 3),
-			.gaps = column_u64(statement, 4), .hostname = column_str(statement, 5),
+			.id = column_str(statement, 0),
+			.boot = column_str(statement, 1),
+			.seq = column_u64(statement, 2),
+			.seen_ns = (int64_t)column_u64(statement, 3),
+			.gaps = column_u64(statement, 4),
+			.hostname = column_str(statement, 5),
 			.status = column_str(statement, 6),
 		};
 
@@ -88,8 +93,8 @@ static int each_sensor(struct store *store, bool (*each)(void *, const struct jo
 }
 
 int journal_each_sensor(struct journal *journal,
-                        bool (*each)(void *userdata, const struct journal_sensor *sensor),
-                        void *userdata)
+			bool (*each)(void *userdata, const struct journal_sensor *sensor),
+			void *userdata)
 {
 	struct store store;
 	int r = store_open(&store, journal->path, STORE_READ, NULL);
@@ -102,18 +107,21 @@ int journal_each_sensor(struct journal *journal,
 }
 
 static int each_incident(struct store *store, bool (*each)(void *, const struct journal_incident *),
-                         void *userdata)
+			 void *userdata)
 {
 	sqlite3_stmt *statement = store_sql(store, SQL_INCIDENT_OPEN);
 	int r;
 
 	while ((r = store_step(store, statement)) == 1) {
 		struct journal_incident incident = {
-			.id = column_u64(statement, 0), .key = column_str(statement, 1),
+			.id = column_u64(statement, 0),
+			.key = column_str(statement, 1),
 			.first_ns = (int64_t)column_u64(statement, 2),
-			.last_ns = (int64_t)column_u64(statement, 3), .count = column_u64(statement, 4),
+			.last_ns = (int64_t)column_u64(statement, 3),
+			.count = column_u64(statement, 4),
 			.announced = column_u64(statement, 5),
-			.announced_ns = (int64_t)column_u64(statement, 6), .open = true,
+			.announced_ns = (int64_t)column_u64(statement, 6),
+			.open = true,
 			.rule = column_str(statement, 7),
 			.priority = (enum priority)column_u64(statement, 8),
 		};
@@ -125,8 +133,8 @@ static int each_incident(struct store *store, bool (*each)(void *, const struct 
 }
 
 int journal_each_incident(struct journal *journal,
-                          bool (*each)(void *userdata, const struct journal_incident *incident),
-                          void *userdata, uint64_t *ret_highest)
+			  bool (*each)(void *userdata, const struct journal_incident *incident),
+			  void *userdata, uint64_t *ret_highest)
 {
 	struct store store;
 	uint64_t highest = 0;

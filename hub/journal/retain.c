@@ -6,8 +6,8 @@
 #include "base/clock.h"
 
 enum {
-	STEP_ROWS = 500,      /* alerts deleted beside a transaction's own; at least */
-	STEP_IDLE = 2000,     /* when nothing else is in it */
+	STEP_ROWS = 500,  /* alerts deleted beside a transaction's own; at least */
+	STEP_IDLE = 2000, /* when nothing else is in it */
 	STEP_LETTERS = 64,
 	STEP_DELIVERIES = 512, /* rows folded for one output */
 	STEP_INCIDENTS = 200,
@@ -48,7 +48,8 @@ static int settled_to(struct journal *journal, uint64_t *ret)
 
 /* The last position in [from, to] that was received before `cutoff`; from - 1 when there is none. Times
  * grow with positions, but for small steps of the clock. */
-static int old_to(struct journal *journal, uint64_t from, uint64_t to, int64_t cutoff, uint64_t *ret)
+static int old_to(struct journal *journal, uint64_t from, uint64_t to, int64_t cutoff,
+		  uint64_t *ret)
 {
 	uint64_t low = from - 1, high = to;
 
@@ -143,7 +144,8 @@ static int fold_output(struct journal *journal, uint32_t id, uint64_t to)
 		ended = fold_rows(journal, &row, to);
 		if (ended < 0)
 			r = ended;
-		if (row.cursor >= to) /* the rest another time; who is passed over must be complete */
+		if (row.cursor >=
+		    to) /* the rest another time; who is passed over must be complete */
 			break;
 	}
 	if (r == 0)
@@ -244,7 +246,8 @@ static int sweep_incidents(struct journal *journal, int64_t cutoff)
 	struct store *store = &journal->store;
 	sqlite3_stmt *statement = store_sql(store, SQL_INCIDENT_NEXT);
 	uint64_t ids[STEP_INCIDENTS], highest = 0;
-	int seen = 0, count = 0, r = store_number(store, store_sql(store, SQL_INCIDENT_HIGHEST), &highest);
+	int seen = 0, count = 0,
+	    r = store_number(store, store_sql(store, SQL_INCIDENT_HIGHEST), &highest);
 
 	if (r < 0 || statement == NULL)
 		return store_errno(store);

@@ -68,7 +68,8 @@ static int add_mark(struct journal *journal, uint32_t mark)
 	return journal->marks_count == ROW_MARKS ? rows_end(journal) : 0;
 }
 
-static int add_alert(struct journal *journal, sqlite3_stmt *statement, const struct journal_alert *alert)
+static int add_alert(struct journal *journal, sqlite3_stmt *statement,
+		     const struct journal_alert *alert)
 {
 	uint8_t id[37];
 	size_t id_len = uuid_pack(alert->id, id);
@@ -91,7 +92,8 @@ static int add_alert(struct journal *journal, sqlite3_stmt *statement, const str
 	return add_mark(journal, uuid_mark(id, id_len));
 }
 
-static int set_sensor(struct store *store, sqlite3_stmt *statement, const struct journal_sensor *sensor)
+static int set_sensor(struct store *store, sqlite3_stmt *statement,
+		      const struct journal_sensor *sensor)
 {
 	bind_str(statement, 1, sensor->id);
 	bind_str(statement, 2, sensor->boot);
@@ -104,7 +106,7 @@ static int set_sensor(struct store *store, sqlite3_stmt *statement, const struct
 }
 
 static int set_incident(struct store *store, sqlite3_stmt *statement,
-                        const struct journal_incident *incident)
+			const struct journal_incident *incident)
 {
 	bind_u64(statement, 1, incident->id);
 	bind_bytes(statement, 2, incident->key.at, incident->key.len);
@@ -147,16 +149,18 @@ static bool is_outcome(uint8_t outcome)
 
 /* 1: already on disk (its first answer was lost with the connection), 0: follows on, or -EINVAL. */
 static int check_progress(const struct journal *journal, const struct output_row *row,
-                          const struct journal_progress *progress)
+			  const struct journal_progress *progress)
 {
 	uint64_t at;
 
 	if (progress->prefix_count > 0 && progress->cursor <= row->cursor)
 		return 1;
-	if (progress->cursor != row->cursor + progress->prefix_count || progress->cursor >= journal->next_seq)
+	if (progress->cursor != row->cursor + progress->prefix_count ||
+	    progress->cursor >= journal->next_seq)
 		return -EINVAL;
 	for (size_t i = 0; i < progress->prefix_count; i++)
-		if (progress->prefix[i].seq != row->cursor + 1 + i || !is_outcome(progress->prefix[i].outcome))
+		if (progress->prefix[i].seq != row->cursor + 1 + i ||
+		    !is_outcome(progress->prefix[i].outcome))
 			return -EINVAL;
 	at = progress->cursor;
 	for (size_t i = 0; i < progress->ahead_count; i++) {
@@ -168,7 +172,8 @@ static int check_progress(const struct journal *journal, const struct output_row
 	return 0;
 }
 
-static int add_deliveries(struct journal *journal, const struct journal_progress *progress, int64_t now)
+static int add_deliveries(struct journal *journal, const struct journal_progress *progress,
+			  int64_t now)
 {
 	sqlite3_stmt *statement = store_sql(&journal->store, SQL_DELIVERY_ADD);
 	size_t done = 0;
@@ -211,7 +216,7 @@ static int add_dead(struct store *store, uint32_t output, const struct journal_d
 }
 
 static int apply_progress(struct journal *journal, struct output_row *row,
-                          const struct journal_progress *progress)
+			  const struct journal_progress *progress)
 {
 	struct journal_done *own = row->ahead;
 	int r = add_deliveries(journal, progress, clock_now());

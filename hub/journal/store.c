@@ -11,10 +11,10 @@
 enum {
 	APPLICATION_ID = 0x54434a31, /* "TCJ1" */
 	SCHEMA_VERSION = 1,
-	BUSY_MS = 5000,              /* opening while another process checkpoints on its way out */
-	WRITER_CACHE_KIB = 6144,     /* one transaction's pages, so that they do not spill */
+	BUSY_MS = 5000,		 /* opening while another process checkpoints on its way out */
+	WRITER_CACHE_KIB = 6144, /* one transaction's pages, so that they do not spill */
 	READER_CACHE_KIB = 512,
-	QUICK_CHECK_MAX = 32 << 20,  /* a larger file is checked at its end only */
+	QUICK_CHECK_MAX = 32 << 20, /* a larger file is checked at its end only */
 };
 
 /* No secondary index on `alert`: one over random ids would write a page for each alert. alert_index
@@ -22,14 +22,17 @@ enum {
  * delivery.place is output << 48 | first position; outcomes are two bytes each: outcome, attempts. */
 static const char schema[] =
 	"CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-	"CREATE TABLE alert (seq INTEGER PRIMARY KEY, received INTEGER NOT NULL, time INTEGER NOT NULL,"
+	"CREATE TABLE alert (seq INTEGER PRIMARY KEY, received INTEGER NOT NULL, time INTEGER NOT "
+	"NULL,"
 	" priority INTEGER NOT NULL, change INTEGER NOT NULL, incident INTEGER NOT NULL,"
 	" count INTEGER NOT NULL, identity BLOB NOT NULL, uuid BLOB NOT NULL, json TEXT NOT NULL);"
 	"CREATE TABLE alert_index (first INTEGER PRIMARY KEY, ids BLOB NOT NULL);"
-	"CREATE TABLE output (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, start INTEGER NOT NULL,"
+	"CREATE TABLE output (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, start INTEGER NOT "
+	"NULL,"
 	" cursor INTEGER NOT NULL, at INTEGER NOT NULL, ahead BLOB NOT NULL, totals BLOB NOT NULL,"
 	" folded_to INTEGER NOT NULL, folded BLOB NOT NULL, expired INTEGER NOT NULL);"
-	"CREATE TABLE delivery (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, outcomes BLOB NOT NULL);"
+	"CREATE TABLE delivery (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, outcomes BLOB NOT "
+	"NULL);"
 	"CREATE TABLE dead (id INTEGER PRIMARY KEY AUTOINCREMENT, output INTEGER NOT NULL,"
 	" seq INTEGER NOT NULL, at INTEGER NOT NULL, attempts INTEGER NOT NULL, note TEXT NOT NULL,"
 	" replay INTEGER NOT NULL, received INTEGER NOT NULL, time INTEGER NOT NULL,"
@@ -42,7 +45,8 @@ static const char schema[] =
 	" announced_at INTEGER NOT NULL, open INTEGER NOT NULL, rule TEXT NOT NULL,"
 	" priority INTEGER NOT NULL);"
 	"CREATE TABLE sensor (id TEXT PRIMARY KEY, boot TEXT NOT NULL, seq INTEGER NOT NULL,"
-	" seen INTEGER NOT NULL, gaps INTEGER NOT NULL, hostname TEXT NOT NULL, status TEXT NOT NULL);"
+	" seen INTEGER NOT NULL, gaps INTEGER NOT NULL, hostname TEXT NOT NULL, status TEXT NOT "
+	"NULL);"
 	"PRAGMA user_version = 1; PRAGMA application_id = 1413696049;";
 
 void store_say(char *error, const char *format, ...)
@@ -64,8 +68,9 @@ static int errno_of(int code, int system_errno)
 	case SQLITE_DONE: return 0;
 	case SQLITE_FULL: return -ENOSPC;
 	case SQLITE_IOERR:
-		return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG ? -ENOSPC
-		                                                                                  : -EIO;
+		return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG
+			       ? -ENOSPC
+			       : -EIO;
 	case SQLITE_NOMEM: return -ENOMEM;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED: return -EBUSY;
@@ -103,7 +108,8 @@ sqlite3_stmt *store_sql(struct store *store, enum sql which)
 	if (store->db == NULL)
 		return NULL;
 	if (*statement == NULL)
-		sqlite3_prepare_v3(store->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+		sqlite3_prepare_v3(store->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT,
+				   statement, NULL);
 	return *statement;
 }
 
@@ -160,7 +166,8 @@ static int pragma_number(struct store *store, const char *text, uint64_t *ret)
 
 static int execute(struct store *store, const char *text)
 {
-	return sqlite3_exec(store->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_errno(store);
+	return sqlite3_exec(store->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0
+									    : store_errno(store);
 }
 
 /* Whether the file is ours; an empty one (made now, or by a start that was cut off) becomes so. */
@@ -174,7 +181,8 @@ static int check_schema(struct store *store, enum store_mode mode, const char *p
 	if (r == 0)
 		r = pragma_number(store, "SELECT count(*) FROM sqlite_schema", &tables);
 	if (r < 0) {
-		store_say(error, "%s: not a journal, or damaged: %s", path, sqlite3_errmsg(store->db));
+		store_say(error, "%s: not a journal, or damaged: %s", path,
+			  sqlite3_errmsg(store->db));
 		return r;
 	}
 	if (tables == 0 && application == 0 && mode == STORE_WRITE) {
@@ -184,7 +192,8 @@ static int check_schema(struct store *store, enum store_mode mode, const char *p
 		if (r == 0)
 			r = execute(store, "COMMIT");
 		if (r < 0)
-			store_say(error, "%s: cannot make its tables: %s", path, sqlite3_errmsg(store->db));
+			store_say(error, "%s: cannot make its tables: %s", path,
+				  sqlite3_errmsg(store->db));
 		return r;
 	}
 	if (application != APPLICATION_ID) {
@@ -192,8 +201,9 @@ static int check_schema(struct store *store, enum store_mode mode, const char *p
 		return -EBADMSG;
 	}
 	if (version > SCHEMA_VERSION) {
-		store_say(error, "%s: written by a newer Tocsin (format %llu; this one reads up to %d)", path,
-		    (unsigned long long)version, SCHEMA_VERSION);
+		store_say(error,
+			  "%s: written by a newer Tocsin (format %llu; this one reads up to %d)",
+			  path, (unsigned long long)version, SCHEMA_VERSION);
 		return -ENOTSUP;
 	}
 	return 0;
@@ -224,7 +234,8 @@ static int check_integrity(struct store *store, const char *path, char *error)
 	}
 	if (sound)
 		return 0;
-	store_say(error, "%s: damaged: %s", path, r < 0 ? sqlite3_errmsg(store->db) : "the check failed");
+	store_say(error, "%s: damaged: %s", path,
+		  r < 0 ? sqlite3_errmsg(store->db) : "the check failed");
 	return r < 0 ? r : -EBADMSG;
 }
 
@@ -240,13 +251,13 @@ static int set_up(struct store *store, enum store_mode mode)
 	sqlite3_busy_timeout(store->db, BUSY_MS);
 	sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, STORE_TEXT_MAX);
 	snprintf(text, sizeof(text),
-	         "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"
-	         "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%d;%s",
-	         mode == STORE_WRITE ? WRITER_CACHE_KIB : READER_CACHE_KIB,
-	         mode == STORE_WRITE ? "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;"
-	                               "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-	                               "PRAGMA journal_size_limit = 67108864;"
-	                             : "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0;");
+		 "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"
+		 "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -%d;%s",
+		 mode == STORE_WRITE ? WRITER_CACHE_KIB : READER_CACHE_KIB,
+		 mode == STORE_WRITE ? "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;"
+				       "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+				       "PRAGMA journal_size_limit = 67108864;"
+				     : "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0;");
 	return execute(store, text);
 }
 

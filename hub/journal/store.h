@@ -69,7 +69,7 @@ static inline void bind_i64(sqlite3_stmt *statement, int at, int64_t value)
 static inline int bind_str(sqlite3_stmt *statement, int at, struct str s)
 {
 	return sqlite3_bind_text64(statement, at, s.at == NULL ? "" : s.at, s.len, SQLITE_STATIC,
-	                           SQLITE_UTF8);
+				   SQLITE_UTF8);
 }
 
 static inline void bind_bytes(sqlite3_stmt *statement, int at, const void *bytes, size_t len)

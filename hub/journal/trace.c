@@ -6,7 +6,7 @@
 /* --- trace -------------------------------------------------------------------------------------- */
 
 static int trace_row(struct journal_reader *reader, const struct output_row *row, uint64_t seq,
-                     struct journal_trace *trace)
+		     struct journal_trace *trace)
 {
 	int r;
 	sqlite3_stmt *statement = reader_sql(reader, SQL_DELIVERY_AT, &r);
@@ -41,8 +41,8 @@ static void trace_ahead(const struct output_row *row, uint64_t seq, struct journ
 	}
 }
 
-static int trace_dead(struct journal_reader *reader, uint32_t output, uint64_t seq, struct arena *arena,
-                      struct journal_trace *trace)
+static int trace_dead(struct journal_reader *reader, uint32_t output, uint64_t seq,
+		      struct arena *arena, struct journal_trace *trace)
 {
 	int r;
 	sqlite3_stmt *statement = reader_sql(reader, SQL_DEAD_OF, &r);
@@ -69,7 +69,7 @@ static int trace_dead(struct journal_reader *reader, uint32_t output, uint64_t s
 }
 
 static int trace_output(struct journal_reader *reader, sqlite3_stmt *outputs, uint64_t seq,
-                        struct arena *arena, struct journal_trace *ret)
+			struct arena *arena, struct journal_trace *ret)
 {
 	struct output_row row = { 0 };
 	int r = output_row_from(outputs, &row);
@@ -92,7 +92,7 @@ static int trace_output(struct journal_reader *reader, sqlite3_stmt *outputs, ui
 }
 
 int journal_trace(struct journal_reader *reader, uint64_t seq, struct arena *arena,
-                  struct journal_trace *ret, size_t max)
+		  struct journal_trace *ret, size_t max)
 {
 	int r, count = 0;
 	sqlite3_stmt *statement = reader_sql(reader, SQL_OUTPUT_EACH, &r);
@@ -118,9 +118,11 @@ static int read_letter(sqlite3_stmt *statement, struct arena *arena, struct jour
 	struct str note = str_cut(column_str(statement, 5), sizeof(ret->dead.note) - 1);
 
 	*ret = (struct journal_letter){
-		.id = column_u64(statement, 0), .output = arena_str(arena, column_str(statement, 1)),
-		.dead = { .seq = column_u64(statement, 2), .at_ns = (int64_t)column_u64(statement, 3),
-		          .attempts = (uint32_t)column_u64(statement, 4) },
+		.id = column_u64(statement, 0),
+		.output = arena_str(arena, column_str(statement, 1)),
+		.dead = { .seq = column_u64(statement, 2),
+			  .at_ns = (int64_t)column_u64(statement, 3),
+			  .attempts = (uint32_t)column_u64(statement, 4) },
 		.json = arena_str(arena, column_str(statement, 6)),
 	};
 	if (note.len > 0)
@@ -129,7 +131,7 @@ static int read_letter(sqlite3_stmt *statement, struct arena *arena, struct jour
 }
 
 int journal_letters(struct journal_reader *reader, struct str output, uint64_t after, size_t max,
-                    struct arena *arena, struct journal_letter *ret)
+		    struct arena *arena, struct journal_letter *ret)
 {
 	sqlite3_stmt *statement;
 	uint64_t id = 0;
@@ -157,8 +159,8 @@ int journal_letters(struct journal_reader *reader, struct str output, uint64_t a
 	return r < 0 && count == 0 ? r : count;
 }
 
-int journal_replayed(struct journal_reader *reader, uint32_t output, size_t max, struct arena *arena,
-                     struct alert *ret, uint64_t *ret_letters)
+int journal_replayed(struct journal_reader *reader, uint32_t output, size_t max,
+		     struct arena *arena, struct alert *ret, uint64_t *ret_letters)
 {
 	int r, count = 0;
 	sqlite3_stmt *statement = reader_sql(reader, SQL_DEAD_REPLAYED, &r);

@@ -10,7 +10,7 @@
 #include <time.h>
 
 enum {
-	PROBE_MS = 1000,        /* how often an unhealthy journal tries to write */
+	PROBE_MS = 1000, /* how often an unhealthy journal tries to write */
 };
 
 /* --- taking work -------------------------------------------------------------------------------- */
@@ -24,7 +24,7 @@ static void take_commits(struct journal *journal, struct round *round)
 		struct journal_commit *commit = journal->commits;
 
 		if (round->commits != NULL && (round->rows + commit->alerts_count > ROUND_ROWS ||
-		                               round->bytes + commit->bytes > ROUND_BYTES))
+					       round->bytes + commit->bytes > ROUND_BYTES))
 			break;
 		journal->commits = commit->next;
 		commit->next = NULL;
@@ -122,7 +122,8 @@ static int measure(struct journal *journal)
 	int r = store_number(&journal->store, store_sql(&journal->store, SQL_PAGE_COUNT), &pages);
 
 	if (r == 0)
-		r = store_number(&journal->store, store_sql(&journal->store, SQL_FREELIST_COUNT), &free_pages);
+		r = store_number(&journal->store, store_sql(&journal->store, SQL_FREELIST_COUNT),
+				 &free_pages);
 	if (r < 0)
 		return r;
 	journal->used_bytes = (pages - free_pages) * STORE_PAGE;
@@ -131,7 +132,8 @@ static int measure(struct journal *journal)
 }
 
 /* Takes a commit that failed alone out of the round and answers it. */
-static void expel(struct journal *journal, struct round *round, struct journal_commit **at, int error)
+static void expel(struct journal *journal, struct round *round, struct journal_commit **at,
+		  int error)
 {
 	struct journal_commit *commit = *at;
 
@@ -142,7 +144,8 @@ static void expel(struct journal *journal, struct round *round, struct journal_c
 	commit->done(commit, error, 0);
 }
 
-static int write_commits(struct journal *journal, struct round *round, struct journal_commit ***ret_bad)
+static int write_commits(struct journal *journal, struct round *round,
+			 struct journal_commit ***ret_bad)
 {
 	for (struct journal_commit **at = &round->commits; *at != NULL; at = &(*at)->next) {
 		int r = rows_commit(journal, *at);
@@ -189,7 +192,7 @@ static int write_probe(struct store *store)
 
 /* Everything between BEGIN and COMMIT. */
 static int write_round(struct journal *journal, struct round *round, int *progress_results,
-                       struct journal_commit ***ret_bad)
+		       struct journal_commit ***ret_bad)
 {
 	struct store *store = &journal->store;
 	int r = store_do(store, SQL_BEGIN);
@@ -254,7 +257,8 @@ static int transact(struct journal *journal, struct round *round, int *progress_
 	if (r == -ENOSPC) {
 		reserve_drop(journal);
 		if (journal->store.db != NULL)
-			checkpoint_now(journal); /* so that the WAL's own space can be written again */
+			checkpoint_now(
+				journal); /* so that the WAL's own space can be written again */
 	} else if (r != -EAGAIN && r != -EBUSY && journal->store.db != NULL) {
 		reopen(journal);
 	}
@@ -264,7 +268,7 @@ static int transact(struct journal *journal, struct round *round, int *progress_
 /* --- answering ---------------------------------------------------------------------------------- */
 
 static void answer_commits(struct journal *journal, struct journal_commit *commits, int result,
-                           uint64_t first_seq)
+			   uint64_t first_seq)
 {
 	while (commits != NULL) {
 		struct journal_commit *commit = commits;
@@ -278,7 +282,7 @@ static void answer_commits(struct journal *journal, struct journal_commit *commi
 }
 
 static void answer_others(struct journal *journal, const struct round *round, int result,
-                          const int *progress_results)
+			  const int *progress_results)
 {
 	struct journal_progress *progress = round->progresses;
 	struct call *call = round->calls;

@@ -72,9 +72,10 @@ static void submit(struct bench *bench, struct producer *producer)
 {
 	producer->bench = bench;
 	producer->began = clock_mono();
-	producer->commit = (struct journal_commit){
-		.alerts = bench->alerts, .alerts_count = bench->scene->batch,
-		.bytes = bench->scene->batch * TEXT, .done = done };
+	producer->commit = (struct journal_commit){ .alerts = bench->alerts,
+						    .alerts_count = bench->scene->batch,
+						    .bytes = bench->scene->batch * TEXT,
+						    .done = done };
 	journal_submit(bench->journal, &producer->commit);
 }
 
@@ -159,11 +160,14 @@ static void *follow(void *argument)
 			size_t settled = at - told < 8192 ? (size_t)(at - told) : 8192;
 
 			for (size_t i = 0; i < settled; i++)
-				follower.done[i] = (struct journal_done){ told + 1 + i, JOURNAL_DELIVERED, 1 };
+				follower.done[i] =
+					(struct journal_done){ told + 1 + i, JOURNAL_DELIVERED, 1 };
 			told += settled;
-			follower.progress = (struct journal_progress){
-				.output = output.id, .cursor = told, .prefix = follower.done,
-				.prefix_count = settled, .done = progress_done };
+			follower.progress = (struct journal_progress){ .output = output.id,
+								       .cursor = told,
+								       .prefix = follower.done,
+								       .prefix_count = settled,
+								       .done = progress_done };
 			follower.writing = true;
 			journal_submit_progress(bench->journal, &follower.progress);
 		}
@@ -213,8 +217,9 @@ static double resident_mib(void)
 static void run(struct bench *bench, const char *dir, int64_t seconds, double *baseline)
 {
 	struct producer *producers = calloc(bench->scene->producers, sizeof(*producers));
-	struct journal_settings settings = { .dir = dir, .max_size = bench->scene->max_size,
-		                             .retention_ms = 86400000 };
+	struct journal_settings settings = { .dir = dir,
+					     .max_size = bench->scene->max_size,
+					     .retention_ms = 86400000 };
 	pthread_t follower;
 	char error[256];
 	int64_t began, cpu;
@@ -239,9 +244,9 @@ static void run(struct bench *bench, const char *dir, int64_t seconds, double *b
 	if (*baseline <= 0)
 		*baseline = rate;
 	printf("%-43s %8.0f %6.1fx %7.2f %8.2f %8.2f %8.2f %7.1f %8.0f %6llu\n", bench->scene->name,
-	       rate, rate / *baseline, (double)cpu / 1e3 / (double)bench->rows, percentile(bench, 0.5),
-	       percentile(bench, 0.99), percentile(bench, 1), resident_mib(),
-	       (double)bench->read / elapsed, (unsigned long long)bench->failed);
+	       rate, rate / *baseline, (double)cpu / 1e3 / (double)bench->rows,
+	       percentile(bench, 0.5), percentile(bench, 0.99), percentile(bench, 1),
+	       resident_mib(), (double)bench->read / elapsed, (unsigned long long)bench->failed);
 	fflush(stdout);
 	journal_close(bench->journal);
 	free(producers);
@@ -253,18 +258,20 @@ static void make_alerts(struct journal_alert *alerts, char *text)
 	memcpy(text, "{\"output\":\"", 11);
 	memcpy(text + TEXT - 2, "\"}", 2);
 	for (int i = 0; i < BATCH_MAX; i++) {
-		alerts[i] = (struct journal_alert){ .received_ns = clock_now(), .time_ns = clock_now(),
-			                            .priority = PRIORITY_ERROR, .count = 1,
-			                            .json = { .at = text, .len = TEXT } };
+		alerts[i] = (struct journal_alert){ .received_ns = clock_now(),
+						    .time_ns = clock_now(),
+						    .priority = PRIORITY_ERROR,
+						    .count = 1,
+						    .json = { .at = text, .len = TEXT } };
 		snprintf(alerts[i].id, sizeof(alerts[i].id), "%08x-1111-8222-8333-444455556666",
-		         (unsigned)i * 2654435761u);
+			 (unsigned)i * 2654435761u);
 	}
 }
 
 static void remove_files(const char *dir)
 {
 	static const char *const names[] = { "journal.db", "journal.db-wal", "journal.db-shm",
-		                             "journal.lock", "journal.reserve" };
+					     "journal.lock", "journal.reserve" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		char path[4200];
@@ -289,11 +296,14 @@ int main(int argc, char **argv)
 	if (argc > 2 && !str_to_u64(str_of(argv[2]), &seconds))
 		return 2;
 	make_alerts(alerts, text);
-	printf("%-43s %8s %7s %7s %8s %8s %8s %7s %8s %6s\n", "alerts of 900 bytes", "alerts/s", "base",
-	       "us CPU", "p50 ms", "p99 ms", "max ms", "RSS MiB", "read/s", "failed");
+	printf("%-43s %8s %7s %7s %8s %8s %8s %7s %8s %6s\n", "alerts of 900 bytes", "alerts/s",
+	       "base", "us CPU", "p50 ms", "p99 ms", "max ms", "RSS MiB", "read/s", "failed");
 	for (size_t i = 0; i < ARRAY_LEN(scenes); i++) {
-		struct bench bench = { .scene = &scenes[i], .alerts = alerts, .samples = samples,
-			               .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+		struct bench bench = { .scene = &scenes[i],
+				       .alerts = alerts,
+				       .samples = samples,
+				       .lock = PTHREAD_MUTEX_INITIALIZER,
+				       .cond = PTHREAD_COND_INITIALIZER };
 
 		remove_files(dir);
 		run(&bench, dir, (int64_t)seconds, &baseline);

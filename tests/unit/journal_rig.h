@@ -27,10 +27,11 @@ struct rig {
 	struct arena arena;
 	int64_t max_size, retention_ms;
 	size_t text_len; /* of alerts that are made */
-	uint64_t made;   /* alerts */
+	uint64_t made;	 /* alerts */
 };
 
-static inline int rig_remove_one(const char *path, const struct stat *status, int kind, struct FTW *ftw)
+static inline int rig_remove_one(const char *path, const struct stat *status, int kind,
+				 struct FTW *ftw)
 {
 	(void)status;
 	(void)kind;
@@ -40,8 +41,9 @@ static inline int rig_remove_one(const char *path, const struct stat *status, in
 
 static inline void rig_open(struct rig *rig)
 {
-	struct journal_settings settings = { .dir = rig->dir, .max_size = rig->max_size,
-		                             .retention_ms = rig->retention_ms };
+	struct journal_settings settings = { .dir = rig->dir,
+					     .max_size = rig->max_size,
+					     .retention_ms = rig->retention_ms };
 	char error[256];
 	int r = journal_open(&settings, &rig->journal, error);
 
@@ -60,8 +62,10 @@ static inline void rig_close(struct rig *rig)
 
 static inline void rig_init(struct rig *rig)
 {
-	*rig = (struct rig){ .dir = "/tmp/journal-XXXXXX", .max_size = (int64_t)1 << 30,
-		             .retention_ms = 3600 * 1000, .text_len = RIG_TEXT };
+	*rig = (struct rig){ .dir = "/tmp/journal-XXXXXX",
+			     .max_size = (int64_t)1 << 30,
+			     .retention_ms = 3600 * 1000,
+			     .text_len = RIG_TEXT };
 	assert_non_null(mkdtemp(rig->dir));
 	arena_init(&rig->arena, (size_t)256 << 20);
 }
@@ -116,14 +120,16 @@ static inline void rig_commit_done(struct journal_commit *commit, int result, ui
 static inline struct rig_commit *rig_make(struct rig *rig, size_t count)
 {
 	struct rig_commit *mine = calloc(1, sizeof(*mine));
-	int len = snprintf(mine->text, sizeof(mine->text),
-	                   "{\"uuid\":\"x\",\"output\":\"Shell spawned %llu\",\"priority\":\"Error\","
-	                   "\"rule\":\"%s\",\"time\":\"2026-11-20T12:00:00.000000000Z\","
-	                   "\"source\":\"syscall\",\"hostname\":\"node%llu\",\"tags\":[],"
-	                   "\"output_fields\":{\"pad\":\"",
-	                   (unsigned long long)rig->made, rig->made % 3 == 0 ? "Rule A" : "Rule B",
-	                   (unsigned long long)rig->made % 4);
-	size_t want = rig->text_len < sizeof(mine->text) - 8 ? rig->text_len : sizeof(mine->text) - 8;
+	int len =
+		snprintf(mine->text, sizeof(mine->text),
+			 "{\"uuid\":\"x\",\"output\":\"Shell spawned %llu\",\"priority\":\"Error\","
+			 "\"rule\":\"%s\",\"time\":\"2026-11-20T12:00:00.000000000Z\","
+			 "\"source\":\"syscall\",\"hostname\":\"node%llu\",\"tags\":[],"
+			 "\"output_fields\":{\"pad\":\"",
+			 (unsigned long long)rig->made, rig->made % 3 == 0 ? "Rule A" : "Rule B",
+			 (unsigned long long)rig->made % 4);
+	size_t want =
+		rig->text_len < sizeof(mine->text) - 8 ? rig->text_len : sizeof(mine->text) - 8;
 
 	pthread_mutex_init(&mine->lock, NULL);
 	pthread_cond_init(&mine->cond, NULL);
@@ -134,17 +140,21 @@ static inline struct rig_commit *rig_make(struct rig *rig, size_t count)
 		struct journal_alert *alert = &mine->alerts[i];
 		uint64_t n = ++rig->made;
 
-		*alert = (struct journal_alert){ .received_ns = clock_now(), .time_ns = (int64_t)n,
-			                         .priority = (enum priority)(n % 8),
-			                         .change = n % 5 == 0 ? ALERT_OPENED : ALERT_REPEAT,
-			                         .incident = n / 5 + 1, .count = n,
-			                         .identity = { .lo = n, .hi = ~n } };
+		*alert = (struct journal_alert){ .received_ns = clock_now(),
+						 .time_ns = (int64_t)n,
+						 .priority = (enum priority)(n % 8),
+						 .change = n % 5 == 0 ? ALERT_OPENED : ALERT_REPEAT,
+						 .incident = n / 5 + 1,
+						 .count = n,
+						 .identity = { .lo = n, .hi = ~n } };
 		snprintf(alert->id, sizeof(alert->id), "%08llx-1111-8222-8333-444455556666",
-		         (unsigned long long)n);
+			 (unsigned long long)n);
 		alert->json = (struct str){ .at = mine->text, .len = (size_t)len };
 	}
-	mine->commit = (struct journal_commit){ .alerts = mine->alerts, .alerts_count = count,
-		                                .bytes = count * (size_t)len, .done = rig_commit_done };
+	mine->commit = (struct journal_commit){ .alerts = mine->alerts,
+						.alerts_count = count,
+						.bytes = count * (size_t)len,
+						.done = rig_commit_done };
 	return mine;
 }
 
@@ -202,7 +212,7 @@ static inline int rig_progress(struct rig *rig, struct journal_progress progress
 
 /* Settles (from, to] of an output, all with one outcome; dead ones get a letter each. */
 static inline int rig_settle(struct rig *rig, uint32_t output, uint64_t from, uint64_t to,
-                             enum journal_outcome outcome)
+			     enum journal_outcome outcome)
 {
 	size_t count = (size_t)(to - from);
 	struct journal_done *done = calloc(count + 1, sizeof(*done));
@@ -210,14 +220,19 @@ static inline int rig_settle(struct rig *rig, uint32_t output, uint64_t from, ui
 	int r;
 
 	for (size_t i = 0; i < count; i++) {
-		done[i] = (struct journal_done){ .seq = from + 1 + i, .outcome = (uint8_t)outcome,
-			                         .attempts = 1 };
-		dead[i] = (struct journal_dead){ .seq = from + 1 + i, .at_ns = clock_now(), .attempts = 1,
-			                         .note = "HTTP 400" };
+		done[i] = (struct journal_done){ .seq = from + 1 + i,
+						 .outcome = (uint8_t)outcome,
+						 .attempts = 1 };
+		dead[i] = (struct journal_dead){
+			.seq = from + 1 + i, .at_ns = clock_now(), .attempts = 1, .note = "HTTP 400"
+		};
 	}
 	r = rig_progress(rig, (struct journal_progress){
-				      .output = output, .cursor = to, .prefix = done,
-				      .prefix_count = count, .dead = dead,
+				      .output = output,
+				      .cursor = to,
+				      .prefix = done,
+				      .prefix_count = count,
+				      .dead = dead,
 				      .dead_count = outcome == JOURNAL_DEAD ? count : 0 });
 	free(done);
 	free(dead);
@@ -225,7 +240,7 @@ static inline int rig_settle(struct rig *rig, uint32_t output, uint64_t from, ui
 }
 
 static inline void rig_output(struct rig *rig, const char *name, bool from_oldest,
-                              struct journal_output *ret)
+			      struct journal_output *ret)
 {
 	assert_int_equal(journal_output(rig->journal, name, from_oldest, ret), 0);
 }

@@ -1,7 +1,5 @@
-/* The journal while all goes well: order, reading, progress, dead letters, retention, audit. */
+/* The journal while all goes well: order, reading, progress, dead letters. */
 #include "tests/unit/journal_rig.h"
-
-#include "hub/journal/inner.h"
 
 /* --- commits ------------------------------------------------------------------------------------ */
 
@@ -103,15 +101,16 @@ static bool take_sensor(void *userdata, const struct journal_sensor *sensor)
 	struct buf *out = userdata;
 
 	buf_addf(out, "%.*s/%.*s/%llu/%llu/%.*s/%.*s;", STR_ARG(sensor->id), STR_ARG(sensor->boot),
-	         (unsigned long long)sensor->seq, (unsigned long long)sensor->gaps,
-	         STR_ARG(sensor->hostname), STR_ARG(sensor->status));
+		 (unsigned long long)sensor->seq, (unsigned long long)sensor->gaps,
+		 STR_ARG(sensor->hostname), STR_ARG(sensor->status));
 	return true;
 }
 
 static bool take_incident(void *userdata, const struct journal_incident *incident)
 {
 	buf_addf(userdata, "%llu=%.*s/%llu/%.*s;", (unsigned long long)incident->id,
-	         STR_ARG(incident->key), (unsigned long long)incident->count, STR_ARG(incident->rule));
+		 STR_ARG(incident->key), (unsigned long long)incident->count,
+		 STR_ARG(incident->rule));
 	return true;
 }
 
@@ -130,7 +129,11 @@ static void sensors_incidents_identities_and_the_key_survive_a_restart(void **st
 	struct rig *rig = *state;
 	struct hash_key key = *journal_key(rig->journal);
 	struct journal_sensor sensors[] = {
-		{ .id = STR("s1"), .boot = STR("b1"), .seq = 7, .gaps = 1, .hostname = STR("h"),
+		{ .id = STR("s1"),
+		  .boot = STR("b1"),
+		  .seq = 7,
+		  .gaps = 1,
+		  .hostname = STR("h"),
 		  .status = STR("{}") },
 		{ .id = STR("s1"), .boot = STR("b2"), .seq = 9, .gaps = 2, .hostname = STR("h") },
 	};
@@ -164,7 +167,8 @@ static void sensors_incidents_identities_and_the_key_survive_a_restart(void **st
 	assert_int_equal(journal_each_identity(rig->journal, 0, 2, take_identity, &sum), 0);
 	assert_int_equal(sum, 19);
 	sum = 0;
-	assert_int_equal(journal_each_identity(rig->journal, INT64_MAX, 1000, take_identity, &sum), 0);
+	assert_int_equal(journal_each_identity(rig->journal, INT64_MAX, 1000, take_identity, &sum),
+			 0);
 	assert_int_equal(sum, 0);
 	buf_done(&out);
 }
@@ -181,8 +185,10 @@ static void reading_keeps_to_its_limits(void **state)
 	assert_int_equal(journal_read(rig->reader, 0, 7, 1 << 20, &rig->arena, alerts), 7);
 	assert_int_equal(journal_read(rig->reader, 40, 64, 1 << 20, &rig->arena, alerts), 10);
 	assert_int_equal(journal_read(rig->reader, 0, 64, 1, &rig->arena, alerts), 1);
-	assert_int_equal(journal_read(rig->reader, 0, 64, 2 * RIG_TEXT + 10, &rig->arena, alerts), 2);
-	assert_int_equal(journal_read(rig->reader, UINT64_MAX, 64, 1 << 20, &rig->arena, alerts), 0);
+	assert_int_equal(journal_read(rig->reader, 0, 64, 2 * RIG_TEXT + 10, &rig->arena, alerts),
+			 2);
+	assert_int_equal(journal_read(rig->reader, UINT64_MAX, 64, 1 << 20, &rig->arena, alerts),
+			 0);
 	assert_int_equal(alerts[0].json.len, RIG_TEXT);
 	assert_int_equal(alerts[0].received_ns > 0, 1);
 	assert_int_equal(alerts[1].change, ALERT_REPEAT);
@@ -203,9 +209,17 @@ static const struct search_row {
 	{ "severe ones", { .priority_max = 1, .limit = 100 }, 3, 9, 0 },
 	{ "of a rule", { .priority_max = 7, .limit = 100, .rule = STR("Rule A") }, 4, 10, 0 },
 	{ "of a host", { .priority_max = 7, .limit = 100, .hostname = STR("node2") }, 3, 11, 0 },
-	{ "part of a rule's name is not equal", { .priority_max = 7, .limit = 9, .rule = STR("Rule") }, 0, 0, 0 },
+	{ "part of a rule's name is not equal",
+	  { .priority_max = 7, .limit = 9, .rule = STR("Rule") },
+	  0,
+	  0,
+	  0 },
 	{ "of a source", { .priority_max = 7, .limit = 100, .source = STR("syscall") }, 12, 12, 0 },
-	{ "text in any case", { .priority_max = 7, .limit = 100, .text = STR("SPAWNED 1") }, 3, 12, 0 },
+	{ "text in any case",
+	  { .priority_max = 7, .limit = 100, .text = STR("SPAWNED 1") },
+	  3,
+	  12,
+	  0 },
 	{ "no such text", { .priority_max = 7, .limit = 100, .text = STR("nothing") }, 0, 0, 0 },
 	{ "of an incident", { .priority_max = 7, .limit = 100, .incident = 2 }, 5, 9, 0 },
 };
@@ -222,9 +236,11 @@ static void search_finds_newest_first(void **state)
 		uint64_t more = 99;
 		int count = journal_search(rig->reader, &row->query, &rig->arena, found, &more);
 
-		if (count != row->count || more != row->more || (count > 0 && found[0].seq != row->newest))
+		if (count != row->count || more != row->more ||
+		    (count > 0 && found[0].seq != row->newest))
 			fail_msg("%s: %d found, newest %llu, more %llu", row->name, count,
-			         count > 0 ? (unsigned long long)found[0].seq : 0, (unsigned long long)more);
+				 count > 0 ? (unsigned long long)found[0].seq : 0,
+				 (unsigned long long)more);
 	}
 }
 
@@ -242,14 +258,22 @@ static void one_is_found_by_position_and_by_id(void **state)
 		assert_int_equal(rig_add(rig, 500, NULL), 0);
 	assert_int_equal(journal_get(rig->reader, 2000, (struct str){ 0 }, &rig->arena, &alert), 0);
 	assert_int_equal(alert.seq, 2000);
-	assert_int_equal(journal_get(rig->reader, 0, STR("0000004d-1111-8222-8333-444455556666"), &rig->arena, &alert), 0);
+	assert_int_equal(journal_get(rig->reader, 0, STR("0000004d-1111-8222-8333-444455556666"),
+				     &rig->arena, &alert),
+			 0);
 	assert_int_equal(alert.seq, 0x4d);
 	assert_int_equal(journal_get(rig->reader, 0, STR("not a uuid"), &rig->arena, &alert), 0);
 	assert_int_equal(alert.seq, 1);
-	assert_int_equal(journal_get(rig->reader, 0, STR("ffffffff-1111-8222-8333-444455556666"), &rig->arena, &alert), -ENOENT);
-	assert_int_equal(journal_get(rig->reader, 2502, (struct str){ 0 }, &rig->arena, &alert), -ENOENT);
-	assert_int_equal(journal_get(rig->reader, UINT64_MAX, (struct str){ 0 }, &rig->arena, &alert), -ENOENT);
-	assert_int_equal(journal_get(rig->reader, 0, (struct str){ 0 }, &rig->arena, &alert), -ENOENT);
+	assert_int_equal(journal_get(rig->reader, 0, STR("ffffffff-1111-8222-8333-444455556666"),
+				     &rig->arena, &alert),
+			 -ENOENT);
+	assert_int_equal(journal_get(rig->reader, 2502, (struct str){ 0 }, &rig->arena, &alert),
+			 -ENOENT);
+	assert_int_equal(
+		journal_get(rig->reader, UINT64_MAX, (struct str){ 0 }, &rig->arena, &alert),
+		-ENOENT);
+	assert_int_equal(journal_get(rig->reader, 0, (struct str){ 0 }, &rig->arena, &alert),
+			 -ENOENT);
 }
 
 static void *wake_later(void *argument)
@@ -312,19 +336,29 @@ static void progress_with_a_list_ahead_survives_a_restart(void **state)
 {
 	struct rig *rig = *state;
 	struct journal_output output;
-	const struct journal_done prefix[] = {
-		{ 1, JOURNAL_DELIVERED, 1 }, { 2, JOURNAL_SUPPRESSED_REPEAT, 0 }, { 3, JOURNAL_DEAD, 4 } };
-	const struct journal_done ahead[] = { { 5, JOURNAL_DELIVERED, 2 }, { 8, JOURNAL_DEAD, 255 } };
-	const struct journal_dead dead[] = { { .seq = 3, .at_ns = 33, .attempts = 4, .note = "no" },
-		                             { .seq = 8, .at_ns = 88, .attempts = 300, .note = "never" } };
+	const struct journal_done prefix[] = { { 1, JOURNAL_DELIVERED, 1 },
+					       { 2, JOURNAL_SUPPRESSED_REPEAT, 0 },
+					       { 3, JOURNAL_DEAD, 4 } };
+	const struct journal_done ahead[] = { { 5, JOURNAL_DELIVERED, 2 },
+					      { 8, JOURNAL_DEAD, 255 } };
+	const struct journal_dead dead[] = {
+		{ .seq = 3, .at_ns = 33, .attempts = 4, .note = "no" },
+		{ .seq = 8, .at_ns = 88, .attempts = 300, .note = "never" }
+	};
 	struct journal_balance balance;
 
 	assert_int_equal(rig_add(rig, 10, NULL), 0);
 	rig_output(rig, "o", true, &output);
 	free(output.ahead);
-	assert_int_equal(rig_progress(rig, (struct journal_progress){
-			.output = output.id, .cursor = 3, .prefix = prefix, .prefix_count = 3,
-			.ahead = ahead, .ahead_count = 2, .dead = dead, .dead_count = 2 }), 0);
+	assert_int_equal(rig_progress(rig, (struct journal_progress){ .output = output.id,
+								      .cursor = 3,
+								      .prefix = prefix,
+								      .prefix_count = 3,
+								      .ahead = ahead,
+								      .ahead_count = 2,
+								      .dead = dead,
+								      .dead_count = 2 }),
+			 0);
 	rig_close(rig);
 	rig_open(rig);
 	rig_output(rig, "o", false, &output);
@@ -349,8 +383,10 @@ static void progress_that_does_not_follow_on_is_refused(void **state)
 {
 	struct rig *rig = *state;
 	struct journal_output output;
-	const struct journal_done good[] = { { 1, 1, 1 }, { 2, 1, 1 } }, gap[] = { { 2, 1, 1 }, { 3, 1, 1 } };
-	const struct journal_done unknown[] = { { 1, 1, 1 }, { 2, 9, 1 } }, beyond[] = { { 99, 1, 1 } };
+	const struct journal_done good[] = { { 1, 1, 1 }, { 2, 1, 1 } },
+				  gap[] = { { 2, 1, 1 }, { 3, 1, 1 } };
+	const struct journal_done unknown[] = { { 1, 1, 1 }, { 2, 9, 1 } },
+				  beyond[] = { { 99, 1, 1 } };
 	struct journal_progress progress;
 
 	assert_int_equal(rig_add(rig, 10, NULL), 0);
@@ -428,7 +464,8 @@ static void dead_letters_are_replayed_and_counted_again(void **state)
 	assert_int_equal(rig_settle(rig, output.id, 0, 4, JOURNAL_DELIVERED), 0);
 	assert_int_equal(rig_settle(rig, output.id, 4, 8, JOURNAL_DEAD), 0);
 	assert_int_equal(rig_settle(rig, other.id, 0, 1, JOURNAL_DEAD), 0);
-	assert_int_equal(journal_letters(rig->reader, (struct str){ 0 }, 0, 8, &rig->arena, letters), 5);
+	assert_int_equal(
+		journal_letters(rig->reader, (struct str){ 0 }, 0, 8, &rig->arena, letters), 5);
 	assert_int_equal(journal_letters(rig->reader, STR("p"), 0, 8, &rig->arena, letters), 1);
 	assert_int_equal(journal_letters(rig->reader, STR("none"), 0, 8, &rig->arena, letters), 0);
 	assert_int_equal(journal_letters(rig->reader, STR("o"), 0, 8, &rig->arena, letters), 4);
@@ -436,7 +473,9 @@ static void dead_letters_are_replayed_and_counted_again(void **state)
 	assert_int_equal(letters[0].dead.seq, 5);
 	assert_string_equal(letters[0].dead.note, "HTTP 400");
 	assert_int_equal(letters[0].json.len, RIG_TEXT);
-	assert_int_equal(journal_letters(rig->reader, STR("o"), letters[1].id, 8, &rig->arena, letters + 4), 2);
+	assert_int_equal(
+		journal_letters(rig->reader, STR("o"), letters[1].id, 8, &rig->arena, letters + 4),
+		2);
 
 	assert_int_equal(journal_replayed(rig->reader, output.id, 8, &rig->arena, alerts, ids), 0);
 	assert_int_equal(journal_replay(rig->journal, STR("o"), letters[0].id), 1);
@@ -449,9 +488,11 @@ static void dead_letters_are_replayed_and_counted_again(void **state)
 	assert_int_equal(alerts[0].seq, 5);
 	assert_int_equal(alerts[0].count, 5);
 	assert_int_equal(journal_replay_done(rig->journal, ids[0], JOURNAL_DELIVERED, NULL), 0);
-	assert_int_equal(journal_replay_done(rig->journal, ids[0], JOURNAL_DELIVERED, NULL), -ENOENT);
+	assert_int_equal(journal_replay_done(rig->journal, ids[0], JOURNAL_DELIVERED, NULL),
+			 -ENOENT);
 	assert_int_equal(journal_replay_done(rig->journal, ids[1], JOURNAL_DEAD, &again), 0);
-	assert_int_equal(journal_replay_done(rig->journal, ids[1], JOURNAL_DELIVERED, NULL), -EINVAL);
+	assert_int_equal(journal_replay_done(rig->journal, ids[1], JOURNAL_DELIVERED, NULL),
+			 -EINVAL);
 	rig_assert_holds(rig, "o");
 	balance = rig_audit(rig, "o");
 	assert_int_equal(balance.delivered, 5);
@@ -476,164 +517,6 @@ static void more_letters_than_one_step_are_replayed(void **state)
 	assert_int_equal(journal_replay(rig->journal, (struct str){ 0 }, 0), 1500);
 	rig_assert_holds(rig, "o");
 	free(output.ahead);
-}
-
-/* --- retention ---------------------------------------------------------------------------------- */
-
-/* Waits until the oldest position kept is at least `seq`. */
-static void wait_for_first(struct rig *rig, uint64_t seq)
-{
-	int64_t until = clock_mono() + 20 * NS_PER_S;
-
-	while (journal_first(rig->journal) < seq && clock_mono() < until)
-		journal_wait(rig->journal, UINT64_MAX, 20);
-	assert_int_equal(journal_first(rig->journal), seq);
-}
-
-static void retention_takes_what_is_settled_and_old(void **state)
-{
-	struct rig *rig = *state;
-	struct journal_output output;
-	struct journal_trace trace[1];
-
-	rig_close(rig);
-	rig->retention_ms = 1;
-	rig_open(rig);
-	rig_output(rig, "o", true, &output);
-	for (int i = 0; i < 10; i++)
-		assert_int_equal(rig_add(rig, 500, NULL), 0);
-	assert_int_equal(rig_settle(rig, output.id, 0, 2900, JOURNAL_DELIVERED), 0);
-	assert_int_equal(rig_settle(rig, output.id, 2900, 3000, JOURNAL_DEAD), 0);
-	wait_for_first(rig, 3001);
-	rig_assert_holds(rig, "o");
-	assert_int_equal(rig_audit(rig, "o").pending, 2000);
-	assert_int_equal(rig_audit(rig, "o").delivered, 2900);
-	assert_int_equal(rig_audit(rig, "o").dead, 100); /* the letters themselves are gone by now or soon */
-	assert_int_equal(rig_settle(rig, output.id, 3000, 5000, JOURNAL_SUPPRESSED_ROUTE), 0);
-	wait_for_first(rig, 5000); /* the last one stays */
-	rig_assert_holds(rig, "o");
-	rig_close(rig);
-	rig_open(rig);
-	assert_int_equal(journal_last(rig->journal), 5000);
-	assert_int_equal(rig_add(rig, 1, NULL), 0);
-	assert_int_equal(journal_last(rig->journal), 5001);
-	assert_int_equal(journal_trace(rig->reader, 5001, &rig->arena, trace, 1), 1);
-	rig_assert_holds(rig, "o");
-	free(output.ahead);
-}
-
-static void an_output_nobody_configures_any_more_holds_nothing_back(void **state)
-{
-	struct rig *rig = *state;
-	struct journal_output old, used, back;
-	const struct journal_done prefix[] = { { 1, 1, 1 }, { 2, 1, 1 } }, ahead[] = { { 4, 1, 1 }, { 150, 1, 1 } };
-
-	rig_output(rig, "old", true, &old);
-	assert_int_equal(rig_add(rig, 200, NULL), 0);
-	assert_int_equal(rig_progress(rig, (struct journal_progress){
-			.output = old.id, .cursor = 2, .prefix = prefix, .prefix_count = 2,
-			.ahead = ahead, .ahead_count = 2 }), 0);
-	rig_close(rig);
-	rig->retention_ms = 1;
-	rig_open(rig);
-	rig_output(rig, "used", true, &used);
-	assert_int_equal(rig_settle(rig, used.id, used.cursor, 100, JOURNAL_DELIVERED), 0);
-	wait_for_first(rig, 3); /* what the old one has done */
-	rig_close(rig);
-	rig_open(rig);
-	rig_output(rig, "used", true, &back);
-	free(back.ahead);
-	pthread_mutex_lock(&rig->journal->lock);
-	rig->journal->opened_ns -= rig->journal->grace_ns; /* as if the start were long ago */
-	pthread_mutex_unlock(&rig->journal->lock);
-	wait_for_first(rig, 101);
-	rig_assert_holds(rig, "old");
-	rig_assert_holds(rig, "used");
-	rig_output(rig, "old", false, &back);
-	assert_int_equal(back.cursor, 100);
-	assert_int_equal(back.ahead_count, 1);
-	assert_int_equal(back.ahead[0].seq, 150);
-	assert_int_equal(back.totals[JOURNAL_DELIVERED], 3);
-	free(back.ahead);
-	free(used.ahead);
-	free(old.ahead);
-}
-
-static void a_full_file_loses_its_oldest_settled_and_then_refuses(void **state)
-{
-	struct rig *rig = *state;
-	struct journal_output output;
-	uint64_t cursor = 0;
-	int r = 0;
-
-	rig_close(rig);
-	rig->max_size = 8 << 20;
-	rig_open(rig);
-	rig_output(rig, "o", true, &output);
-	for (int i = 0; i < 60; i++) { /* 27 MB through a file of 8 */
-		assert_int_equal(rig_add(rig, 500, NULL), 0);
-		assert_int_equal(rig_settle(rig, output.id, cursor, cursor + 500, JOURNAL_DELIVERED), 0);
-		cursor += 500;
-	}
-	assert_true(journal_first(rig->journal) > 15000);
-	rig_assert_holds(rig, "o");
-	for (int i = 0; i < 60 && r == 0; i++)
-		r = rig_add(rig, 500, NULL);
-	assert_int_equal(r, -ENOSPC);
-	assert_int_equal(journal_health(rig->journal), -ENOSPC);
-	assert_int_equal(journal_first(rig->journal), cursor + 1);
-	rig_assert_holds(rig, "o");
-	assert_int_equal(rig_settle(rig, output.id, cursor, journal_last(rig->journal), JOURNAL_DELIVERED), 0);
-	for (int i = 0; i < 1000 && journal_health(rig->journal) != 0; i++)
-		journal_wait(rig->journal, UINT64_MAX, 10);
-	assert_int_equal(rig_add(rig, 500, NULL), 0);
-	rig_assert_holds(rig, "o");
-	free(output.ahead);
-}
-
-/* --- audit -------------------------------------------------------------------------------------- */
-
-static const struct tamper_row {
-	const char *name, *sql;
-} tamper_rows[] = {
-	{ "a delivery row in the middle", "DELETE FROM delivery WHERE (place & 65535) = 11" },
-	{ "the first delivery row", "DELETE FROM delivery WHERE (place & 65535) = 1" },
-	{ "the last delivery row", "DELETE FROM delivery WHERE (place & 65535) = 21" },
-	{ "a changed outcome", "UPDATE delivery SET outcomes = x'0201' || substr(outcomes, 3) WHERE (place & 65535) = 11" },
-	{ "a cursor moved on", "UPDATE output SET cursor = cursor + 1" },
-	{ "a cursor moved back", "UPDATE output SET cursor = cursor - 1" },
-	{ "a start moved on", "UPDATE output SET start = start + 1" },
-	{ "a dead letter", "DELETE FROM dead WHERE seq = 25" },
-	{ "an alert", "DELETE FROM alert WHERE seq = 20" },
-	{ "a pending alert", "DELETE FROM alert WHERE seq = 35" },
-	{ "totals", "UPDATE output SET totals = zeroblob(64)" },
-	{ "a letter for another alert", "UPDATE dead SET seq = 3 WHERE seq = 25" },
-};
-
-static void the_audit_sees_tampering(void **state)
-{
-	for (size_t i = 0; i < ARRAY_LEN(tamper_rows); i++) {
-		struct rig *rig;
-		struct journal_output output;
-		struct journal_balance balance;
-
-		rig_setup((void **)&rig);
-		rig_output(rig, "o", true, &output);
-		free(output.ahead);
-		assert_int_equal(rig_add(rig, 40, NULL), 0);
-		assert_int_equal(rig_settle(rig, output.id, 0, 10, JOURNAL_DELIVERED), 0);
-		assert_int_equal(rig_settle(rig, output.id, 10, 20, JOURNAL_SUPPRESSED_ROUTE), 0);
-		assert_int_equal(rig_settle(rig, output.id, 20, 30, JOURNAL_DEAD), 0);
-		rig_assert_holds(rig, "o");
-		rig_close(rig);
-		rig_tamper(rig, tamper_rows[i].sql);
-		balance = rig_audit(rig, "o");
-		if (balance.holds || balance.fault[0] == '\0')
-			fail_msg("%s: not noticed", tamper_rows[i].name);
-		rig_open(rig);
-		rig_teardown((void **)&rig);
-	}
-	(void)state;
 }
 
 static void metrics_are_written(void **state)
@@ -669,10 +552,6 @@ int main(void)
 		WITH_RIG(a_trace_tells_each_outputs_outcome),
 		WITH_RIG(dead_letters_are_replayed_and_counted_again),
 		WITH_RIG(more_letters_than_one_step_are_replayed),
-		WITH_RIG(retention_takes_what_is_settled_and_old),
-		WITH_RIG(an_output_nobody_configures_any_more_holds_nothing_back),
-		WITH_RIG(a_full_file_loses_its_oldest_settled_and_then_refuses),
-		cmocka_unit_test(the_audit_sees_tampering),
 		WITH_RIG(metrics_are_written),
 	};
 

@@ -17,7 +17,7 @@
 static struct {
 	pthread_mutex_t held; /* syncing waits while a test has it */
 	_Atomic int syncs;
-	_Atomic int fail_syncs;  /* that many fail with EIO */
+	_Atomic int fail_syncs;	 /* that many fail with EIO */
 	_Atomic int fail_writes; /* -1: all fail with ENOSPC */
 } disk = { .held = PTHREAD_MUTEX_INITIALIZER };
 
@@ -107,7 +107,8 @@ static void a_failed_sync_keeps_nothing_and_the_next_one_works(void **state)
 		assert_int_equal(journal_health(rig->journal), -EIO);
 		assert_int_equal(journal_last(rig->journal), last + 5);
 		disk.fail_syncs = 1;
-		assert_int_equal(rig_settle(rig, output.id, last, last + 5, JOURNAL_DELIVERED), -EIO);
+		assert_int_equal(rig_settle(rig, output.id, last, last + 5, JOURNAL_DELIVERED),
+				 -EIO);
 		assert_int_equal(rig_settle(rig, output.id, last, last + 5, JOURNAL_DELIVERED), 0);
 		assert_int_equal(journal_health(rig->journal), 0);
 	}
@@ -139,7 +140,9 @@ static void an_idle_journal_finds_out_that_the_disk_is_back(void **state)
  * standard output how far it was acknowledged. */
 static int victim(const char *dir)
 {
-	struct rig rig = { .max_size = (int64_t)1 << 30, .retention_ms = 3600000, .text_len = RIG_TEXT };
+	struct rig rig = { .max_size = (int64_t)1 << 30,
+			   .retention_ms = 3600000,
+			   .text_len = RIG_TEXT };
 	struct journal_output output;
 
 	snprintf(rig.dir, sizeof(rig.dir), "%s", dir);
@@ -156,7 +159,8 @@ static int victim(const char *dir)
 		told = seq + count - 1;
 		if (write(STDOUT_FILENO, &told, sizeof(told)) != sizeof(told))
 			return 1;
-		if (n % 4 == 0 && rig_settle(&rig, output.id, output.cursor, told, n % 8 == 0 ? JOURNAL_DEAD : JOURNAL_DELIVERED) == 0)
+		if (n % 4 == 0 && rig_settle(&rig, output.id, output.cursor, told,
+					     n % 8 == 0 ? JOURNAL_DEAD : JOURNAL_DELIVERED) == 0)
 			output.cursor = told;
 	}
 }
@@ -220,8 +224,9 @@ static void kill_9_loses_nothing_that_was_acknowledged(void **state)
 		promised = run_victim(rig, round * 37 % 50);
 		rig_open(rig);
 		if (journal_last(rig->journal) < promised)
-			fail_msg("round %d: %llu promised, %llu there", round, (unsigned long long)promised,
-			         (unsigned long long)journal_last(rig->journal));
+			fail_msg("round %d: %llu promised, %llu there", round,
+				 (unsigned long long)promised,
+				 (unsigned long long)journal_last(rig->journal));
 		rig_assert_holds(rig, "o");
 	}
 	assert_whole(rig);
@@ -292,8 +297,8 @@ static void a_torn_tail_is_cut_off_and_nothing_before_it(void **state)
 
 		for (int i = 0; i < COMMITS; i++)
 			if (cut >= ends[i] && last < (uint64_t)(i + 1) * 7)
-				fail_msg("cut at %lld: commit %d ended at %lld and is gone", (long long)cut, i,
-				         (long long)ends[i]);
+				fail_msg("cut at %lld: commit %d ended at %lld and is gone",
+					 (long long)cut, i, (long long)ends[i]);
 	}
 }
 
@@ -486,7 +491,8 @@ static void a_reader_that_never_ends_is_bounded_too(void **state)
 	assert_int_equal(rig_add(rig, 500, NULL), 0);
 	snprintf(path, sizeof(path), "%s/journal.db", rig->dir);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM alert", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM alert", NULL, NULL, NULL),
+			 SQLITE_OK);
 	for (int i = 0; i < 200 && r == 0; i++)
 		r = rig_add(rig, 500, NULL);
 	assert_int_equal(r, -ENOSPC);
@@ -509,13 +515,16 @@ static const struct foreign_row {
 	{ "a newer format", "PRAGMA user_version = 2", -ENOTSUP, "newer" },
 	{ "another program's", "PRAGMA application_id = 77", -EBADMSG, "not a journal" },
 	{ "damaged inside",
-	  "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 9999 WHERE name = 'alert'",
+	  "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 9999 WHERE name = "
+	  "'alert'",
 	  -EBADMSG, "malformed" },
 };
 
 static void refuse(struct rig *rig, const char *name, int error, const char *text)
 {
-	struct journal_settings settings = { .dir = rig->dir, .max_size = 1 << 30, .retention_ms = 1000 };
+	struct journal_settings settings = { .dir = rig->dir,
+					     .max_size = 1 << 30,
+					     .retention_ms = 1000 };
 	struct journal *journal = NULL;
 	char message[256] = "";
 	int r = journal_open(&settings, &journal, message);
