@@ -19,7 +19,7 @@ struct work {
 	struct rule_item *item;
 	struct rule rule;
 	struct problem problem;
-	struct text text;
+	struct text text, output_text;
 };
 
 static struct place rule_place(const struct rule_item *item, const struct yaml *node)
@@ -260,9 +260,9 @@ static bool compile_rule_output(struct work *work)
 	buf_done(&out);
 	if (!ok)
 		return complain(work->c, RULES_ERR_COMPILE_OUTPUT, 0, "the output is too long");
-	if (!text_expand(work->c->loader, &work->item->output, &work->text))
+	if (!text_expand(work->c->loader, &work->item->output, &work->output_text))
 		return false;
-	work->c->text = &work->text;
+	work->c->text = &work->output_text;
 	if (!compile_format(work->c, work->rule.output, false, &work->rule.format))
 		return false;
 	work->rule.format.partial = true;
@@ -320,10 +320,23 @@ static void describe(struct work *work)
 	rule->capture_ms = (uint32_t)item->capture_ms;
 }
 
+/* Both parts are looked at, so that one run tells of both. */
+static bool compile_part(struct work *work, bool (*compile)(struct work *work))
+{
+	bool ok;
+
+	work->problem = (struct problem){ 0 };
+	ok = !work->c->loader->out_of_memory && compile(work);
+	if (!ok && work->problem.text != NULL)
+		tell(work);
+	return ok;
+}
+
 /* False only when out of memory. */
 static bool compile_rule(struct compiler *c, struct rule_item *item)
 {
 	struct work *work;
+	bool ok;
 
 	if (item->source_is_unknown || item->is_broken)
 		return true;
@@ -334,12 +347,12 @@ static bool compile_rule(struct compiler *c, struct rule_item *item)
 	work->item = item;
 	c->problem = &work->problem;
 	c->any_field = !str_eq(item->source, syscall_source);
-	if (compile_rule_condition(work) && compile_rule_output(work) && copy_tags(work)) {
+	ok = compile_part(work, compile_rule_condition);
+	ok &= compile_part(work, compile_rule_output);
+	if (ok && copy_tags(work)) {
 		describe(work);
 		c->rules->rules[c->rules->rules_count++] = work->rule;
 		c->rules->enabled_count += work->rule.enabled;
-	} else if (work->problem.text != NULL) {
-		tell(work);
 	}
 	return !c->loader->out_of_memory;
 }
