@@ -12,7 +12,7 @@ enum { INPUT_MAX = 16 << 20, DEPTH_MAX = 8 };
 
 static unsigned long inputs;
 
-static int run_file(const char *path)
+static void run_file(const char *path)
 {
 	FILE *file = fopen(path, "rbe");
 	uint8_t *data = malloc(INPUT_MAX), *exact;
@@ -33,13 +33,12 @@ static int run_file(const char *path)
 	LLVMFuzzerTestOneInput(exact, size);
 	free(exact);
 	inputs++;
-	return 0;
 }
 
 static void run(const char *path, unsigned depth)
 {
-	char inner[4096];
 	struct dirent *entry;
+	char *inner;
 	struct stat st;
 	DIR *folder;
 
@@ -59,8 +58,10 @@ static void run(const char *path, unsigned depth)
 	while ((entry = readdir(folder)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(inner, sizeof(inner), "%s/%s", path, entry->d_name);
+		if (asprintf(&inner, "%s/%s", path, entry->d_name) < 0)
+			exit(1);
 		run(inner, depth + 1);
+		free(inner);
 	}
 	closedir(folder);
 }
