@@ -241,12 +241,40 @@ static void put_failed_open(struct enrich *enrich)
 	put_name(enrich, enrich->path);
 }
 
+/* The kernel's inner form of a device number as programs know it. */
+static uint32_t device_number(uint32_t dev)
+{
+	uint32_t major = dev >> 20, minor = dev & 0xfffff;
+
+	return (minor & 0xff) | major << 8 | (minor & ~0xffU) << 12;
+}
+
+/* A program that was started on a connection: a shell behind inetd, or an intruder's. */
+static void put_stdin(struct enrich *enrich)
+{
+	const struct record_object *object = &enrich->record->object;
+	char ip[INET6_ADDRSTRLEN];
+	const char *type = "unix";
+
+	if (!(enrich->record->flags & RECORD_HAS_OBJECT))
+		return;
+	if (object->family == AF_INET || object->family == AF_INET6)
+		type = ip_text(object->family, object->remote, ip) ? "ipv4" : "ipv6";
+	else if (object->family != AF_UNIX)
+		return;
+	enrich_put_borrowed(enrich, FIELD_PROC_STDIN_TYPE, str_of(type));
+}
+
 void enrich_object(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
 	bool is_open = enrich->call != NULL && (enrich->call->plan.flags & PLAN_OPEN) &&
 	               record->type == RECORD_CALL;
 
+	if (record->type == RECORD_EXEC) {
+		put_stdin(enrich);
+		return;
+	}
 	if (is_open)
 		enrich_put_borrowed(enrich, FIELD_FD_NAMERAW, record_text(record, RECORD_STRING_NAME));
 	if (!(record->flags & RECORD_HAS_OBJECT)) {
@@ -258,6 +286,6 @@ void enrich_object(struct enrich *enrich)
 	put_kind(enrich);
 	if (record->object.kind == RECORD_OBJECT_FILE) {
 		enrich_put_int(enrich, FIELD_FD_INO, (int64_t)record->object.ino);
-		enrich_put_int(enrich, FIELD_FD_DEV, record->object.dev);
+		enrich_put_int(enrich, FIELD_FD_DEV, device_number(record->object.dev));
 	}
 }

@@ -125,7 +125,7 @@ struct record {
 	__u32 pidns_level;
 	char comm[RECORD_COMM];
 
-	struct record_object object;
+	struct record_object object; /* of the call; of an exec: standard input, if it is a socket */
 };
 
 /* The step from a string to the next one. */

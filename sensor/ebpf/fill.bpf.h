@@ -41,13 +41,13 @@ static __always_inline __u32 pid_inner(struct pid *pid, __u32 level)
 
 static __always_inline __u32 tty_of(struct signal_struct *signal)
 {
-	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
+	struct tty_struct *tty = signal->tty;
 	__u32 major, minor;
 
 	if (tty == NULL)
 		return 0;
-	major = (__u32)BPF_CORE_READ(tty, driver, major);
-	minor = (__u32)(BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
+	major = (__u32)tty->driver->major;
+	minor = (__u32)(tty->driver->minor_start + tty->index);
 	return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
 }
 
@@ -55,15 +55,15 @@ static __always_inline void fill_ids(struct record *record, struct task_struct *
 {
 	struct signal_struct *signal = task->signal;
 	struct pid *pid = task->thread_pid, *group, *session;
-	__u32 level = BPF_CORE_READ(pid, level);
+	__u32 level = pid->level;
 
 	record->pidns_level = level;
 	record->vtid = pid_inner(pid, level);
-	record->vpid = pid_inner(BPF_CORE_READ(signal, pids[PIDTYPE_TGID]), level);
-	group = BPF_CORE_READ(signal, pids[PIDTYPE_PGID]);
+	record->vpid = pid_inner(signal->pids[PIDTYPE_TGID], level);
+	group = signal->pids[PIDTYPE_PGID];
 	record->pgid = pid_inner(group, 0);
 	record->vpgid = pid_inner(group, level);
-	session = BPF_CORE_READ(signal, pids[PIDTYPE_SID]);
+	session = signal->pids[PIDTYPE_SID];
 	record->sid = pid_inner(session, level);
 	record->tty = tty_of(signal);
 }
@@ -72,17 +72,17 @@ static __always_inline void fill_cred(struct record *record, struct task_struct 
 {
 	const struct cred *cred = task->cred;
 
-	record->uid = BPF_CORE_READ(cred, uid.val);
-	record->gid = BPF_CORE_READ(cred, gid.val);
-	record->euid = BPF_CORE_READ(cred, euid.val);
-	record->egid = BPF_CORE_READ(cred, egid.val);
+	record->uid = cred->uid.val;
+	record->gid = cred->gid.val;
+	record->euid = cred->euid.val;
+	record->egid = cred->egid.val;
 	/* Eight bytes in every kernel, as two words until 6.2. */
 	bpf_probe_read_kernel(&record->cap_permitted, 8, &cred->cap_permitted);
 	bpf_probe_read_kernel(&record->cap_effective, 8, &cred->cap_effective);
 	bpf_probe_read_kernel(&record->cap_inheritable, 8, &cred->cap_inheritable);
 	record->loginuid = (__u32)-1;
 	if (bpf_core_field_exists(task->loginuid))
-		record->loginuid = BPF_CORE_READ(task, loginuid.val);
+		record->loginuid = task->loginuid.val;
 }
 
 /* Everything about the process; nr, ret, args and flags are the caller's and stay. */
@@ -101,7 +101,7 @@ static __always_inline void fill_head(struct record *record, struct task_struct 
 	record->tgid = (__u32)task->tgid;
 	record->ppid = (__u32)parent->tgid;
 	record->start_ns = leader->start_boottime;
-	record->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+	record->parent_start_ns = parent->group_leader->start_boottime;
 	record->cgroup_id = bpf_get_current_cgroup_id();
 	bpf_probe_read_kernel(record->comm, sizeof(record->comm), &leader->comm);
 	fill_ids(record, task);
@@ -191,13 +191,12 @@ static __always_inline void add_user_bytes(struct scratch *scratch, __u64 addres
 
 static __always_inline struct file *file_of(struct task_struct *task, __s32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files, *file = NULL;
+	struct fdtable *table = task->files->fdt;
+	struct file *file = NULL;
 
-	if (fd < 0 || table == NULL || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+	if (fd < 0 || (__u32)fd >= table->max_fds)
 		return NULL;
-	files = BPF_CORE_READ(table, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), files + (__u32)fd);
+	bpf_probe_read_kernel(&file, sizeof(file), table->fd + (__u32)fd);
 	return file;
 }
 

@@ -99,7 +99,10 @@ static int fill_watched(struct tocsin_bpf *object, const struct probe_settings *
 	for (const char *const *at = settings->names; *at != NULL; at++) {
 		struct plan_name key = { 0 };
 
-		memcpy(key.text, *at, strnlen(*at, sizeof(key.text) - 1));
+		size_t len = strnlen(*at, sizeof(key.text) - 1);
+
+		memcpy(key.text, *at, len);
+		object->bss->watched_first[len] |= 1ULL << (key.text[0] & 63);
 		if (bpf_map__update_elem(object->maps.watched_names, &key, sizeof(key), &yes,
 		                         sizeof(yes), BPF_ANY) < 0)
 			return -errno;

@@ -311,7 +311,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct scratch *scratch;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
-	struct file *exe;
+	struct file *exe, *input;
 
 	if ((__u32)task->tgid == own_tgid)
 		return 0;
@@ -332,6 +332,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (fs != NULL)
 		add_path(scratch, task, &fs->pwd, RECORD_STRING_CWD);
 	add_cgroup(scratch, task);
+	/* A shell whose input is a connection is worth knowing; other inputs are not. */
+	input = file_of(task, 0);
+	if (input != NULL && (BPF_CORE_READ(input, f_inode, i_mode) & S_IFMT) == S_IFSOCK)
+		fill_object(scratch, input, 0);
 	if (take_environment)
 		add_user_bytes(scratch, BPF_CORE_READ(mm, env_start),
 		               BPF_CORE_READ(mm, env_end) - BPF_CORE_READ(mm, env_start),

@@ -14,6 +14,7 @@ struct walk {
 	struct scratch *scratch;
 	struct dentry *dentry, *root_dentry;
 	struct vfsmount *mnt, *root_mnt;
+	struct dentry *mnt_root; /* of mnt */
 	struct kernfs_node *node;
 	__u32 off;             /* where the path begins in scratch->path; PATH_HALF: empty */
 	__u32 leaf, directory; /* where its last and last but one component begin, after the slash */
@@ -68,12 +69,11 @@ static long walk_step(__u32 step, struct walk *walk)
 	struct vfsmount *mnt = walk->mnt; /* a local: BPF_CORE_READ would relocate our own struct too */
 
 	(void)step;
-	if (walk->dentry == walk->root_dentry && walk->mnt == walk->root_mnt) {
+	if (walk->dentry == walk->root_dentry && mnt == walk->root_mnt) {
 		walk->done = true;
 		return 1;
 	}
-	dentry_head_read(&head, walk->dentry);
-	if (walk->dentry == BPF_CORE_READ(mnt, mnt_root)) {
+	if (walk->dentry == walk->mnt_root) {
 		struct mount *mount = mount_of(mnt);
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
@@ -82,9 +82,12 @@ static long walk_step(__u32 step, struct walk *walk)
 			return 1;
 		}
 		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-		walk->mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
+		mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
+		walk->mnt_root = BPF_CORE_READ(mnt, mnt_root);
+		walk->mnt = mnt;
 		return 0;
 	}
+	dentry_head_read(&head, walk->dentry);
 	if (!walk_name(walk, head.name, head.len))
 		return 1;
 	if (walk->leaf == 0)
@@ -103,15 +106,20 @@ static long walk_step(__u32 step, struct walk *walk)
 static __always_inline void walk_path(struct walk *walk, struct scratch *scratch,
                                       struct task_struct *task, struct path *path)
 {
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct fs_struct *fs = task->fs;
+	struct path at = { 0 }, root = { 0 };
+	struct vfsmount *mnt;
 
+	/* Both are two pointers, side by side, in every kernel: one read each. */
+	bpf_probe_read_kernel(&at, sizeof(at), path);
+	bpf_probe_read_kernel(&root, sizeof(root), &fs->root);
+	mnt = at.mnt;
 	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF };
-	walk->dentry = BPF_CORE_READ(path, dentry);
-	walk->mnt = BPF_CORE_READ(path, mnt);
-	if (fs != NULL) {
-		walk->root_dentry = BPF_CORE_READ(fs, root.dentry);
-		walk->root_mnt = BPF_CORE_READ(fs, root.mnt);
-	}
+	walk->dentry = at.dentry;
+	walk->mnt = mnt;
+	walk->mnt_root = BPF_CORE_READ(mnt, mnt_root);
+	walk->root_dentry = root.dentry;
+	walk->root_mnt = root.mnt;
 	bpf_loop(WALK_STEPS, walk_step, walk, 0);
 	if (walk->off == PATH_HALF)
 		walk_name(walk, "", 0);
@@ -172,29 +180,31 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 		walk_name(walk, "", 0);
 }
 
-/* Whether the path just walked is below a watched prefix or ends in a watched name. */
+/* Whether the path just walked is below a watched prefix. The key's length goes right in front of the
+ * path, so that nothing is copied. */
 static __always_inline bool walk_is_watched(const struct walk *walk)
 {
-	struct scratch *scratch = walk->scratch;
 	__u32 off = masked(walk->off, PATH_HALF - 1), len = PATH_HALF - off;
+	struct plan_prefix *key = (void *)&walk->scratch->path[off] - sizeof(key->bits);
 
-	if (len > PLAN_PREFIX_MAX)
-		len = PLAN_PREFIX_MAX;
-	scratch->prefix.bits = len * 8;
-	bpf_probe_read_kernel(scratch->prefix.path, PLAN_PREFIX_MAX, &scratch->path[off]);
-	return bpf_map_lookup_elem(&watched_prefixes, &scratch->prefix) != NULL;
+	key->bits = (len > PLAN_PREFIX_MAX ? PLAN_PREFIX_MAX : len) * 8;
+	return bpf_map_lookup_elem(&watched_prefixes, key) != NULL;
 }
 
+/* Whether a component of it, at scratch->path[from] to [to], is a watched name. Most are not, and are
+ * told by length and first letter alone. */
 static __always_inline bool walk_name_is_watched(const struct walk *walk, __u32 from, __u32 to)
 {
 	struct plan_name *name = &walk->scratch->name;
-	__u32 len = to - from;
+	__u32 at = masked(from, PATH_HALF - 1), len = to - from;
 
 	if (from == 0 || to <= from || len >= PLAN_NAME_MAX)
 		return false;
+	if (!(watched_first[masked(len, PLAN_NAME_MAX - 1)] &
+	      1ULL << (walk->scratch->path[at] & 63)))
+		return false;
 	__builtin_memset(name, 0, sizeof(*name));
-	bpf_probe_read_kernel(name->text, masked(len, PLAN_NAME_MAX - 1),
-	                      &walk->scratch->path[masked(from, PATH_HALF - 1)]);
+	bpf_probe_read_kernel(name->text, masked(len, PLAN_NAME_MAX - 1), &walk->scratch->path[at]);
 	return bpf_map_lookup_elem(&watched_names, name) != NULL;
 }
 

