@@ -5,15 +5,24 @@
 #include "rules/load.h"
 
 static const char *const op_names[OP_COUNT] = {
-	[OP_EXISTS] = "exists",         [OP_EQ] = "=",
-	[OP_NE] = "!=",                 [OP_LT] = "<",
-	[OP_LE] = "<=",                 [OP_GT] = ">",
-	[OP_GE] = ">=",                 [OP_CONTAINS] = "contains",
-	[OP_ICONTAINS] = "icontains",   [OP_BCONTAINS] = "bcontains",
-	[OP_STARTSWITH] = "startswith", [OP_BSTARTSWITH] = "bstartswith",
-	[OP_ENDSWITH] = "endswith",     [OP_GLOB] = "glob",
-	[OP_IGLOB] = "iglob",           [OP_REGEX] = "regex",
-	[OP_IN] = "in",                 [OP_INTERSECTS] = "intersects",
+	[OP_EXISTS] = "exists",
+	[OP_EQ] = "=",
+	[OP_NE] = "!=",
+	[OP_LT] = "<",
+	[OP_LE] = "<=",
+	[OP_GT] = ">",
+	[OP_GE] = ">=",
+	[OP_CONTAINS] = "contains",
+	[OP_ICONTAINS] = "icontains",
+	[OP_BCONTAINS] = "bcontains",
+	[OP_STARTSWITH] = "startswith",
+	[OP_BSTARTSWITH] = "bstartswith",
+	[OP_ENDSWITH] = "endswith",
+	[OP_GLOB] = "glob",
+	[OP_IGLOB] = "iglob",
+	[OP_REGEX] = "regex",
+	[OP_IN] = "in",
+	[OP_INTERSECTS] = "intersects",
 	[OP_PMATCH] = "pmatch",
 };
 
@@ -25,10 +34,10 @@ static const char *const modifier_names[] = {
 };
 
 static const char *const transformer_names[TRANSFORMER_COUNT] = {
-	[TRANSFORMER_TOLOWER] = "tolower",   [TRANSFORMER_TOUPPER] = "toupper",
-	[TRANSFORMER_B64] = "b64",           [TRANSFORMER_BASENAME] = "basename",
-	[TRANSFORMER_LEN] = "len",           [TRANSFORMER_JOIN] = "join",
-	[TRANSFORMER_CONCAT] = "concat",     [TRANSFORMER_GETOPT] = "getopt",
+	[TRANSFORMER_TOLOWER] = "tolower", [TRANSFORMER_TOUPPER] = "toupper",
+	[TRANSFORMER_B64] = "b64",	   [TRANSFORMER_BASENAME] = "basename",
+	[TRANSFORMER_LEN] = "len",	   [TRANSFORMER_JOIN] = "join",
+	[TRANSFORMER_CONCAT] = "concat",   [TRANSFORMER_GETOPT] = "getopt",
 };
 
 const char *op_name(enum op op)
@@ -177,9 +186,7 @@ void ast_print(struct buf *out, const struct ast *ast)
 {
 	switch (ast->kind) {
 	case AST_AND:
-	case AST_OR:
-		print_joined(out, ast);
-		break;
+	case AST_OR: print_joined(out, ast); break;
 	case AST_NOT:
 		buf_add(out, STR("not "));
 		ast_print(out, ast->items[0]);
@@ -190,8 +197,6 @@ void ast_print(struct buf *out, const struct ast *ast)
 		else
 			buf_add(out, ast->name);
 		break;
-	case AST_CHECK:
-		print_check(out, ast);
-		break;
+	case AST_CHECK: print_check(out, ast); break;
 	}
 }

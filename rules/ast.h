@@ -1,5 +1,5 @@
-/* A condition as a tree. Made by the parser in an arena; every node knows its offset in the text, so
- * that whatever is found wrong later can be shown where it stands. */
+/* A condition as a tree. Made by the parser in an arena; every node knows its offset in the text,
+ * so that whatever is found wrong later can be shown where it stands. */
 #ifndef RULES_AST_H
 #define RULES_AST_H
 
@@ -8,12 +8,24 @@
 
 enum op {
 	OP_EXISTS = 0,
-	OP_EQ, OP_NE,
-	OP_LT, OP_LE, OP_GT, OP_GE,
-	OP_CONTAINS, OP_ICONTAINS, OP_BCONTAINS,
-	OP_STARTSWITH, OP_BSTARTSWITH, OP_ENDSWITH,
-	OP_GLOB, OP_IGLOB, OP_REGEX,
-	OP_IN, OP_INTERSECTS, OP_PMATCH,
+	OP_EQ,
+	OP_NE,
+	OP_LT,
+	OP_LE,
+	OP_GT,
+	OP_GE,
+	OP_CONTAINS,
+	OP_ICONTAINS,
+	OP_BCONTAINS,
+	OP_STARTSWITH,
+	OP_BSTARTSWITH,
+	OP_ENDSWITH,
+	OP_GLOB,
+	OP_IGLOB,
+	OP_REGEX,
+	OP_IN,
+	OP_INTERSECTS,
+	OP_PMATCH,
 	OP_COUNT,
 };
 
@@ -50,9 +62,9 @@ struct ast_term {
 	enum ast_term_kind kind;
 	uint32_t at;
 	struct str name; /* field; or the text of a literal */
-	struct str arg;  /* what stood in brackets */
+	struct str arg;	 /* what stood in brackets */
 	bool has_arg;
-	bool is_val;     /* written val(field) */
+	bool is_val; /* written val(field) */
 	enum transformer call;
 	struct ast_term **items; /* of a call or a list */
 	size_t count;
@@ -86,10 +98,10 @@ struct ast {
 	struct ast_term *left; /* CHECK */
 	enum op op;
 	enum modifier modifier;
-	bool is_list;             /* the right side is a list, of `values_count` */
+	bool is_list;		  /* the right side is a list, of `values_count` */
 	struct ast_value *values; /* literals on the right */
 	size_t values_count;
-	struct ast_term *right;   /* or a field or transformer there */
+	struct ast_term *right; /* or a field or transformer there */
 };
 
 const char *op_name(enum op op);
@@ -100,17 +112,17 @@ const char *transformer_name(enum transformer call);
 bool op_parse(struct str text, enum op *ret_op, enum modifier *ret_modifier);
 
 struct parse_error {
-	size_t at;        /* byte offset */
+	size_t at;	  /* byte offset */
 	const char *text; /* lives in the arena */
 };
 
 /* Parses a condition, nested at most `depth_max` deep. 0, -EBADMSG (see reterr) or -ENOMEM. */
 int ast_parse(struct str text, unsigned depth_max, struct arena *arena, struct ast **ret,
-              struct parse_error *reterr);
+	      struct parse_error *reterr);
 
 /* Parses the field or transformer that begins at `from`; the offset behind it in ret_end. */
 int ast_parse_term(struct str text, size_t from, struct arena *arena, struct ast_term **ret,
-                   size_t *ret_end, struct parse_error *reterr);
+		   size_t *ret_end, struct parse_error *reterr);
 
 /* The canonical spelling; macros that are resolved are printed as what they stand for. */
 void ast_print(struct buf *out, const struct ast *ast);

@@ -3,20 +3,18 @@
 
 #include <netdb.h>
 
-
-
 static bool refuse(struct compiler *c, const struct ast *check, size_t at, const char *text)
 {
-	return complain(c, RULES_ERR_COMPILE_CONDITION, at, "%.*s %s: %s", STR_ARG(check->left->name),
-	                op_name(check->op), text);
+	return complain(c, RULES_ERR_COMPILE_CONDITION, at, "%.*s %s: %s",
+			STR_ARG(check->left->name), op_name(check->op), text);
 }
 
-#define BIT(op) (1u << (op))
+#define BIT(op)	 (1u << (op))
 #define EQUALITY (BIT(OP_EXISTS) | BIT(OP_EQ) | BIT(OP_NE) | BIT(OP_IN) | BIT(OP_INTERSECTS))
-#define ORDER (BIT(OP_LT) | BIT(OP_LE) | BIT(OP_GT) | BIT(OP_GE))
-#define SEARCH (BIT(OP_CONTAINS) | BIT(OP_STARTSWITH) | BIT(OP_ENDSWITH))
-#define BINARY (BIT(OP_BCONTAINS) | BIT(OP_BSTARTSWITH))
-#define PATTERN (BIT(OP_ICONTAINS) | BIT(OP_GLOB) | BIT(OP_IGLOB) | BIT(OP_REGEX) | BIT(OP_PMATCH))
+#define ORDER	 (BIT(OP_LT) | BIT(OP_LE) | BIT(OP_GT) | BIT(OP_GE))
+#define SEARCH	 (BIT(OP_CONTAINS) | BIT(OP_STARTSWITH) | BIT(OP_ENDSWITH))
+#define BINARY	 (BIT(OP_BCONTAINS) | BIT(OP_BSTARTSWITH))
+#define PATTERN	 (BIT(OP_ICONTAINS) | BIT(OP_GLOB) | BIT(OP_IGLOB) | BIT(OP_REGEX) | BIT(OP_PMATCH))
 
 static const unsigned class_ops[] = {
 	[CLASS_TEXT] = EQUALITY | ORDER | SEARCH | PATTERN,
@@ -38,12 +36,12 @@ static bool check_op(struct compiler *c, const struct ast *check, const struct t
 	if (allowed & BIT(check->op))
 		return true;
 	return refuse(c, check, check->at,
-	              left->is_list ? "a list can only be tested with in, intersects and exists"
-	                            : "the field's type does not go with this operator");
+		      left->is_list ? "a list can only be tested with in, intersects and exists"
+				    : "the field's type does not go with this operator");
 }
 
 static bool decode_hex(struct compiler *c, const struct ast *check, const struct ast_value *value,
-                       struct str *ret)
+		       struct str *ret)
 {
 	char *out = compile_take(c, value->text.len / 2 + 1);
 
@@ -54,9 +52,9 @@ static bool decode_hex(struct compiler *c, const struct ast *check, const struct
 	for (size_t i = 0; i < value->text.len; i++) {
 		char digit = value->text.at[i];
 		int nibble = digit >= '0' && digit <= '9'   ? digit - '0'
-		             : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
-		             : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10
-		                                            : -1;
+			     : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
+			     : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10
+							    : -1;
 
 		if (nibble < 0)
 			return refuse(c, check, value->at, "not a hexadecimal string");
@@ -68,21 +66,22 @@ static bool decode_hex(struct compiler *c, const struct ast *check, const struct
 
 /* RE2, whose syntax rules use, knows no backreferences. */
 static bool compile_regex(struct compiler *c, const struct ast *check,
-                          const struct ast_value *value, struct literal *literal)
+			  const struct ast_value *value, struct literal *literal)
 {
 	uint32_t references = 0;
 	size_t offset;
 	int code;
 
 	literal->regex = pcre2_compile((PCRE2_SPTR)value->text.at, value->text.len,
-	                               PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED |
-	                                       PCRE2_NEVER_BACKSLASH_C,
-	                               &code, &offset, NULL);
+				       PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED |
+					       PCRE2_NEVER_BACKSLASH_C,
+				       &code, &offset, NULL);
 	if (literal->regex == NULL) {
 		PCRE2_UCHAR text[200];
 
 		pcre2_get_error_message(code, text, sizeof(text));
-		return complain(c, RULES_ERR_COMPILE_CONDITION, value->at, "regex: %s", (char *)text);
+		return complain(c, RULES_ERR_COMPILE_CONDITION, value->at, "regex: %s",
+				(char *)text);
 	}
 	pcre2_pattern_info(literal->regex, PCRE2_INFO_BACKREFMAX, &references);
 	if (references == 0)
@@ -93,7 +92,7 @@ static bool compile_regex(struct compiler *c, const struct ast *check,
 }
 
 static bool set_number(struct compiler *c, const struct ast *check, const struct term *left,
-                       const struct ast_value *value, struct literal *literal)
+		       const struct ast_value *value, struct literal *literal)
 {
 	struct str text = value->text;
 	struct servent service, *hit = NULL;
@@ -114,7 +113,8 @@ static bool set_number(struct compiler *c, const struct ast *check, const struct
 		return true;
 	}
 	if (left->type == FIELD_TYPE_PORT && left->kind == AST_FIELD &&
-	    getservbyname_r(text.at, NULL, &service, scratch, sizeof(scratch), &hit) == 0 && hit != NULL) {
+	    getservbyname_r(text.at, NULL, &service, scratch, sizeof(scratch), &hit) == 0 &&
+	    hit != NULL) {
 		literal->number = ntohs((uint16_t)service.s_port);
 		return true;
 	}
@@ -122,7 +122,7 @@ static bool set_number(struct compiler *c, const struct ast *check, const struct
 }
 
 static bool set_bytes(struct compiler *c, const struct ast *check, const struct term *left,
-                      const struct ast_value *value, struct literal *literal)
+		      const struct ast_value *value, struct literal *literal)
 {
 	if (value->text.len > RULES_LITERAL_MAX)
 		return refuse(c, check, value->at, "the value is longer than 255 bytes");
@@ -136,12 +136,11 @@ static bool set_bytes(struct compiler *c, const struct ast *check, const struct 
 }
 
 static bool set_literal(struct compiler *c, const struct ast *check, const struct term *left,
-                        const struct ast_value *value, struct literal *literal)
+			const struct ast_value *value, struct literal *literal)
 {
 	literal->text = compile_str(c, value->text);
 	switch (left->class) {
-	case CLASS_NUMBER:
-		return set_number(c, check, left, value, literal);
+	case CLASS_NUMBER: return set_number(c, check, left, value, literal);
 	case CLASS_REAL:
 		if (!set_number(c, check, left, value, literal))
 			return false;
@@ -159,14 +158,13 @@ static bool set_literal(struct compiler *c, const struct ast *check, const struc
 		       refuse(c, check, value->at, "the value is not a network (address/bits)");
 	case CLASS_TEXT:
 	case CLASS_BYTES:
-	case CLASS_ANY:
-		return set_bytes(c, check, left, value, literal);
+	case CLASS_ANY: return set_bytes(c, check, left, value, literal);
 	}
 	return false;
 }
 
 static bool check_type_name(struct compiler *c, const struct ast *check, const struct term *left,
-                            const struct ast_value *value)
+			    const struct ast_value *value)
 {
 	bool equality = (EQUALITY & BIT(check->op)) != 0;
 
@@ -175,13 +173,13 @@ static bool check_type_name(struct compiler *c, const struct ast *check, const s
 	    left->kind != AST_FIELD || evttype_find(value->text) >= EVTTYPE_FIRST)
 		return true;
 	complain(c, RULES_ERR_COMPILE_CONDITION, value->at, "unknown event type %.*s",
-	         STR_ARG(value->text));
+		 STR_ARG(value->text));
 	c->problem->is_unknown_filter = true;
 	return false;
 }
 
 static bool set_literals(struct compiler *c, const struct ast *check, const struct term *left,
-                         struct predicate *predicate)
+			 struct predicate *predicate)
 {
 	struct literal *literals = compile_take(c, (check->values_count + 1) * sizeof(*literals));
 
@@ -208,7 +206,7 @@ static bool is_without_rhs(const struct term *term)
 }
 
 static bool set_right(struct compiler *c, const struct ast *check, uint32_t left_id,
-                      struct predicate *predicate)
+		      struct predicate *predicate)
 {
 	const struct term *left, *right;
 
@@ -218,24 +216,26 @@ static bool set_right(struct compiler *c, const struct ast *check, uint32_t left
 	right = &c->rules->terms[predicate->right];
 	if (check->op == OP_PMATCH || check->op == OP_REGEX || left->class == CLASS_NETWORK)
 		return refuse(c, check, check->right->at,
-		              "cannot be compared to another field or a transformer");
+			      "cannot be compared to another field or a transformer");
 	if (is_without_rhs(left) || is_without_rhs(right))
-		return refuse(c, check, check->right->at, "the field cannot be compared to another");
+		return refuse(c, check, check->right->at,
+			      "the field cannot be compared to another");
 	if (left->class != right->class && left->class != CLASS_ANY && right->class != CLASS_ANY)
 		return refuse(c, check, check->right->at, "the two sides have different types");
 	if (left->is_list != right->is_list)
-		return refuse(c, check, check->right->at, "one side is a list and the other is not");
+		return refuse(c, check, check->right->at,
+			      "one side is a list and the other is not");
 	return true;
 }
 
 /* Everything that makes two predicates the same. */
 static bool predicate_key(struct compiler *c, const struct ast *check,
-                          const struct predicate *predicate, struct str *ret)
+			  const struct predicate *predicate, struct str *ret)
 {
 	struct buf key = { .max = RULES_TEXT_MAX };
 
 	buf_addf(&key, "%d %d %d %u %u", c->any_field, (int)check->op, (int)check->modifier,
-	         predicate->term, predicate->right);
+		 predicate->term, predicate->right);
 	for (size_t i = 0; i < check->values_count; i++) {
 		buf_addf(&key, " %zu:", check->values[i].text.len);
 		buf_add(&key, check->values[i].text);
@@ -258,13 +258,15 @@ static bool check_sides(struct compiler *c, const struct ast *check, struct pred
 
 bool compile_check(struct compiler *c, const struct ast *check, uint32_t *ret_predicate)
 {
-	struct predicate predicate = { .right = NONE, .op = check->op, .modifier = check->modifier };
+	struct predicate predicate = { .right = NONE,
+				       .op = check->op,
+				       .modifier = check->modifier };
 	struct rules *rules = c->rules;
 	struct str key;
 
 	/* Room first, so that a compiled regular expression always has an owner. */
-	if (!compile_grow(c, (void **)&rules->predicates, rules->predicates_count, &c->predicates_cap,
-	                  sizeof(predicate)))
+	if (!compile_grow(c, (void **)&rules->predicates, rules->predicates_count,
+			  &c->predicates_cap, sizeof(predicate)))
 		return false;
 	if (!check_sides(c, check, &predicate) || !predicate_key(c, check, &predicate, &key))
 		return false;

@@ -31,15 +31,15 @@ struct term {
 	enum ast_term_kind kind;
 	enum class class;
 	enum field_type type;
-	bool is_list;     /* its value is a list */
-	bool is_many;     /* several values, for each of which an operator may hold: ancestors */
-	bool two_sided;   /* client and server: != must hold for both */
+	bool is_list;	/* its value is a list */
+	bool is_many;	/* several values, for each of which an operator may hold: ancestors */
+	bool two_sided; /* client and server: != must hold for both */
 	bool is_unsigned;
-	field_id id;      /* FIELD: the full name's, in the registry */
-	field_id base;    /* FIELD: the catalogue's, 0 for another source's field */
-	struct str name;  /* canonical */
+	field_id id;	 /* FIELD: the full name's, in the registry */
+	field_id base;	 /* FIELD: the catalogue's, 0 for another source's field */
+	struct str name; /* canonical */
 	struct str arg;
-	int64_t index;    /* arg as a number, -1: it is none */
+	int64_t index; /* arg as a number, -1: it is none */
 	enum transformer call;
 	const uint32_t *items; /* of a call or a list */
 	uint32_t count;
@@ -68,29 +68,31 @@ struct predicate {
 	enum class class;
 	uint32_t count;
 	const struct literal *literals;
-	const uint64_t *words; /* for = and in on text: the literals' numbers among the term's words */
+	const uint64_t
+		*words; /* for = and in on text: the literals' numbers among the term's words */
 	size_t words_len;
 };
 
 struct node {
 	enum ast_kind kind; /* AND, OR, NOT, CHECK */
 	uint32_t count;
-	uint32_t first;     /* CHECK: predicate; else the first of `count` in rules->children */
-	uint32_t cost;      /* rough, to try the cheap ones first */
+	uint32_t first; /* CHECK: predicate; else the first of `count` in rules->children */
+	uint32_t cost;	/* rough, to try the cheap ones first */
 };
 
 struct token {
 	struct str text;  /* literal text, or the key in output_fields */
-	uint32_t term;    /* NONE: literal text */
-	uint32_t width;   /* pad or cut to; 0: as it is */
-	bool in_fields;   /* stands in output_fields */
+	uint32_t term;	  /* NONE: literal text */
+	uint32_t width;	  /* pad or cut to; 0: as it is */
+	bool in_fields;	  /* stands in output_fields */
 	bool only_fields; /* a field inside a transformer: in output_fields, not in the text */
 };
 
 struct format {
 	const struct token *tokens;
 	size_t count;
-	bool partial; /* began with `*`: a missing value is printed <NA> and does not end the text */
+	bool partial; /* began with `*`: a missing value is printed <NA> and does not end the text
+		       */
 };
 
 struct rule {
@@ -111,7 +113,7 @@ struct rule {
 /* The enabled rules of one source. */
 struct source {
 	struct str name;
-	uint32_t *by_type;  /* rule numbers, type after type */
+	uint32_t *by_type; /* rule numbers, type after type */
 	uint32_t first[EVTTYPE_WORDS * 64 + 1];
 };
 
@@ -142,7 +144,8 @@ struct rules {
 	struct source *sources;
 	size_t sources_count;
 
-	field_id ancestors[ANCESTOR_KINDS][RULES_ANCESTORS_MAX + 1]; /* [kind][generation], 0: not wanted */
+	field_id ancestors[ANCESTOR_KINDS]
+			  [RULES_ANCESTORS_MAX + 1]; /* [kind][generation], 0: not wanted */
 	field_id arg_flags, arg_mode, arg_uid;
 	struct type_set wanted_types;
 	uint64_t *wanted_fields; /* bits by id */
@@ -150,15 +153,15 @@ struct rules {
 };
 
 struct slot {
-	struct value value;         /* of one value */
+	struct value value;	    /* of one value */
 	const struct value *values; /* all of them */
-	uint32_t count;             /* 0: missing */
-	uint32_t word;              /* number among the term's words, see below */
+	uint32_t count;		    /* 0: missing */
+	uint32_t word;		    /* number among the term's words, see below */
 };
 
 enum {
-	WORD_UNKNOWN = UINT32_MAX,      /* not looked up yet */
-	WORD_NONE = UINT32_MAX - 1,     /* none of them */
+	WORD_UNKNOWN = UINT32_MAX,  /* not looked up yet */
+	WORD_NONE = UINT32_MAX - 1, /* none of them */
 };
 
 struct rules_scratch {
@@ -166,9 +169,9 @@ struct rules_scratch {
 	const struct event *event;
 	bool plain; /* no sharing between rules: the baseline, and a check on the rest */
 	struct slot *slots;
-	uint64_t *filled;         /* bits by term */
-	uint64_t *known, *truth;  /* bits by node */
-	char *text;               /* derived values */
+	uint64_t *filled;	 /* bits by term */
+	uint64_t *known, *truth; /* bits by node */
+	char *text;		 /* derived values */
 	size_t text_used;
 	uint64_t overflows;
 	pcre2_match_data *match;
@@ -214,8 +217,9 @@ bool value_to_text(struct rules_scratch *scratch, const struct value *value, str
 /* One format's text; false when a value was missing and the format does not bridge that. */
 bool format_text(struct rules_scratch *scratch, const struct format *format, struct buf *out);
 
-/* Its fields, as members of a JSON object without the braces; *first says whether a comma is due. */
+/* Its fields, as members of a JSON object without the braces; *first says whether a comma is due.
+ */
 bool format_fields(struct rules_scratch *scratch, const struct format *format, struct buf *out,
-                   bool *first);
+		   bool *first);
 
 #endif

@@ -50,6 +50,6 @@ bool compile_grow(struct compiler *c, void **items, size_t count, size_t *cap, s
 
 /* What is odd in a condition, as warnings about the place's item. */
 void warn_condition(struct loader *loader, const struct ast *ast, const struct text *text,
-                    const char *item_kind, struct str item_name);
+		    const char *item_kind, struct str item_name);
 
 #endif

@@ -1,11 +1,6 @@
 /* Fields that an event does not carry but that follow from others: the table says from which, so
  * that whoever asks a sensor for a field asks for those too. */
-#include "rules/compiled.h"
-#include "rules/text.h"
-
-#include <stdio.h>
-
-typedef bool derive_fn(struct rules_scratch *scratch, const struct term *term, struct value *ret);
+#include "rules/derive.h"
 
 enum { INPUTS_MAX = 4 };
 
@@ -13,35 +8,6 @@ struct derivation {
 	derive_fn *derive;
 	field_id from[INPUTS_MAX];
 };
-
-static const struct value *get(struct rules_scratch *scratch, field_id id)
-{
-	return event_get(scratch->event, id);
-}
-
-static bool has(const struct value *value)
-{
-	return value->kind != VALUE_ABSENT && value->kind != VALUE_NULL;
-}
-
-/* A field's text, empty when there is none. */
-static struct str text_of(struct rules_scratch *scratch, field_id id)
-{
-	struct str text;
-
-	return value_to_text(scratch, get(scratch, id), &text) ? text : (struct str){ 0 };
-}
-
-static bool number_of(struct rules_scratch *scratch, field_id id, __int128 *ret)
-{
-	return value_to_number(get(scratch, id), ret);
-}
-
-static bool give_text(struct value *ret, struct str text)
-{
-	*ret = value_str(text);
-	return text.at != NULL;
-}
 
 /* Two texts with a blank between them, or the first alone. */
 static bool with_blank(struct rules_scratch *scratch, struct str a, struct str b, struct value *ret)
@@ -61,16 +27,10 @@ static bool with_blank(struct rules_scratch *scratch, struct str a, struct str b
 	return give_text(ret, (struct str){ .at = out, .len = a.len + 1 + b.len });
 }
 
-static bool same(struct rules_scratch *scratch, field_id id, struct value *ret)
-{
-	*ret = *get(scratch, id);
-	return has(ret);
-}
-
 /* evt */
 
 static bool evt_syscall_type(struct rules_scratch *scratch, const struct term *term,
-                             struct value *ret)
+			     struct value *ret)
 {
 	(void)term;
 	return same(scratch, FIELD_EVT_TYPE, ret);
@@ -129,26 +89,24 @@ static bool evt_is_open(struct rules_scratch *scratch, const struct term *term, 
 {
 	struct str type = text_of(scratch, FIELD_EVT_TYPE);
 	bool open = str_eq(type, STR("open")) || str_eq(type, STR("openat")) ||
-	            str_eq(type, STR("openat2"));
-	bool made = str_eq(type, STR("creat")) ||
-	            (open && (has_flag(scratch, STR("O_CREAT")) || has_flag(scratch, STR("O_TMPFILE"))));
+		    str_eq(type, STR("openat2"));
+	bool made = str_eq(type, STR("creat")) || (open && (has_flag(scratch, STR("O_CREAT")) ||
+							    has_flag(scratch, STR("O_TMPFILE"))));
 	__int128 mode = 0;
 
 	open |= str_eq(type, STR("open_by_handle_at"));
 	number_of(scratch, scratch->rules->arg_mode, &mode);
 	switch (term->base) {
 	case FIELD_EVT_IS_OPEN_READ:
-		open = open && (has_flag(scratch, STR("O_RDONLY")) || has_flag(scratch, STR("O_RDWR")));
+		open = open &&
+		       (has_flag(scratch, STR("O_RDONLY")) || has_flag(scratch, STR("O_RDWR")));
 		break;
 	case FIELD_EVT_IS_OPEN_WRITE:
-		open = open && (has_flag(scratch, STR("O_WRONLY")) || has_flag(scratch, STR("O_RDWR")));
+		open = open &&
+		       (has_flag(scratch, STR("O_WRONLY")) || has_flag(scratch, STR("O_RDWR")));
 		break;
-	case FIELD_EVT_IS_OPEN_EXEC:
-		open = made && (mode & 0111) != 0;
-		break;
-	default:
-		open = open && has_flag(scratch, STR("O_F_CREATED"));
-		break;
+	case FIELD_EVT_IS_OPEN_EXEC: open = made && (mode & 0111) != 0; break;
+	default: open = open && has_flag(scratch, STR("O_F_CREATED")); break;
 	}
 	*ret = value_bool(open);
 	return true;
@@ -214,7 +172,7 @@ static bool proc_env(struct rules_scratch *scratch, const struct term *term, str
 }
 
 static bool proc_count_args(struct rules_scratch *scratch, const struct term *term,
-                            struct value *ret)
+			    struct value *ret)
 {
 	const struct value *args = get(scratch, FIELD_PROC_ARGS);
 	int64_t bytes = 0;
@@ -278,7 +236,7 @@ static bool proc_duration(struct rules_scratch *scratch, const struct term *term
 }
 
 static bool proc_ctime_age(struct rules_scratch *scratch, const struct term *term,
-                           struct value *ret)
+			   struct value *ret)
 {
 	__int128 ctime, ts;
 
@@ -291,12 +249,12 @@ static bool proc_ctime_age(struct rules_scratch *scratch, const struct term *ter
 }
 
 static bool proc_is_leader(struct rules_scratch *scratch, const struct term *term,
-                           struct value *ret)
+			   struct value *ret)
 {
 	bool host = term->base == FIELD_PROC_IS_PGID_LEADER;
-	field_id group = term->base == FIELD_PROC_IS_SID_LEADER     ? FIELD_PROC_SID
-	                 : term->base == FIELD_PROC_IS_VPGID_LEADER ? FIELD_PROC_VPGID
-	                                                            : FIELD_PROC_PGID;
+	field_id group = term->base == FIELD_PROC_IS_SID_LEADER	    ? FIELD_PROC_SID
+			 : term->base == FIELD_PROC_IS_VPGID_LEADER ? FIELD_PROC_VPGID
+								    : FIELD_PROC_PGID;
 	__int128 a, b;
 
 	if (!number_of(scratch, group, &a) ||
@@ -336,223 +294,6 @@ static bool root_name(struct rules_scratch *scratch, const struct term *term, st
 	return number_of(scratch, id, &number) && number == 0 && give_text(ret, STR("root"));
 }
 
-/* fd */
-
-static bool fd_is_path(struct rules_scratch *scratch)
-{
-	struct str kind = text_of(scratch, FIELD_FD_TYPECHAR);
-
-	return kind.at == NULL || str_eq(kind, STR("f")) || str_eq(kind, STR("d"));
-}
-
-static bool fd_path_part(struct rules_scratch *scratch, const struct term *term, struct value *ret)
-{
-	struct str name = text_of(scratch, FIELD_FD_NAME);
-	size_t slash = name.len;
-
-	if (!fd_is_path(scratch))
-		return false;
-	while (slash > 0 && name.at[slash - 1] != '/')
-		slash--;
-	if (slash == 0)
-		return false;
-	if (term->base == FIELD_FD_FILENAME)
-		return give_text(ret, str_from(name, slash));
-	return give_text(ret, slash == 1 ? str_cut(name, 1) : str_cut(name, slash - 1));
-}
-
-static const struct {
-	struct str typechar, type;
-} fd_types[] = {
-	{ STR("f"), STR("file") },      { STR("d"), STR("directory") }, { STR("4"), STR("ipv4") },
-	{ STR("6"), STR("ipv6") },      { STR("u"), STR("unix") },      { STR("p"), STR("pipe") },
-	{ STR("e"), STR("event") },     { STR("s"), STR("signalfd") },  { STR("l"), STR("eventpoll") },
-	{ STR("i"), STR("inotify") },   { STR("t"), STR("timerfd") },   { STR("n"), STR("netlink") },
-	{ STR("b"), STR("bpf") },       { STR("r"), STR("io_uring") },  { STR("m"), STR("memfd") },
-	{ STR("P"), STR("pidfd") },
-};
-
-static bool fd_type(struct rules_scratch *scratch, const struct term *term, struct value *ret)
-{
-	bool forward = term->base == FIELD_FD_TYPE;
-	struct str have = text_of(scratch, forward ? FIELD_FD_TYPECHAR : FIELD_FD_TYPE);
-
-	for (size_t i = 0; i < ARRAY_LEN(fd_types); i++)
-		if (str_eq(have, forward ? fd_types[i].typechar : fd_types[i].type))
-			return give_text(ret, forward ? fd_types[i].type : fd_types[i].typechar);
-	return false;
-}
-
-static bool fd_family(struct rules_scratch *scratch, const struct term *term, struct value *ret)
-{
-	struct str kind = text_of(scratch, FIELD_FD_TYPECHAR);
-
-	(void)term;
-	if (str_eq(kind, STR("4")) || str_eq(kind, STR("6")))
-		return give_text(ret, STR("ip"));
-	return str_eq(kind, STR("u")) && give_text(ret, STR("unix"));
-}
-
-/* "address:port" cut at the last colon. */
-static bool cut_endpoint(struct str text, bool port, struct str *ret)
-{
-	size_t colon = text.len;
-
-	while (colon > 0 && text.at[colon - 1] != ':')
-		colon--;
-	if (colon < 2)
-		return false;
-	*ret = port ? str_from(text, colon) : str_cut(text, colon - 1);
-	return ret->len > 0;
-}
-
-/* Out of a socket's name, "1.2.3.4:5->6.7.8.9:10". */
-static bool endpoint_of(struct rules_scratch *scratch, field_id id, struct str *ret)
-{
-	struct str kind = text_of(scratch, FIELD_FD_TYPECHAR), name;
-	bool server = id == FIELD_FD_SIP || id == FIELD_FD_SPORT;
-	bool port = id == FIELD_FD_CPORT || id == FIELD_FD_SPORT;
-	struct net_addr unused;
-	ptrdiff_t arrow;
-
-	*ret = text_of(scratch, id);
-	if (ret->len > 0)
-		return true;
-	if (kind.len > 0 && kind.at[0] != '4' && kind.at[0] != '6')
-		return false;
-	name = text_of(scratch, FIELD_FD_NAME);
-	arrow = str_find(name, STR("->"));
-	if (name.len == 0 || arrow < 0)
-		return false;
-	name = server ? str_from(name, (size_t)arrow + 2) : str_cut(name, (size_t)arrow);
-	return cut_endpoint(name, port, ret) && (port || net_addr_parse(*ret, &unused));
-}
-
-static bool fd_endpoint(struct rules_scratch *scratch, const struct term *term, struct value *ret)
-{
-	struct str text;
-
-	return endpoint_of(scratch, term->base, &text) && give_text(ret, text);
-}
-
-/* The field of the same kind that says what a local, remote, or network field does not. */
-static bool fd_by_role(struct rules_scratch *scratch, const struct term *term, struct value *ret)
-{
-	bool port = term->base == FIELD_FD_LPORT || term->base == FIELD_FD_RPORT;
-	bool local = term->base == FIELD_FD_LIP || term->base == FIELD_FD_LPORT ||
-	             term->base == FIELD_FD_LNET;
-	field_id own = term->base == FIELD_FD_LNET ? FIELD_FD_LIP : FIELD_FD_RIP;
-	struct str text;
-	bool server;
-
-	if ((term->base == FIELD_FD_LNET || term->base == FIELD_FD_RNET) && same(scratch, own, ret))
-		return true;
-	if (!value_to_bool(get(scratch, FIELD_FD_IS_SERVER), &server))
-		return false;
-	if (!endpoint_of(scratch,
-	                 server == local ? (port ? FIELD_FD_SPORT : FIELD_FD_SIP)
-	                                 : (port ? FIELD_FD_CPORT : FIELD_FD_CIP),
-	                 &text))
-		return false;
-	return give_text(ret, text);
-}
-
-static bool fd_side_net(struct rules_scratch *scratch, const struct term *term, struct value *ret)
-{
-	struct str text;
-
-	return endpoint_of(scratch, term->base == FIELD_FD_CNET ? FIELD_FD_CIP : FIELD_FD_SIP, &text) &&
-	       give_text(ret, text);
-}
-
-static bool fd_dev_part(struct rules_scratch *scratch, const struct term *term, struct value *ret)
-{
-	__int128 dev;
-
-	if (!number_of(scratch, FIELD_FD_DEV, &dev))
-		return false;
-	/* The kernel's own encoding, 20 bits of minor. */
-	*ret = value_i64(term->base == FIELD_FD_DEV_MAJOR ? (int64_t)(dev >> 20) : (int64_t)(dev & 0xfffff));
-	return true;
-}
-
-/* container */
-
-static bool container_image(struct rules_scratch *scratch, const struct term *term,
-                            struct value *ret)
-{
-	struct str repository = text_of(scratch, FIELD_CONTAINER_IMAGE_REPOSITORY);
-	struct str tag = text_of(scratch, FIELD_CONTAINER_IMAGE_TAG);
-	char *out;
-
-	(void)term;
-	if (repository.len == 0 || tag.len == 0)
-		return give_text(ret, repository) && repository.len > 0;
-	out = scratch_take(scratch, repository.len + 1 + tag.len);
-	if (out == NULL)
-		return false;
-	memcpy(out, repository.at, repository.len);
-	out[repository.len] = ':';
-	memcpy(out + repository.len + 1, tag.at, tag.len);
-	return give_text(ret, (struct str){ .at = out, .len = repository.len + 1 + tag.len });
-}
-
-/* The part of "source:destination:mode:rw:propagation" at `at`. */
-static struct str mount_part(struct str mount, unsigned at)
-{
-	for (; at > 0; at--) {
-		const char *colon = mount.len == 0 ? NULL : memchr(mount.at, ':', mount.len);
-
-		mount = str_from(mount, colon == NULL ? mount.len : (size_t)(colon - mount.at) + 1);
-	}
-	for (size_t i = 0; i < mount.len; i++)
-		if (mount.at[i] == ':')
-			return str_cut(mount, i);
-	return mount;
-}
-
-static bool mount_wanted(const struct term *term, struct str mount, int64_t number)
-{
-	if (term->index >= 0)
-		return term->index == number;
-	/* By the other end: a source is asked for by its destination, all else by the source. */
-	return text_glob(term->arg, mount_part(mount, term->base == FIELD_CONTAINER_MOUNT_SOURCE), false);
-}
-
-static bool container_mount(struct rules_scratch *scratch, const struct term *term,
-                            struct value *ret)
-{
-	static const field_id parts[] = { FIELD_CONTAINER_MOUNT_SOURCE, FIELD_CONTAINER_MOUNT_DEST,
-		                          FIELD_CONTAINER_MOUNT_MODE, FIELD_CONTAINER_MOUNT_RDWR,
-		                          FIELD_CONTAINER_MOUNT_PROPAGATION };
-	const struct value *mounts = get(scratch, FIELD_CONTAINER_MOUNTS);
-	struct str rest = mounts->kind == VALUE_STR ? value_as_str(mounts) : (struct str){ 0 };
-
-	for (int64_t number = 0;; number++) {
-		struct str mount;
-		const char *comma;
-
-		if (mounts->kind == VALUE_LIST) {
-			if (number >= mounts->len)
-				return false;
-			mount = mounts->list[number].kind == VALUE_STR ? value_as_str(&mounts->list[number])
-			                                               : (struct str){ 0 };
-		} else {
-			if (rest.len == 0)
-				return false;
-			comma = memchr(rest.at, ',', rest.len);
-			mount = comma == NULL ? rest : str_cut(rest, (size_t)(comma - rest.at));
-			rest = str_from(rest, mount.len + 1);
-		}
-		if (!mount_wanted(term, mount, number))
-			continue;
-		for (unsigned i = 0; i < ARRAY_LEN(parts); i++)
-			if (parts[i] == term->base)
-				return give_text(ret, mount_part(mount, i));
-		return give_text(ret, mount);
-	}
-}
-
 static const struct derivation derivations[FIELD_CATALOGUE_END] = {
 	[FIELD_SYSCALL_TYPE] = { evt_syscall_type, { FIELD_EVT_TYPE } },
 	[FIELD_EVT_DIR] = { evt_dir, { 0 } },
@@ -587,8 +328,8 @@ static const struct derivation derivations[FIELD_CATALOGUE_END] = {
 	[FIELD_PROC_DURATION] = { proc_duration, { FIELD_PROC_PID_TS } },
 	[FIELD_PROC_PPID_DURATION] = { proc_duration, { FIELD_PROC_PPID_TS } },
 	[FIELD_PROC_EXE_INO_CTIME_DURATION_PROC_START] = { proc_ctime_age,
-	                                                   { FIELD_PROC_EXE_INO_CTIME,
-	                                                     FIELD_PROC_PID_TS } },
+							   { FIELD_PROC_EXE_INO_CTIME,
+							     FIELD_PROC_PID_TS } },
 	[FIELD_PROC_IS_SID_LEADER] = { proc_is_leader, { FIELD_PROC_SID, FIELD_PROC_VPID } },
 	[FIELD_PROC_IS_VPGID_LEADER] = { proc_is_leader, { FIELD_PROC_VPGID, FIELD_PROC_VPID } },
 	[FIELD_PROC_IS_PGID_LEADER] = { proc_is_leader, { FIELD_PROC_PGID, FIELD_PROC_PID } },
@@ -598,39 +339,43 @@ static const struct derivation derivations[FIELD_CATALOGUE_END] = {
 	[FIELD_PROC_IS_EXE_FROM_MEMFD] = { proc_exe_flag, { FIELD_EVT_TYPE } },
 	[FIELD_USER_NAME] = { root_name, { FIELD_USER_UID } },
 	[FIELD_GROUP_NAME] = { root_name, { FIELD_GROUP_GID } },
-	[FIELD_FD_DIRECTORY] = { fd_path_part, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
-	[FIELD_FD_FILENAME] = { fd_path_part, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
-	[FIELD_FD_TYPE] = { fd_type, { FIELD_FD_TYPECHAR } },
-	[FIELD_FD_TYPECHAR] = { fd_type, { FIELD_FD_TYPE } },
-	[FIELD_FD_SOCKFAMILY] = { fd_family, { FIELD_FD_TYPECHAR } },
-	[FIELD_FD_CIP] = { fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
-	[FIELD_FD_SIP] = { fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
-	[FIELD_FD_CPORT] = { fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
-	[FIELD_FD_SPORT] = { fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_DIRECTORY] = { derive_fd_path_part, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_FILENAME] = { derive_fd_path_part, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_TYPE] = { derive_fd_type, { FIELD_FD_TYPECHAR } },
+	[FIELD_FD_TYPECHAR] = { derive_fd_type, { FIELD_FD_TYPE } },
+	[FIELD_FD_SOCKFAMILY] = { derive_fd_family, { FIELD_FD_TYPECHAR } },
+	[FIELD_FD_CIP] = { derive_fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_SIP] = { derive_fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_CPORT] = { derive_fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
+	[FIELD_FD_SPORT] = { derive_fd_endpoint, { FIELD_FD_NAME, FIELD_FD_TYPECHAR } },
 	[FIELD_FD_IP] = { NULL, { FIELD_FD_CIP, FIELD_FD_SIP, FIELD_FD_NAME } },
 	[FIELD_FD_NET] = { NULL, { FIELD_FD_CIP, FIELD_FD_SIP, FIELD_FD_NAME } },
 	[FIELD_FD_PORT] = { NULL, { FIELD_FD_CPORT, FIELD_FD_SPORT, FIELD_FD_NAME } },
 	[FIELD_FD_PROTO] = { NULL, { FIELD_FD_CPORT, FIELD_FD_SPORT, FIELD_FD_NAME } },
-	[FIELD_FD_CNET] = { fd_side_net, { FIELD_FD_CIP, FIELD_FD_NAME } },
-	[FIELD_FD_SNET] = { fd_side_net, { FIELD_FD_SIP, FIELD_FD_NAME } },
-	[FIELD_FD_LIP] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CIP, FIELD_FD_SIP } },
-	[FIELD_FD_RIP] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CIP, FIELD_FD_SIP } },
-	[FIELD_FD_LPORT] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CPORT, FIELD_FD_SPORT } },
-	[FIELD_FD_RPORT] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CPORT, FIELD_FD_SPORT } },
-	[FIELD_FD_LNET] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_LIP, FIELD_FD_CIP,
-	                                  FIELD_FD_SIP } },
-	[FIELD_FD_RNET] = { fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_RIP, FIELD_FD_CIP,
-	                                  FIELD_FD_SIP } },
-	[FIELD_FD_DEV_MAJOR] = { fd_dev_part, { FIELD_FD_DEV } },
-	[FIELD_FD_DEV_MINOR] = { fd_dev_part, { FIELD_FD_DEV } },
-	[FIELD_CONTAINER_IMAGE] = { container_image,
-	                            { FIELD_CONTAINER_IMAGE_REPOSITORY, FIELD_CONTAINER_IMAGE_TAG } },
-	[FIELD_CONTAINER_MOUNT] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
-	[FIELD_CONTAINER_MOUNT_SOURCE] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
-	[FIELD_CONTAINER_MOUNT_DEST] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
-	[FIELD_CONTAINER_MOUNT_MODE] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
-	[FIELD_CONTAINER_MOUNT_RDWR] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
-	[FIELD_CONTAINER_MOUNT_PROPAGATION] = { container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_FD_CNET] = { derive_fd_side_net, { FIELD_FD_CIP, FIELD_FD_NAME } },
+	[FIELD_FD_SNET] = { derive_fd_side_net, { FIELD_FD_SIP, FIELD_FD_NAME } },
+	[FIELD_FD_LIP] = { derive_fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CIP, FIELD_FD_SIP } },
+	[FIELD_FD_RIP] = { derive_fd_by_role, { FIELD_FD_IS_SERVER, FIELD_FD_CIP, FIELD_FD_SIP } },
+	[FIELD_FD_LPORT] = { derive_fd_by_role,
+			     { FIELD_FD_IS_SERVER, FIELD_FD_CPORT, FIELD_FD_SPORT } },
+	[FIELD_FD_RPORT] = { derive_fd_by_role,
+			     { FIELD_FD_IS_SERVER, FIELD_FD_CPORT, FIELD_FD_SPORT } },
+	[FIELD_FD_LNET] = { derive_fd_by_role,
+			    { FIELD_FD_IS_SERVER, FIELD_FD_LIP, FIELD_FD_CIP, FIELD_FD_SIP } },
+	[FIELD_FD_RNET] = { derive_fd_by_role,
+			    { FIELD_FD_IS_SERVER, FIELD_FD_RIP, FIELD_FD_CIP, FIELD_FD_SIP } },
+	[FIELD_FD_DEV_MAJOR] = { derive_fd_dev_part, { FIELD_FD_DEV } },
+	[FIELD_FD_DEV_MINOR] = { derive_fd_dev_part, { FIELD_FD_DEV } },
+	[FIELD_CONTAINER_IMAGE] = { derive_container_image,
+				    { FIELD_CONTAINER_IMAGE_REPOSITORY,
+				      FIELD_CONTAINER_IMAGE_TAG } },
+	[FIELD_CONTAINER_MOUNT] = { derive_container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_SOURCE] = { derive_container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_DEST] = { derive_container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_MODE] = { derive_container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_RDWR] = { derive_container_mount, { FIELD_CONTAINER_MOUNTS } },
+	[FIELD_CONTAINER_MOUNT_PROPAGATION] = { derive_container_mount,
+						{ FIELD_CONTAINER_MOUNTS } },
 };
 
 bool derive_field(struct rules_scratch *scratch, const struct term *term, struct value *ret)
@@ -673,20 +418,5 @@ void derive_ancestors(struct rules_scratch *scratch, const struct term *term, st
 		if (has(one))
 			values[slot->count++] = *one;
 	}
-	slot->values = values;
-}
-
-void derive_two_sides(struct rules_scratch *scratch, const struct term *term, struct slot *slot)
-{
-	bool port = term->base == FIELD_FD_PORT || term->base == FIELD_FD_PROTO;
-	struct value *values = scratch_take(scratch, 2 * sizeof(*values));
-	struct str text;
-
-	if (values == NULL)
-		return;
-	if (endpoint_of(scratch, port ? FIELD_FD_CPORT : FIELD_FD_CIP, &text))
-		values[slot->count++] = value_str(text);
-	if (endpoint_of(scratch, port ? FIELD_FD_SPORT : FIELD_FD_SIP, &text))
-		values[slot->count++] = value_str(text);
 	slot->values = values;
 }

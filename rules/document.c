@@ -31,7 +31,8 @@ static int fail(struct reader *reader, const yaml_mark_t *mark, const char *text
 	if (copy.at == NULL)
 		return -ENOMEM;
 	*reader->error = (struct yaml_error){ .line = (unsigned)mark->line + 1,
-		                              .column = (unsigned)mark->column + 1, .text = copy.at };
+					      .column = (unsigned)mark->column + 1,
+					      .text = copy.at };
 	return -EBADMSG;
 }
 
@@ -44,8 +45,8 @@ static int next_event(struct reader *reader, yaml_event_t *ret)
 	if (reader->parser.error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
 	snprintf(text, sizeof(text), "%s%s%s", reader->parser.problem,
-	         reader->parser.context == NULL ? "" : " ",
-	         reader->parser.context == NULL ? "" : reader->parser.context);
+		 reader->parser.context == NULL ? "" : " ",
+		 reader->parser.context == NULL ? "" : reader->parser.context);
 	return fail(reader, &reader->parser.problem_mark, text);
 }
 
@@ -54,7 +55,8 @@ static int grow(struct reader *reader, struct growing *into, const struct yaml *
 	const struct yaml **bigger;
 
 	if (into->count == 0 || (into->count >= 4 && (into->count & (into->count - 1)) == 0)) {
-		bigger = arena_alloc(reader->arena, (into->count == 0 ? 4 : into->count * 2) * sizeof(item));
+		bigger = arena_alloc(reader->arena,
+				     (into->count == 0 ? 4 : into->count * 2) * sizeof(item));
 		if (bigger == NULL)
 			return -ENOMEM;
 		if (into->count > 0)
@@ -72,7 +74,8 @@ static int remember(struct reader *reader, const yaml_char_t *name, const struct
 	if (name == NULL)
 		return 0;
 	if ((reader->anchors_count & (reader->anchors_count + 1)) == 0) {
-		bigger = arena_alloc(reader->arena, (reader->anchors_count + 1) * 2 * sizeof(*bigger));
+		bigger = arena_alloc(reader->arena,
+				     (reader->anchors_count + 1) * 2 * sizeof(*bigger));
 		if (bigger == NULL)
 			return -ENOMEM;
 		if (reader->anchors_count > 0)
@@ -96,7 +99,8 @@ static const struct yaml *recall(const struct reader *reader, const yaml_char_t 
 
 static bool spells_null(struct str text)
 {
-	static const struct str names[] = { STR(""), STR("~"), STR("null"), STR("Null"), STR("NULL") };
+	static const struct str names[] = { STR(""), STR("~"), STR("null"), STR("Null"),
+					    STR("NULL") };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (str_eq(text, names[i]))
@@ -105,7 +109,7 @@ static bool spells_null(struct str text)
 }
 
 static int new_node(struct reader *reader, enum yaml_kind kind, const yaml_event_t *event,
-                    struct yaml **ret)
+		    struct yaml **ret)
 {
 	*ret = arena_zalloc(reader->arena, sizeof(**ret));
 	if (*ret == NULL)
@@ -121,7 +125,7 @@ static int new_node(struct reader *reader, enum yaml_kind kind, const yaml_event
 static int read_scalar(struct reader *reader, const yaml_event_t *event, const struct yaml **ret)
 {
 	struct str text = { .at = (const char *)event->data.scalar.value,
-		            .len = event->data.scalar.length };
+			    .len = event->data.scalar.length };
 	struct yaml *node;
 	int r = new_node(reader, YAML_SCALAR, event, &node);
 
@@ -137,10 +141,11 @@ static int read_scalar(struct reader *reader, const yaml_event_t *event, const s
 }
 
 static int read_node(struct reader *reader, const yaml_event_t *event, unsigned depth,
-                     const struct yaml **ret);
+		     const struct yaml **ret);
 
 /* The items up to the event `end`, which is taken too. */
-static int read_items(struct reader *reader, yaml_event_type_t end, unsigned depth, struct yaml *node)
+static int read_items(struct reader *reader, yaml_event_type_t end, unsigned depth,
+		      struct yaml *node)
 {
 	struct growing items = { 0 };
 	int r = 0;
@@ -166,7 +171,7 @@ static int read_items(struct reader *reader, yaml_event_type_t end, unsigned dep
 }
 
 static int read_collection(struct reader *reader, const yaml_event_t *event, unsigned depth,
-                           const struct yaml **ret)
+			   const struct yaml **ret)
 {
 	bool mapping = event->type == YAML_MAPPING_START_EVENT;
 	struct yaml *node;
@@ -176,26 +181,26 @@ static int read_collection(struct reader *reader, const yaml_event_t *event, uns
 		return r;
 	if (depth >= YAML_DEPTH_MAX)
 		return fail(reader, &event->start_mark, "nested too deep");
-	r = read_items(reader, mapping ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth, node);
+	r = read_items(reader, mapping ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth,
+		       node);
 	if (r < 0)
 		return r;
 	*ret = node;
 	return remember(reader,
-	                mapping ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
-	                node);
+			mapping ? event->data.mapping_start.anchor
+				: event->data.sequence_start.anchor,
+			node);
 }
 
 static int read_node(struct reader *reader, const yaml_event_t *event, unsigned depth,
-                     const struct yaml **ret)
+		     const struct yaml **ret)
 {
 	switch (event->type) {
-	case YAML_SCALAR_EVENT:
-		return read_scalar(reader, event, ret);
+	case YAML_SCALAR_EVENT: return read_scalar(reader, event, ret);
 	case YAML_ALIAS_EVENT:
 		*ret = recall(reader, event->data.alias.anchor);
 		return *ret == NULL ? fail(reader, &event->start_mark, "found undefined alias") : 0;
-	default:
-		return read_collection(reader, event, depth, ret);
+	default: return read_collection(reader, event, depth, ret);
 	}
 }
 
@@ -212,14 +217,9 @@ static int read_stream(struct reader *reader, struct growing *roots)
 			return r;
 		switch (event.type) {
 		case YAML_STREAM_START_EVENT:
-		case YAML_DOCUMENT_END_EVENT:
-			break;
-		case YAML_DOCUMENT_START_EVENT:
-			reader->anchors_count = 0;
-			break;
-		case YAML_STREAM_END_EVENT:
-			done = true;
-			break;
+		case YAML_DOCUMENT_END_EVENT: break;
+		case YAML_DOCUMENT_START_EVENT: reader->anchors_count = 0; break;
+		case YAML_STREAM_END_EVENT: done = true; break;
 		default:
 			r = read_node(reader, &event, 0, &root);
 			if (r == 0)
@@ -231,7 +231,7 @@ static int read_stream(struct reader *reader, struct growing *roots)
 }
 
 int yaml_read(const struct yaml_file *file, struct arena *arena, const struct yaml ***ret,
-              size_t *ret_count, struct yaml_error *reterr)
+	      size_t *ret_count, struct yaml_error *reterr)
 {
 	struct reader reader = { .file = file, .arena = arena, .error = reterr };
 	struct growing roots = { 0 };
@@ -240,9 +240,9 @@ int yaml_read(const struct yaml_file *file, struct arena *arena, const struct ya
 	if (!yaml_parser_initialize(&reader.parser))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&reader.parser,
-	                             (const unsigned char *)(file->text.at == NULL ? "" : file->text.at),
-	                             file->text.len);
+	yaml_parser_set_input_string(
+		&reader.parser, (const unsigned char *)(file->text.at == NULL ? "" : file->text.at),
+		file->text.len);
 	r = read_stream(&reader, &roots);
 	yaml_parser_delete(&reader.parser);
 	if (r < 0)
@@ -317,7 +317,8 @@ void yaml_place(const struct yaml *scalar, size_t offset, unsigned *ret_line, un
 	for (size_t i = 0; i <= offset && i < scalar->text.len; i++) {
 		bool blank = is_blank(scalar->text.at[i]);
 
-		/* A run of blanks may have another length in the file: only what is not blank moves on. */
+		/* A run of blanks may have another length in the file: only what is not blank moves
+		 * on. */
 		while (!blank && at < text.len && text.at[at] != scalar->text.at[i])
 			at++;
 		place = at;

@@ -55,7 +55,7 @@ static size_t type_of(const struct event *event)
 }
 
 size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
-                   const struct event *event, const struct rule **hits, size_t max)
+		   const struct event *event, const struct rule **hits, size_t max)
 {
 	const struct source *source = source_of(rules, event->source);
 	size_t type = type_of(event), count = 0;
@@ -75,7 +75,7 @@ size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 }
 
 size_t rules_match_plain(const struct rules *rules, struct rules_scratch *scratch,
-                         const struct event *event, const struct rule **hits, size_t max)
+			 const struct event *event, const struct rule **hits, size_t max)
 {
 	size_t count = 0;
 
@@ -87,7 +87,8 @@ size_t rules_match_plain(const struct rules *rules, struct rules_scratch *scratc
 		const struct rule *rule = &rules->rules[i];
 		struct str source = event->source.len == 0 ? STR("syscall") : event->source;
 
-		if (rule->enabled && str_eq(rule->source, source) && node_holds(scratch, rule->node))
+		if (rule->enabled && str_eq(rule->source, source) &&
+		    node_holds(scratch, rule->node))
 			hits[count++] = rule;
 	}
 	scratch->plain = false;

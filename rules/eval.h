@@ -6,6 +6,6 @@
 #include "rules/compiled.h"
 
 size_t rules_match_plain(const struct rules *rules, struct rules_scratch *scratch,
-                         const struct event *event, const struct rule **hits, size_t max);
+			 const struct event *event, const struct rule **hits, size_t max);
 
 #endif

@@ -61,7 +61,7 @@ bool type_set_is_all(const struct type_set *set)
 }
 
 static const struct type_set all = { .words = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
-	                                        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX } };
+						UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX } };
 static const struct type_set none = { .words = { 0 } };
 
 static struct type_set both(const struct type_set *a, const struct type_set *b)
@@ -114,7 +114,8 @@ static struct type_pair of_type_check(const struct ast *check)
 	type_set_add(&pair.cannot, EVTTYPE_OTHER);
 	type_set_add(&pair.cannot, EVTTYPE_ABSENT);
 	for (size_t i = EVTTYPE_FIRST; i < NAMES + EVTTYPE_FIRST; i++)
-		type_set_add(name_holds(check, names[i - EVTTYPE_FIRST]) ? &pair.can : &pair.cannot, i);
+		type_set_add(name_holds(check, names[i - EVTTYPE_FIRST]) ? &pair.can : &pair.cannot,
+			     i);
 	return pair;
 }
 
@@ -151,9 +152,7 @@ static void number_outcomes(enum op op, uint64_t value, bool *ret_can, bool *ret
 		*ret_can = true;
 		*ret_cannot = low < value;
 		break;
-	default:
-		*ret_can = *ret_cannot = true;
-		break;
+	default: *ret_can = *ret_cannot = true; break;
 	}
 }
 
@@ -214,10 +213,10 @@ static bool of_joined(const struct ast *ast, struct type_pair *ret, const struct
 			*ret = next;
 		else if (ast->kind == AST_AND)
 			*ret = (struct type_pair){ .can = both(&ret->can, &next.can),
-				                   .cannot = either(&ret->cannot, &next.cannot) };
+						   .cannot = either(&ret->cannot, &next.cannot) };
 		else
 			*ret = (struct type_pair){ .can = either(&ret->can, &next.can),
-				                   .cannot = both(&ret->cannot, &next.cannot) };
+						   .cannot = both(&ret->cannot, &next.cannot) };
 	}
 	return true;
 }
@@ -243,8 +242,7 @@ bool evttypes_of(const struct ast *ast, struct type_pair *ret, const struct ast 
 
 	switch (ast->kind) {
 	case AST_AND:
-	case AST_OR:
-		return of_joined(ast, ret, ret_at);
+	case AST_OR: return of_joined(ast, ret, ret_at);
 	case AST_NOT:
 		if (!evttypes_of(ast->items[0], ret, ret_at))
 			return false;
@@ -252,8 +250,7 @@ bool evttypes_of(const struct ast *ast, struct type_pair *ret, const struct ast 
 		ret->can = ret->cannot;
 		ret->cannot = swap;
 		return true;
-	case AST_MACRO:
-		return of_macro(ast, ret, ret_at);
+	case AST_MACRO: return of_macro(ast, ret, ret_at);
 	case AST_CHECK:
 		if (of_check(ast, ret))
 			return true;

@@ -7,9 +7,9 @@
 
 enum {
 	EVTTYPE_ABSENT = 0, /* the event does not say */
-	EVTTYPE_OTHER,      /* a name that is not in the table */
+	EVTTYPE_OTHER,	    /* a name that is not in the table */
 	EVTTYPE_FIRST,
-	EVTTYPE_WORDS = 8,  /* 64 each; the table fits, see evttypes.c */
+	EVTTYPE_WORDS = 8, /* 64 each; the table fits, see evttypes.c */
 };
 
 struct type_set {

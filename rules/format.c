@@ -40,8 +40,8 @@ static bool unknown(struct compiler *c, struct str rest, size_t at)
 
 static bool is_name_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-	       c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '.';
 }
 
 static bool name_is_field(struct compiler *c, struct ast_term *term, struct str name)
@@ -53,7 +53,7 @@ static bool name_is_field(struct compiler *c, struct ast_term *term, struct str 
 	found = fieldname_find(term, NULL, NULL);
 	return found == FIELDNAME_OK || found == FIELDNAME_NEEDS_ARGUMENT ||
 	       (found == FIELDNAME_UNKNOWN && c->any_field && name.at[name.len - 1] != '.' &&
-	        memchr(name.at, '.', name.len) != NULL);
+		memchr(name.at, '.', name.len) != NULL);
 }
 
 /* The longest field that the text begins with; its length with its argument, or 0. */
@@ -94,9 +94,10 @@ static size_t transformer_len(struct str text)
 	return 0;
 }
 
-/* The fields and transformers inside a transformer, each of which gets a member of output_fields. */
+/* The fields and transformers inside a transformer, each of which gets a member of output_fields.
+ */
 static bool add_inner(struct compiler *c, struct draft *draft, const struct ast_term *term,
-                      bool transformed)
+		      bool transformed)
 {
 	for (size_t i = 0; i < term->count; i++) {
 		const struct ast_term *inner = term->items[i];
@@ -117,7 +118,7 @@ static bool add_inner(struct compiler *c, struct draft *draft, const struct ast_
 
 /* Behind a '%' and its width. Adds tokens and returns the length, 0 when it is wrong. */
 static size_t add_value(struct compiler *c, struct draft *draft, struct str text, size_t at,
-                        uint32_t width, bool transformed)
+			uint32_t width, bool transformed)
 {
 	struct str rest = str_from(text, at);
 	struct token token = { .width = width, .in_fields = true };
@@ -216,8 +217,9 @@ static void add_utc(struct buf *out, int64_t ns)
 	struct tm tm;
 
 	if (gmtime_r(&seconds, &tm) != NULL)
-		buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%09lld+0000", tm.tm_year + 1900, tm.tm_mon + 1,
-		         tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (long long)(ns % 1000000000));
+		buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%09lld+0000", tm.tm_year + 1900,
+			 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+			 (long long)(ns % 1000000000));
 }
 
 /* The times that Falco prints as text and gives as numbers. */
@@ -361,7 +363,7 @@ static void add_json_value(struct buf *out, const struct value *value)
 }
 
 static void add_json_values(struct rules_scratch *scratch, const struct term *term,
-                            const struct slot *slot, struct buf *out)
+			    const struct slot *slot, struct buf *out)
 {
 	struct buf joined = { 0 };
 
@@ -389,7 +391,7 @@ static bool stands_before(const struct format *format, size_t at)
 }
 
 bool format_fields(struct rules_scratch *scratch, const struct format *format, struct buf *out,
-                   bool *first)
+		   bool *first)
 {
 	for (size_t i = 0; i < format->count; i++) {
 		const struct token *token = &format->tokens[i];
@@ -424,7 +426,7 @@ static bool has_time(const struct format *format)
 }
 
 void rules_format(const struct rules *rules, struct rules_scratch *scratch, const struct rule *rule,
-                  const struct event *event, struct buf *output, struct buf *output_fields)
+		  const struct event *event, struct buf *output, struct buf *output_fields)
 {
 	bool first = true;
 

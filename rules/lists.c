@@ -3,9 +3,10 @@
 #include "rules/load.h"
 
 bool pieces_add(struct loader *loader, struct pieces *pieces, struct str text,
-                const struct yaml *node, bool exact)
+		const struct yaml *node, bool exact)
 {
-	void *bigger = load_grow(loader, pieces->at, pieces->count, &pieces->cap, sizeof(*pieces->at));
+	void *bigger =
+		load_grow(loader, pieces->at, pieces->count, &pieces->cap, sizeof(*pieces->at));
 
 	if (bigger == NULL)
 		return false;
@@ -40,7 +41,8 @@ struct place text_place(const struct text *text, size_t offset)
 		const struct piece *piece = &text->pieces->at[i];
 
 		if (at <= piece->text.len || i + 1 == text->pieces->count)
-			return (struct place){ .node = piece->node, .offset = piece->exact ? at : 0 };
+			return (struct place){ .node = piece->node,
+					       .offset = piece->exact ? at : 0 };
 		at -= piece->text.len + 1;
 	}
 	return (struct place){ 0 };
@@ -55,15 +57,16 @@ struct draft {
 static void draft_add(struct draft *draft, struct str text, const uint32_t *origin)
 {
 	buf_add(&draft->text, text);
-	buf_add(&draft->origin, (struct str){ .at = (const char *)origin,
-		                              .len = text.len * sizeof(*origin) });
+	buf_add(&draft->origin,
+		(struct str){ .at = (const char *)origin, .len = text.len * sizeof(*origin) });
 }
 
 /* Text that stands for the bytes at `origin`: all of it comes from there. */
 static void draft_add_for(struct draft *draft, struct str text, uint32_t origin)
 {
 	for (size_t i = 0; i < text.len; i++)
-		buf_add(&draft->origin, (struct str){ .at = (const char *)&origin, .len = sizeof(origin) });
+		buf_add(&draft->origin,
+			(struct str){ .at = (const char *)&origin, .len = sizeof(origin) });
 	buf_add(&draft->text, text);
 }
 
@@ -195,7 +198,8 @@ static bool draft_keep(struct loader *loader, struct draft *draft, uint32_t end,
 bool text_expand(struct loader *loader, const struct pieces *pieces, struct text *ret)
 {
 	struct draft drafts[2] = { { .text.max = RULES_TEXT_MAX, .origin.max = RULES_TEXT_MAX * 4 },
-		                   { .text.max = RULES_TEXT_MAX, .origin.max = RULES_TEXT_MAX * 4 } };
+				   { .text.max = RULES_TEXT_MAX,
+				     .origin.max = RULES_TEXT_MAX * 4 } };
 	struct str joined = pieces_join(loader, pieces);
 	struct draft *from = &drafts[0], *to = &drafts[1];
 	bool ok;

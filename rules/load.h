@@ -1,5 +1,5 @@
-/* From files to collected items: what the loader knows between reading YAML and compiling. All of it
- * lives in the loader's arena and is gone when the load is done. */
+/* From files to collected items: what the loader knows between reading YAML and compiling. All of
+ * it lives in the loader's arena and is gone when the load is done. */
 #ifndef RULES_LOAD_H
 #define RULES_LOAD_H
 
@@ -14,7 +14,7 @@
 struct piece {
 	struct str text;
 	const struct yaml *node; /* where it stands */
-	bool exact;              /* text is the node's text; else it was made from the node */
+	bool exact;		 /* text is the node's text; else it was made from the node */
 };
 
 struct pieces {
@@ -44,7 +44,7 @@ struct list {
 struct problem {
 	enum rules_code code;
 	bool is_unknown_filter; /* skip-if-unknown-filter turns it into a warning */
-	const char *text;       /* NULL: none */
+	const char *text;	/* NULL: none */
 	const struct text *where;
 	size_t offset;
 	bool reported;
@@ -117,7 +117,7 @@ struct loader {
 	size_t lists_cap, macros_cap, rules_cap, requirements_cap;
 	struct table list_names, macro_names, rule_names;
 	struct table broken; /* names of lists and macros that could not be read */
-	size_t index;        /* grows with every item: first definition and visibility */
+	size_t index;	     /* grows with every item: first definition and visibility */
 	unsigned bind_depth;
 	bool out_of_memory;
 	bool has_bad_yaml;
@@ -130,6 +130,8 @@ int load_file(struct loader *loader, const struct yaml_file *file);
 void load_check_plugins(struct loader *loader);
 
 /* One item each. */
+void load_engine_version(struct loader *loader, const struct yaml *item);
+void load_plugin_versions(struct loader *loader, const struct yaml *item);
 void load_list(struct loader *loader, const struct yaml *item);
 void load_macro(struct loader *loader, const struct yaml *item);
 void load_rule(struct loader *loader, const struct yaml *item);
@@ -140,33 +142,33 @@ enum exceptions_mode {
 	EXCEPTIONS_APPEND,
 };
 bool load_exceptions(struct loader *loader, struct rule_item *rule, const struct yaml *item,
-                     enum exceptions_mode mode);
+		     enum exceptions_mode mode);
 
 /* The conditions that the exceptions stand for, each to be negated and joined with `and`. NULL text
  * for an exception without values. */
 bool exception_condition(struct loader *loader, const struct rule_item *rule,
-                         const struct exception *exception, struct pieces *ret);
+			 const struct exception *exception, struct pieces *ret);
 
 /* Values of an item, with an error in the report when they are not what they should be. */
 bool item_text(struct loader *loader, const struct place *place, const struct yaml *item,
-               struct str key, bool may_be_empty, const struct yaml **ret);
+	       struct str key, bool may_be_empty, const struct yaml **ret);
 bool item_bool(struct loader *loader, const struct place *place, const struct yaml *item,
-               struct str key, bool *ret);
+	       struct str key, bool *ret);
 bool item_sequence(struct loader *loader, const struct place *place, const struct yaml *item,
-                   struct str key, const struct yaml **ret);
+		   struct str key, const struct yaml **ret);
 
 /* Warns of keys that are not in `known`, which ends with an empty str. */
 void item_unknown_keys(struct loader *loader, const struct place *place, const struct yaml *item,
-                       const struct str *known);
+		       const struct str *known);
 
 /* Memory for one more in an array that lives in the arena. NULL: out of memory, noted. */
 void *load_grow(struct loader *loader, void *items, size_t count, size_t *cap, size_t size);
 
 bool pieces_add(struct loader *loader, struct pieces *pieces, struct str text,
-                const struct yaml *node, bool exact);
+		const struct yaml *node, bool exact);
 
-/* An item of a list or an exception's value as a condition has it: one with blanks gets quotes unless
- * it brings its own. */
+/* An item of a list or an exception's value as a condition has it: one with blanks gets quotes
+ * unless it brings its own. */
 void item_print(struct buf *out, struct str text);
 
 /* The pieces joined with blanks, lists filled in. */
@@ -184,10 +186,10 @@ bool macros_resolve(struct loader *loader);
 
 /* Points the macro references of a condition to their macros. False: see problem. */
 bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text,
-                 struct problem *problem);
+		 struct problem *problem);
 
 void problem_set(struct loader *loader, struct problem *problem, enum rules_code code,
-                 const struct text *where, size_t offset, const char *format, ...)
+		 const struct text *where, size_t offset, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 
 #endif

@@ -10,7 +10,7 @@ enum {
 
 /* Takes a key's value into the rule; with `append` it joins what is there. */
 typedef bool take_fn(struct loader *loader, const struct place *place, const struct yaml *item,
-                     struct rule_item *rule, bool append);
+		     struct rule_item *rule, bool append);
 
 static take_fn take_condition, take_output, take_desc, take_priority, take_tags, take_exceptions,
 	take_enabled, take_warn, take_skip, take_capture, take_duration;
@@ -34,14 +34,14 @@ static const struct key {
 };
 
 static const struct str known_keys[] = {
-	STR("rule"),     STR("condition"),  STR("output"),        STR("desc"),
-	STR("priority"), STR("tags"),       STR("exceptions"),    STR("enabled"),
-	STR("source"),   STR("capture"),    STR("warn_evttypes"), STR("skip-if-unknown-filter"),
-	STR("append"),   STR("override"),   STR("capture_duration"), { 0 },
+	STR("rule"),	 STR("condition"), STR("output"),	    STR("desc"),
+	STR("priority"), STR("tags"),	   STR("exceptions"),	    STR("enabled"),
+	STR("source"),	 STR("capture"),   STR("warn_evttypes"),    STR("skip-if-unknown-filter"),
+	STR("append"),	 STR("override"),  STR("capture_duration"), { 0 },
 };
 
 static bool take_pieces(struct loader *loader, const struct place *place, const struct yaml *item,
-                        struct str key, bool trim, struct pieces *pieces, bool append)
+			struct str key, bool trim, struct pieces *pieces, bool append)
 {
 	const struct yaml *value;
 	struct str text;
@@ -55,25 +55,25 @@ static bool take_pieces(struct loader *loader, const struct place *place, const 
 }
 
 static bool take_condition(struct loader *loader, const struct place *place,
-                           const struct yaml *item, struct rule_item *rule, bool append)
+			   const struct yaml *item, struct rule_item *rule, bool append)
 {
 	return take_pieces(loader, place, item, STR("condition"), false, &rule->condition, append);
 }
 
 static bool take_output(struct loader *loader, const struct place *place, const struct yaml *item,
-                        struct rule_item *rule, bool append)
+			struct rule_item *rule, bool append)
 {
 	return take_pieces(loader, place, item, STR("output"), true, &rule->output, append);
 }
 
 static bool take_desc(struct loader *loader, const struct place *place, const struct yaml *item,
-                      struct rule_item *rule, bool append)
+		      struct rule_item *rule, bool append)
 {
 	return take_pieces(loader, place, item, STR("desc"), false, &rule->description, append);
 }
 
 static bool take_priority(struct loader *loader, const struct place *place, const struct yaml *item,
-                          struct rule_item *rule, bool append)
+			  struct rule_item *rule, bool append)
 {
 	struct place here = *place;
 	const struct yaml *value;
@@ -85,9 +85,9 @@ static bool take_priority(struct loader *loader, const struct place *place, cons
 		return true;
 	here.node = value;
 	report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-	           "Invalid priority '%s': use EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, NOTICE, "
-	           "INFORMATIONAL or DEBUG",
-	           value->text.at);
+		   "Invalid priority '%s': use EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, NOTICE, "
+		   "INFORMATIONAL or DEBUG",
+		   value->text.at);
 	return false;
 }
 
@@ -98,7 +98,7 @@ static int compare_tags(const void *a, const void *b)
 
 /* A set, kept sorted. */
 static bool take_tags(struct loader *loader, const struct place *place, const struct yaml *item,
-                      struct rule_item *rule, bool append)
+		      struct rule_item *rule, bool append)
 {
 	size_t count = append ? rule->tags_count : 0, kept = 0;
 	const struct yaml *value;
@@ -125,7 +125,7 @@ static bool take_tags(struct loader *loader, const struct place *place, const st
 }
 
 static bool take_exceptions(struct loader *loader, const struct place *place,
-                            const struct yaml *item, struct rule_item *rule, bool append)
+			    const struct yaml *item, struct rule_item *rule, bool append)
 {
 	(void)place;
 	if (!append)
@@ -134,35 +134,35 @@ static bool take_exceptions(struct loader *loader, const struct place *place,
 }
 
 static bool take_enabled(struct loader *loader, const struct place *place, const struct yaml *item,
-                         struct rule_item *rule, bool append)
+			 struct rule_item *rule, bool append)
 {
 	(void)append;
 	return item_bool(loader, place, item, STR("enabled"), &rule->enabled);
 }
 
 static bool take_warn(struct loader *loader, const struct place *place, const struct yaml *item,
-                      struct rule_item *rule, bool append)
+		      struct rule_item *rule, bool append)
 {
 	(void)append;
 	return item_bool(loader, place, item, STR("warn_evttypes"), &rule->warn_evttypes);
 }
 
 static bool take_skip(struct loader *loader, const struct place *place, const struct yaml *item,
-                      struct rule_item *rule, bool append)
+		      struct rule_item *rule, bool append)
 {
 	(void)append;
 	return item_bool(loader, place, item, STR("skip-if-unknown-filter"), &rule->skip_unknown);
 }
 
 static bool take_capture(struct loader *loader, const struct place *place, const struct yaml *item,
-                         struct rule_item *rule, bool append)
+			 struct rule_item *rule, bool append)
 {
 	(void)append;
 	return item_bool(loader, place, item, STR("capture"), &rule->capture);
 }
 
 static bool take_duration(struct loader *loader, const struct place *place, const struct yaml *item,
-                          struct rule_item *rule, bool append)
+			  struct rule_item *rule, bool append)
 {
 	struct place here = *place;
 	const struct yaml *value;
@@ -174,7 +174,7 @@ static bool take_duration(struct loader *loader, const struct place *place, cons
 		return true;
 	here.node = value;
 	report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-	           "Can't decode YAML scalar value: capture_duration is a number of milliseconds");
+		   "Can't decode YAML scalar value: capture_duration is a number of milliseconds");
 	return false;
 }
 
@@ -210,7 +210,7 @@ static bool source_is_known(const struct rules_settings *settings, struct str so
 
 /* The item's source, empty when not given; false when the rule has another one. */
 static bool take_source(struct loader *loader, const struct place *place, const struct yaml *item,
-                        const struct rule_item *old, struct str *ret)
+			const struct rule_item *old, struct str *ret)
 {
 	const struct yaml *value;
 	struct place here = *place;
@@ -225,7 +225,7 @@ static bool take_source(struct loader *loader, const struct place *place, const 
 		return true;
 	here.node = value;
 	report_add(loader->report, RULES_ERR_VALIDATE, &here,
-	           "Rule has been re-defined with a different source");
+		   "Rule has been re-defined with a different source");
 	return false;
 }
 
@@ -235,11 +235,12 @@ static struct rule_item *rule_new(struct loader *loader, const struct place *pla
 	void *bigger;
 
 	if (loader->rules_count >= RULES_ITEMS_MAX) {
-		report_add(loader->report, RULES_ERR_VALIDATE, place, "more than %d rules", RULES_ITEMS_MAX);
+		report_add(loader->report, RULES_ERR_VALIDATE, place, "more than %d rules",
+			   RULES_ITEMS_MAX);
 		return NULL;
 	}
 	bigger = load_grow(loader, loader->rules, loader->rules_count, &loader->rules_cap,
-	                   sizeof(struct rule_item *));
+			   sizeof(struct rule_item *));
 	rule = arena_zalloc(loader->arena, sizeof(*rule));
 	if (bigger == NULL || rule == NULL ||
 	    table_put(&loader->rule_names, name, (uint32_t)loader->rules_count) < 0) {
@@ -254,8 +255,10 @@ static struct rule_item *rule_new(struct loader *loader, const struct place *pla
 /* A rule of its own, in the place of an earlier one by its name. */
 static void define(struct loader *loader, const struct place *place, const struct yaml *item)
 {
-	struct rule_item rule = { .name = place->item_name, .node = place->node, .enabled = true,
-		                  .warn_evttypes = true };
+	struct rule_item rule = { .name = place->item_name,
+				  .node = place->node,
+				  .enabled = true,
+				  .warn_evttypes = true };
 	struct rule_item *slot = rule_find(loader, rule.name);
 	bool ok = take_source(loader, place, item, slot, &rule.source);
 
@@ -274,8 +277,8 @@ static void define(struct loader *loader, const struct place *place, const struc
 	if (slot == NULL)
 		return;
 	if (rule.source_is_unknown)
-		report_add(loader->report, RULES_UNKNOWN_SOURCE, place, "Unknown source %.*s, skipping",
-		           STR_ARG(rule.source));
+		report_add(loader->report, RULES_UNKNOWN_SOURCE, place,
+			   "Unknown source %.*s, skipping", STR_ARG(rule.source));
 	*slot = rule;
 }
 
@@ -288,23 +291,26 @@ static void append(struct loader *loader, const struct place *place, const struc
 
 	here.node = yaml_get(item, STR("append"));
 	report_add(loader->report, RULES_DEPRECATED_ITEM, &here,
-	           "'append' key is deprecated. Add an 'append' entry (e.g. 'condition: append') under "
-	           "'override' instead.");
+		   "'append' key is deprecated. Add an 'append' entry (e.g. 'condition: append') "
+		   "under "
+		   "'override' instead.");
 	if (yaml_get(item, STR("override")) != NULL) {
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-		           "Keys 'override' and 'append: true' cannot be used together. Add an 'append' entry "
-		           "(e.g. 'condition: append') under 'override' instead.");
+			   "Keys 'override' and 'append: true' cannot be used together. Add an "
+			   "'append' entry "
+			   "(e.g. 'condition: append') under 'override' instead.");
 		return;
 	}
 	if (yaml_get(item, STR("condition")) == NULL && yaml_get(item, STR("exceptions")) == NULL) {
 		report_add(loader->report, RULES_ERR_VALIDATE, place,
-		           "Appended rule must have exceptions or condition property");
+			   "Appended rule must have exceptions or condition property");
 		return;
 	}
 	if (rule == NULL) {
 		report_add(loader->report, RULES_ERR_VALIDATE, place,
-		           "Rule uses 'append' or 'override.<key>: append' but no rule by that name already "
-		           "exists");
+			   "Rule uses 'append' or 'override.<key>: append' but no rule by that "
+			   "name already "
+			   "exists");
 		note_broken(loader, place->item_name);
 		return;
 	}
@@ -319,7 +325,7 @@ static void append(struct loader *loader, const struct place *place, const struc
 
 /* What `override` says of a key: 0 nothing, else MAY_APPEND or MAY_REPLACE; -1 when it is wrong. */
 static int override_of(struct loader *loader, const struct place *place, const struct yaml *item,
-                       const struct key *key)
+		       const struct key *key)
 {
 	const struct yaml *operation = yaml_get(yaml_get(item, STR("override")), key->name);
 	struct place here = *place;
@@ -331,16 +337,17 @@ static int override_of(struct loader *loader, const struct place *place, const s
 	append_it = str_eq(operation->text, STR("append"));
 	if (!append_it && !str_eq(operation->text, STR("replace")))
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-		           "Invalid override operation for key '%s': '%.*s'. Allowed values are: append, "
-		           "replace",
-		           key->name.at, STR_ARG(operation->text));
+			   "Invalid override operation for key '%s': '%.*s'. Allowed values are: "
+			   "append, "
+			   "replace",
+			   key->name.at, STR_ARG(operation->text));
 	else if (append_it && !(key->flags & MAY_APPEND))
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-		           "Key '%s' cannot be appended to, use 'replace' instead", key->name.at);
+			   "Key '%s' cannot be appended to, use 'replace' instead", key->name.at);
 	else if (yaml_get(item, key->name) == NULL)
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-		           "An %s override for '%s' was specified but '%s' is not defined",
-		           operation->text.at, key->name.at, key->name.at);
+			   "An %s override for '%s' was specified but '%s' is not defined",
+			   operation->text.at, key->name.at, key->name.at);
 	else
 		return append_it ? MAY_APPEND : MAY_REPLACE;
 	return -1;
@@ -348,14 +355,14 @@ static int override_of(struct loader *loader, const struct place *place, const s
 
 /* Keys under `override` that no rule has, or that cannot change. */
 static bool override_keys_are_known(struct loader *loader, const struct place *place,
-                                    const struct yaml *override)
+				    const struct yaml *override)
 {
 	struct place here = *place;
 
 	here.node = override;
 	if (override->kind != YAML_MAPPING) {
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-		           "Value of 'override' is not a mapping");
+			   "Value of 'override' is not a mapping");
 		return false;
 	}
 	for (size_t i = 0; i < override->count; i += 2) {
@@ -367,17 +374,17 @@ static bool override_keys_are_known(struct loader *loader, const struct place *p
 			continue;
 		here.node = override->items[i];
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-		           str_eq(override->items[i + 1]->text, STR("append"))
-		                   ? "Key '%.*s' cannot be appended to, use 'replace' instead"
-		                   : "Key '%.*s' cannot be replaced",
-		           STR_ARG(override->items[i]->text));
+			   str_eq(override->items[i + 1]->text, STR("append"))
+				   ? "Key '%.*s' cannot be appended to, use 'replace' instead"
+				   : "Key '%.*s' cannot be replaced",
+			   STR_ARG(override->items[i]->text));
 		return false;
 	}
 	return true;
 }
 
 static bool override_plan(struct loader *loader, const struct place *place, const struct yaml *item,
-                          int plan[ARRAY_LEN(keys)], bool *ret_appends)
+			  int plan[ARRAY_LEN(keys)], bool *ret_appends)
 {
 	struct place here = *place;
 
@@ -390,8 +397,9 @@ static bool override_plan(struct loader *loader, const struct place *place, cons
 		here.node = yaml_get(item, keys[i].name);
 		if (plan[i] == 0 && here.node != NULL) {
 			report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-			           "Unexpected key '%s': no corresponding entry under 'override' is defined.",
-			           keys[i].name.at);
+				   "Unexpected key '%s': no corresponding entry under 'override' "
+				   "is defined.",
+				   keys[i].name.at);
 			return false;
 		}
 	}
@@ -413,10 +421,12 @@ static void override_rule(struct loader *loader, const struct place *place, cons
 	}
 	if (rule == NULL) {
 		report_add(loader->report, RULES_ERR_VALIDATE, place, "%s",
-		           appends ? "Rule uses 'append' or 'override.<key>: append' but no rule by that name "
-		                     "already exists"
-		                   : "An 'override.<key>: replace' to a rule was requested but no rule by "
-		                     "that name already exists");
+			   appends ? "Rule uses 'append' or 'override.<key>: append' but no rule "
+				     "by that name "
+				     "already exists"
+				   : "An 'override.<key>: replace' to a rule was requested but no "
+				     "rule by "
+				     "that name already exists");
 		return;
 	}
 	ok = take_source(loader, place, item, rule, &source);
@@ -447,13 +457,14 @@ static void switch_rule(struct loader *loader, const struct place *place, const 
 	if (!item_text(loader, place, item, STR("enabled"), false, &value))
 		return;
 	report_add(loader->report, RULES_DEPRECATED_ITEM, place,
-	           "The standalone 'enabled' key usage is deprecated. The correct approach requires also "
-	           "a 'replace' entry under the 'override' key (i.e. 'enabled: replace').");
+		   "The standalone 'enabled' key usage is deprecated. The correct approach "
+		   "requires also "
+		   "a 'replace' entry under the 'override' key (i.e. 'enabled: replace').");
 	if (rule != NULL)
 		take_enabled(loader, place, item, rule, false);
 	else if (!is_broken(loader, place->item_name))
 		report_add(loader->report, RULES_ERR_VALIDATE, place,
-		           "Rule has 'enabled' key but no rule by that name already exists");
+			   "Rule has 'enabled' key but no rule by that name already exists");
 }
 
 void load_rule(struct loader *loader, const struct yaml *item)

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 void problem_set(struct loader *loader, struct problem *problem, enum rules_code code,
-                 const struct text *where, size_t offset, const char *format, ...)
+		 const struct text *where, size_t offset, const char *format, ...)
 {
 	char text[1000];
 	va_list args;
@@ -19,8 +19,10 @@ void problem_set(struct loader *loader, struct problem *problem, enum rules_code
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	*problem = (struct problem){ .code = code, .where = where, .offset = offset,
-		                     .text = arena_str(loader->arena, str_of(text)).at };
+	*problem = (struct problem){ .code = code,
+				     .where = where,
+				     .offset = offset,
+				     .text = arena_str(loader->arena, str_of(text)).at };
 	if (problem->text == NULL) {
 		loader->out_of_memory = true;
 		problem->text = "out of memory";
@@ -63,11 +65,11 @@ static bool undefined(struct binding *b, const struct ast *ast)
 
 	if (near.len > 0)
 		problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
-		            "Undefined macro '%.*s' used in filter. Did you mean '%.*s'?", STR_ARG(ast->name),
-		            STR_ARG(near));
+			    "Undefined macro '%.*s' used in filter. Did you mean '%.*s'?",
+			    STR_ARG(ast->name), STR_ARG(near));
 	else
 		problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
-		            "Undefined macro '%.*s' used in filter.", STR_ARG(ast->name));
+			    "Undefined macro '%.*s' used in filter.", STR_ARG(ast->name));
 	/* Its own definition was refused: that has been said already. */
 	b->problem->reported = table_get(&b->loader->broken, ast->name, &unused);
 	return false;
@@ -76,7 +78,7 @@ static bool undefined(struct binding *b, const struct ast *ast)
 static bool too_deep(struct binding *b, const struct ast *ast)
 {
 	problem_set(b->loader, b->problem, RULES_ERR_COMPILE_CONDITION, b->text, ast->at,
-	            "nested more than %d deep, macros included", EXPANDED_DEPTH_MAX);
+		    "nested more than %d deep, macros included", EXPANDED_DEPTH_MAX);
 	return false;
 }
 
@@ -93,7 +95,7 @@ static bool bind_macro(struct binding *b, struct ast *ast, unsigned level)
 	macro->used = true;
 	if (macro->stage == STAGE_BUSY) {
 		problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
-		            "reference loop in macro '%.*s'", STR_ARG(macro->name));
+			    "reference loop in macro '%.*s'", STR_ARG(macro->name));
 		return false;
 	}
 	macro_resolve(b->loader, macro);
@@ -128,7 +130,7 @@ static bool bind(struct binding *b, struct ast *ast, unsigned level)
 }
 
 bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text,
-                 struct problem *problem)
+		 struct problem *problem)
 {
 	struct binding binding = { .loader = loader, .text = text, .problem = problem };
 
@@ -137,8 +139,9 @@ bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text
 
 static void macro_resolve(struct loader *loader, struct macro *macro)
 {
-	struct binding binding = { .loader = loader, .from = macro, .text = &macro->text,
-		                   .problem = &macro->problem };
+	struct binding binding = {
+		.loader = loader, .from = macro, .text = &macro->text, .problem = &macro->problem
+	};
 	struct parse_error error;
 	struct ast *ast;
 	int r;
@@ -150,8 +153,8 @@ static void macro_resolve(struct loader *loader, struct macro *macro)
 		return;
 	r = ast_parse(macro->text.text, RULES_DEPTH_MAX, loader->arena, &ast, &error);
 	if (r == -EBADMSG)
-		problem_set(loader, &macro->problem, RULES_ERR_COMPILE_CONDITION, &macro->text, error.at,
-		            "%s", error.text);
+		problem_set(loader, &macro->problem, RULES_ERR_COMPILE_CONDITION, &macro->text,
+			    error.at, "%s", error.text);
 	else if (r < 0)
 		loader->out_of_memory = true;
 	else if (bind(&binding, ast, 1))

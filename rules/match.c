@@ -35,8 +35,8 @@ static bool regex_holds(struct rules_scratch *scratch, const pcre2_code *regex, 
 	if (!to_utf8(scratch, text, &text))
 		return false;
 	r = pcre2_dfa_match(regex, (PCRE2_SPTR)(text.len == 0 ? "" : text.at), text.len, 0,
-	                    PCRE2_NO_UTF_CHECK, scratch->match, scratch->limits, scratch->workspace,
-	                    REGEX_WORKSPACE);
+			    PCRE2_NO_UTF_CHECK, scratch->match, scratch->limits, scratch->workspace,
+			    REGEX_WORKSPACE);
 	if (r < 0 && r != PCRE2_ERROR_NOMATCH)
 		scratch->overflows++;
 	return r >= 0;
@@ -67,7 +67,7 @@ static bool real_holds(enum op op, double a, double b)
 }
 
 static bool text_op(struct rules_scratch *scratch, const struct predicate *predicate,
-                    const struct literal *literal, struct str text)
+		    const struct literal *literal, struct str text)
 {
 	if (predicate->op == OP_REGEX)
 		return regex_holds(scratch, literal->regex, text);
@@ -78,7 +78,7 @@ static bool text_op(struct rules_scratch *scratch, const struct predicate *predi
 
 /* Compares as numbers when both are, which is how a parameter of unknown type is meant. */
 static bool any_holds(struct rules_scratch *scratch, const struct predicate *predicate,
-                      const struct literal *literal, const struct value *value)
+		      const struct literal *literal, const struct value *value)
 {
 	struct value other = value_str(literal->text);
 	__int128 a, b;
@@ -91,7 +91,7 @@ static bool any_holds(struct rules_scratch *scratch, const struct predicate *pre
 }
 
 static bool literal_holds(struct rules_scratch *scratch, const struct predicate *predicate,
-                          const struct literal *literal, const struct value *value)
+			  const struct literal *literal, const struct value *value)
 {
 	bool wanted = predicate->op != OP_NE, truth;
 	struct net_addr addr;
@@ -103,17 +103,16 @@ static bool literal_holds(struct rules_scratch *scratch, const struct predicate 
 		return value_to_number(value, &number) &&
 		       number_holds(predicate->op, number, literal->number);
 	case CLASS_REAL:
-		return value_to_real(value, &real) && real_holds(predicate->op, real, literal->real);
-	case CLASS_BOOL:
-		return value_to_bool(value, &truth) && (truth == literal->truth) == wanted;
+		return value_to_real(value, &real) &&
+		       real_holds(predicate->op, real, literal->real);
+	case CLASS_BOOL: return value_to_bool(value, &truth) && (truth == literal->truth) == wanted;
 	case CLASS_ADDRESS:
 		return value->kind == VALUE_STR && net_addr_parse(value_as_str(value), &addr) &&
 		       net_addr_eq(&addr, &literal->addr) == wanted;
 	case CLASS_NETWORK:
 		return value->kind == VALUE_STR && net_addr_parse(value_as_str(value), &addr) &&
 		       net_prefix_has(&literal->net, &addr) == wanted;
-	case CLASS_ANY:
-		return any_holds(scratch, predicate, literal, value);
+	case CLASS_ANY: return any_holds(scratch, predicate, literal, value);
 	case CLASS_TEXT:
 	case CLASS_BYTES:
 		return value->kind == VALUE_STR &&
@@ -123,7 +122,7 @@ static bool literal_holds(struct rules_scratch *scratch, const struct predicate 
 }
 
 static bool literals_hold(struct rules_scratch *scratch, const struct predicate *predicate,
-                          const struct value *value)
+			  const struct value *value)
 {
 	uint32_t hits = 0;
 
@@ -135,8 +134,9 @@ static bool literals_hold(struct rules_scratch *scratch, const struct predicate 
 		if (hits <= i && predicate->modifier == MODIFIER_ALLOF)
 			return false;
 	}
-	return predicate->modifier == MODIFIER_ONEOF ? hits == 1
-	                                             : predicate->modifier == MODIFIER_ALLOF && hits > 0;
+	return predicate->modifier == MODIFIER_ONEOF
+		       ? hits == 1
+		       : predicate->modifier == MODIFIER_ALLOF && hits > 0;
 }
 
 /* Whether the value is one of the predicate's literals, by its number among the term's words. */
@@ -157,7 +157,7 @@ static uint32_t word_of(const struct term *term, const struct value *value)
 
 /* One value against literals. The slot is that of the value when it is the term's only one. */
 static bool value_holds(struct rules_scratch *scratch, const struct predicate *predicate,
-                        struct slot *slot, const struct value *value)
+			struct slot *slot, const struct value *value)
 {
 	const struct term *term = &scratch->rules->terms[predicate->term];
 	uint32_t word;
@@ -181,15 +181,15 @@ static bool values_equal(const struct value *a, const struct value *b, enum clas
 
 	if (class == CLASS_ADDRESS)
 		return a->kind == VALUE_STR && b->kind == VALUE_STR &&
-		       net_addr_parse(value_as_str(a), &left) && net_addr_parse(value_as_str(b), &right) &&
-		       net_addr_eq(&left, &right);
+		       net_addr_parse(value_as_str(a), &left) &&
+		       net_addr_parse(value_as_str(b), &right) && net_addr_eq(&left, &right);
 	if (a->kind == VALUE_STR && b->kind == VALUE_STR)
 		return str_eq(value_as_str(a), value_as_str(b));
 	return value_to_number(a, &x) && value_to_number(b, &y) && x == y;
 }
 
 static bool list_has(const struct value *list, uint32_t count, const struct value *value,
-                     enum class class)
+		     enum class class)
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (values_equal(&list[i], value, class))
@@ -199,13 +199,14 @@ static bool list_has(const struct value *list, uint32_t count, const struct valu
 
 /* Lists: `in` wants every value of the left, `intersects` some. */
 static bool lists_hold(struct rules_scratch *scratch, const struct predicate *predicate,
-                       const struct value *left, const struct value *right)
+		       const struct value *left, const struct value *right)
 {
 	bool all = predicate->op == OP_IN;
 
 	for (uint32_t i = 0; i < left->len; i++) {
-		bool hit = right == NULL ? literals_hold(scratch, predicate, &left->list[i])
-		                         : list_has(right->list, right->len, &left->list[i], CLASS_TEXT);
+		bool hit = right == NULL
+				   ? literals_hold(scratch, predicate, &left->list[i])
+				   : list_has(right->list, right->len, &left->list[i], CLASS_TEXT);
 
 		if (hit != all)
 			return hit;
@@ -215,7 +216,7 @@ static bool lists_hold(struct rules_scratch *scratch, const struct predicate *pr
 
 /* A value against another term's. */
 static bool right_holds(struct rules_scratch *scratch, const struct predicate *predicate,
-                        const struct value *left, const struct value *right)
+			const struct value *left, const struct value *right)
 {
 	struct str a, b;
 	__int128 x, y;
@@ -238,7 +239,7 @@ static bool right_holds(struct rules_scratch *scratch, const struct predicate *p
 }
 
 static bool one_holds(struct rules_scratch *scratch, const struct predicate *predicate,
-                      struct slot *slot, const struct value *value, const struct slot *right)
+		      struct slot *slot, const struct value *value, const struct slot *right)
 {
 	if (right != NULL)
 		return right_holds(scratch, predicate, value, &right->values[0]);

@@ -39,8 +39,8 @@ bool net_prefix_parse(struct str text, struct net_prefix *ret)
 	if (slash == NULL)
 		return false;
 	at = (size_t)(slash - text.at);
-	if (!net_addr_parse(str_cut(text, at), &prefix.addr) || !str_to_u64(str_from(text, at + 1), &bits) ||
-	    bits > prefix.addr.len * 8u)
+	if (!net_addr_parse(str_cut(text, at), &prefix.addr) ||
+	    !str_to_u64(str_from(text, at + 1), &bits) || bits > prefix.addr.len * 8u)
 		return false;
 	prefix.bits = (uint8_t)bits;
 	*ret = prefix;

@@ -7,11 +7,11 @@ enum { COST_MAX = 1 << 20 };
 static uint32_t check_cost(const struct rules *rules, const struct predicate *predicate)
 {
 	static const uint8_t costs[OP_COUNT] = {
-		[OP_EXISTS] = 1,    [OP_EQ] = 2,         [OP_NE] = 2,          [OP_LT] = 2,
-		[OP_LE] = 2,        [OP_GT] = 2,         [OP_GE] = 2,          [OP_CONTAINS] = 12,
+		[OP_EXISTS] = 1,     [OP_EQ] = 2,	  [OP_NE] = 2,	       [OP_LT] = 2,
+		[OP_LE] = 2,	     [OP_GT] = 2,	  [OP_GE] = 2,	       [OP_CONTAINS] = 12,
 		[OP_ICONTAINS] = 30, [OP_BCONTAINS] = 12, [OP_STARTSWITH] = 3, [OP_BSTARTSWITH] = 3,
-		[OP_ENDSWITH] = 3,  [OP_GLOB] = 20,      [OP_IGLOB] = 25,      [OP_REGEX] = 200,
-		[OP_IN] = 3,        [OP_INTERSECTS] = 3, [OP_PMATCH] = 20,
+		[OP_ENDSWITH] = 3,   [OP_GLOB] = 20,	  [OP_IGLOB] = 25,     [OP_REGEX] = 200,
+		[OP_IN] = 3,	     [OP_INTERSECTS] = 3, [OP_PMATCH] = 20,
 	};
 	const struct term *term = &rules->terms[predicate->term];
 	uint32_t cost = costs[predicate->op];
@@ -29,7 +29,7 @@ static uint32_t check_cost(const struct rules *rules, const struct predicate *pr
 }
 
 static bool node_key(struct compiler *c, const struct node *node, const uint32_t *children,
-                     struct str *ret)
+		     struct str *ret)
 {
 	struct buf key = { .max = RULES_TEXT_MAX * 8 };
 
@@ -51,8 +51,8 @@ static bool add_children(struct compiler *c, struct node *node, const uint32_t *
 
 	node->first = rules->children_count;
 	for (uint32_t i = 0; i < node->count; i++) {
-		if (!compile_grow(c, (void **)&rules->children, rules->children_count, &c->children_cap,
-		                  sizeof(*children)))
+		if (!compile_grow(c, (void **)&rules->children, rules->children_count,
+				  &c->children_cap, sizeof(*children)))
 			return false;
 		rules->children[rules->children_count++] = children[i];
 	}
@@ -60,7 +60,7 @@ static bool add_children(struct compiler *c, struct node *node, const uint32_t *
 }
 
 static bool node_intern(struct compiler *c, struct node node, const uint32_t *children,
-                        uint32_t *ret)
+			uint32_t *ret)
 {
 	struct rules *rules = c->rules;
 	struct str key;
@@ -71,7 +71,8 @@ static bool node_intern(struct compiler *c, struct node node, const uint32_t *ch
 		return true;
 	if (node.kind != AST_CHECK && !add_children(c, &node, children))
 		return false;
-	if (!compile_grow(c, (void **)&rules->nodes, rules->nodes_count, &c->nodes_cap, sizeof(node)) ||
+	if (!compile_grow(c, (void **)&rules->nodes, rules->nodes_count, &c->nodes_cap,
+			  sizeof(node)) ||
 	    table_put(&c->node_names, key, rules->nodes_count) < 0) {
 		c->loader->out_of_memory = true;
 		return false;
@@ -105,7 +106,7 @@ static bool compile_leaf(struct compiler *c, const struct ast *ast, uint32_t *re
 		return false;
 	if (!evttypes_of(ast, &types, NULL))
 		return complain(c, RULES_ERR_COMPILE_CONDITION, ast->at,
-		                "evt.type cannot be transformed or compared to a field");
+				"evt.type cannot be transformed or compared to a field");
 	if (type_set_count(&types.can) == 0 && ast->left->kind == AST_FIELD &&
 	    str_eq(ast->left->name, STR("evt.num"))) {
 		*ret = c->node_false;
@@ -126,10 +127,10 @@ static bool compile_not(struct compiler *c, const struct ast *ast, uint32_t *ret
 		*ret = child == c->node_false ? c->node_true : c->node_false;
 		return true;
 	}
-	return node_intern(c,
-	                   (struct node){ .kind = AST_NOT, .count = 1,
-	                                  .cost = c->rules->nodes[child].cost },
-	                   &child, ret);
+	return node_intern(
+		c,
+		(struct node){ .kind = AST_NOT, .count = 1, .cost = c->rules->nodes[child].cost },
+		&child, ret);
 }
 
 /* By cost, then by number; the lists are short. Drops what stands twice. */
@@ -227,7 +228,7 @@ static bool uses_words(const struct predicate *predicate)
 	return (predicate->class == CLASS_TEXT || predicate->class == CLASS_BYTES) &&
 	       predicate->right == NONE && predicate->modifier == MODIFIER_NONE &&
 	       (predicate->op == OP_EQ || predicate->op == OP_NE || predicate->op == OP_IN ||
-	        predicate->op == OP_INTERSECTS);
+		predicate->op == OP_INTERSECTS);
 }
 
 static bool add_words(struct compiler *c, const struct predicate *predicate)

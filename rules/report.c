@@ -64,7 +64,7 @@ static struct rules_note *next_note(struct rules_report *report, enum rules_code
 }
 
 static void set_place(struct rules_report *report, struct rules_note *note,
-                      const struct yaml_file *file, unsigned line, unsigned column)
+		      const struct yaml_file *file, unsigned line, unsigned column)
 {
 	struct str source = yaml_line(file, line);
 
@@ -76,7 +76,7 @@ static void set_place(struct rules_report *report, struct rules_note *note,
 }
 
 void report_add(struct rules_report *report, enum rules_code code, const struct place *place,
-                const char *format, ...)
+		const char *format, ...)
 {
 	struct rules_note *note = next_note(report, code);
 	unsigned line, column;
@@ -102,7 +102,7 @@ void report_add(struct rules_report *report, enum rules_code code, const struct 
 }
 
 void report_add_at(struct rules_report *report, enum rules_code code, const struct yaml_file *file,
-                   unsigned line, unsigned column, const char *item_kind, const char *text)
+		   unsigned line, unsigned column, const char *item_kind, const char *text)
 {
 	struct rules_note *note = next_note(report, code);
 
@@ -119,7 +119,8 @@ static void print_caret(const struct rules_note *note, struct buf *out)
 	buf_add_printable(out, str_of(note->source));
 	buf_add(out, STR("\n  "));
 	for (unsigned i = 1; i < note->column; i++)
-		buf_add_char(out, i <= strlen(note->source) && note->source[i - 1] == '\t' ? '\t' : ' ');
+		buf_add_char(out,
+			     i <= strlen(note->source) && note->source[i - 1] == '\t' ? '\t' : ' ');
 	buf_add(out, STR("^\n"));
 }
 
@@ -129,7 +130,7 @@ static void print_note(const struct rules_note *note, struct buf *out)
 	if (note->line > 0)
 		buf_addf(out, ":%u:%u", note->line, note->column);
 	buf_addf(out, ": %s %s: ", rules_code_is_error(note->code) ? "error" : "warning",
-	         code_names[note->code]);
+		 code_names[note->code]);
 	if (note->item_name != NULL) {
 		buf_addf(out, "%s '", note->item_kind == NULL ? "item" : note->item_kind);
 		buf_add_printable(out, str_of(note->item_name));

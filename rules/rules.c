@@ -4,10 +4,7 @@
 #include "rules/compiler.h"
 #include "rules/text.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
 enum { ARENA_MAX = 512 << 20 };
 
@@ -37,15 +34,15 @@ static void tell(struct work *work)
 	if (problem->reported && !skip)
 		return;
 	place = problem->where == NULL ? rule_place(work->item, work->item->node)
-	                               : text_place(problem->where, problem->offset);
+				       : text_place(problem->where, problem->offset);
 	place.item_kind = "rule";
 	place.item_name = work->item->name;
-	report_add(work->c->loader->report, skip ? RULES_UNKNOWN_FILTER : problem->code, &place, "%s",
-	           problem->text);
+	report_add(work->c->loader->report, skip ? RULES_UNKNOWN_FILTER : problem->code, &place,
+		   "%s", problem->text);
 }
 
 static bool parse_pieces(struct work *work, const struct pieces *pieces, struct text *text,
-                         struct ast **ret)
+			 struct ast **ret)
 {
 	struct loader *loader = work->c->loader;
 	struct parse_error error;
@@ -55,8 +52,8 @@ static bool parse_pieces(struct work *work, const struct pieces *pieces, struct 
 		return false;
 	r = ast_parse(text->text, RULES_DEPTH_MAX, loader->arena, ret, &error);
 	if (r == -EBADMSG)
-		problem_set(loader, &work->problem, RULES_ERR_COMPILE_CONDITION, text, error.at, "%s",
-		            error.text);
+		problem_set(loader, &work->problem, RULES_ERR_COMPILE_CONDITION, text, error.at,
+			    "%s", error.text);
 	else if (r < 0)
 		loader->out_of_memory = true;
 	return r == 0 && macros_bind(loader, *ret, text, &work->problem);
@@ -76,7 +73,7 @@ static void *keep(struct loader *loader, const void *what, size_t size)
 
 /* One exception as a node, negated. *ret is node_true when it has no values. */
 static bool compile_exception(struct work *work, const struct exception *exception, uint32_t *ret,
-                              struct ast **ret_ast)
+			      struct ast **ret_ast)
 {
 	struct loader *loader = work->c->loader;
 	struct ast *inner, *not_ast, **items;
@@ -107,8 +104,9 @@ static bool compile_exception(struct work *work, const struct exception *excepti
 	return compile_condition(work->c, not_ast, ret);
 }
 
-/* The condition and its exceptions as one tree, for its types and its canonical spelling, and as one
- * node. Each part is parsed by itself, so that no parenthesis can leak from one into the next. */
+/* The condition and its exceptions as one tree, for its types and its canonical spelling, and as
+ * one node. Each part is parsed by itself, so that no parenthesis can leak from one into the next.
+ */
 static bool compile_parts(struct work *work, struct ast **ret)
 {
 	struct loader *loader = work->c->loader;
@@ -152,17 +150,21 @@ static bool compile_rule_condition(struct work *work)
 	evttypes_of(ast, &types, NULL);
 	work->rule.types = types.can;
 	ast_print(&canonical, ast);
-	work->rule.canonical = compile_str(work->c, buf_ok(&canonical) ? buf_str(&canonical) : STR(""));
+	work->rule.canonical =
+		compile_str(work->c, buf_ok(&canonical) ? buf_str(&canonical) : STR(""));
 	buf_done(&canonical);
-	warn_condition(loader, ast->kind == AST_AND && item->exceptions_count > 0 ? ast->items[0] : ast,
-	               &work->text, "rule", item->name);
-	for (size_t i = 1; item->exceptions_count > 0 && ast->kind == AST_AND && i < ast->count; i++)
+	warn_condition(loader,
+		       ast->kind == AST_AND && item->exceptions_count > 0 ? ast->items[0] : ast,
+		       &work->text, "rule", item->name);
+	for (size_t i = 1; item->exceptions_count > 0 && ast->kind == AST_AND && i < ast->count;
+	     i++)
 		warn_condition(loader, ast->items[i], NULL, "rule", item->name);
 	if (item->warn_evttypes && str_eq(item->source, syscall_source) &&
 	    type_set_count(&types.can) > 100)
-		report_add(loader->report, RULES_NO_EVTTYPE, &place,
-		           "Rule matches too many evt.type values. This has a significant performance "
-		           "penalty.");
+		report_add(
+			loader->report, RULES_NO_EVTTYPE, &place,
+			"Rule matches too many evt.type values. This has a significant performance "
+			"penalty.");
 	return !loader->out_of_memory;
 }
 
@@ -180,7 +182,7 @@ static bool has_tags(const struct rule_item *item, const struct conf_strings *ta
 }
 
 static void add_extras(const struct rules_settings *settings, const struct rule_item *item,
-                       struct buf *out)
+		       struct buf *out)
 {
 	for (size_t i = 0; i < settings->extras_count; i++) {
 		const struct rules_extra *extra = &settings->extras[i];
@@ -221,16 +223,16 @@ static void drop_container_info(struct work *work, struct str output, struct buf
 		buf_add(out, str_cut(output, (size_t)hit));
 		output = str_from(output, (size_t)hit + token.len);
 		report_add(work->c->loader->report, RULES_DEPRECATED_ITEM, &place,
-		           "%%container.info is deprecated and no longer useful");
+			   "%%container.info is deprecated and no longer useful");
 	}
 	buf_add(out, output);
 }
 
 static void warn_output(struct work *work)
 {
-	static const field_id deprecated[] = { FIELD_EVT_DIR,       FIELD_EVT_LATENCY,
-		                               FIELD_EVT_LATENCY_S, FIELD_EVT_LATENCY_NS,
-		                               FIELD_EVT_LATENCY_HUMAN, FIELD_EVT_WAIT_LATENCY };
+	static const field_id deprecated[] = { FIELD_EVT_DIR,		FIELD_EVT_LATENCY,
+					       FIELD_EVT_LATENCY_S,	FIELD_EVT_LATENCY_NS,
+					       FIELD_EVT_LATENCY_HUMAN, FIELD_EVT_WAIT_LATENCY };
 	struct place place = rule_place(work->item, work->item->output.at[0].node);
 
 	for (size_t i = 0; i < work->rule.format.count; i++) {
@@ -239,8 +241,8 @@ static void warn_output(struct work *work)
 		for (size_t j = 0; term != NONE && j < ARRAY_LEN(deprecated); j++)
 			if (work->c->rules->terms[term].base == deprecated[j])
 				report_add(work->c->loader->report, RULES_DEPRECATED_ITEM, &place,
-				           "'%s' is deprecated in outputs",
-				           work->c->rules->terms[term].name.at);
+					   "'%s' is deprecated in outputs",
+					   work->c->rules->terms[term].name.at);
 	}
 }
 
@@ -374,19 +376,23 @@ static void warn_unused(struct loader *loader)
 {
 	for (size_t i = 0; i < loader->macros_count; i++) {
 		const struct macro *macro = loader->macros[i];
-		struct place place = { .node = macro->node, .item_kind = "macro", .item_name = macro->name };
+		struct place place = { .node = macro->node,
+				       .item_kind = "macro",
+				       .item_name = macro->name };
 
 		if (!macro->used)
 			report_add(loader->report, RULES_UNUSED_MACRO, &place,
-			           "Macro not referred to by any other rule/macro");
+				   "Macro not referred to by any other rule/macro");
 	}
 	for (size_t i = 0; i < loader->lists_count; i++) {
 		const struct list *list = &loader->lists[i];
-		struct place place = { .node = list->node, .item_kind = "list", .item_name = list->name };
+		struct place place = { .node = list->node,
+				       .item_kind = "list",
+				       .item_name = list->name };
 
 		if (!list->used)
 			report_add(loader->report, RULES_UNUSED_LIST, &place,
-			           "List not referred to by any other rule/macro");
+				   "List not referred to by any other rule/macro");
 	}
 }
 
@@ -447,8 +453,8 @@ static bool index_sources(struct compiler *c)
 static bool intern_fixed(struct compiler *c)
 {
 	static const char *const names[ANCESTOR_KINDS] = {
-		"proc.aname[1]", "proc.aexe[1]", "proc.aexepath[1]", "proc.acmdline[1]",
-		"proc.apid[1]",  "proc.aargs[1]", "proc.aenv[1]",
+		"proc.aname[1]", "proc.aexe[1]",  "proc.aexepath[1]", "proc.acmdline[1]",
+		"proc.apid[1]",	 "proc.aargs[1]", "proc.aenv[1]",
 	};
 	struct rules *rules = c->rules;
 
@@ -464,7 +470,7 @@ static int compile_all(struct loader *loader, struct fields *fields, struct rule
 {
 	struct compiler c = { .loader = loader, .rules = rules, .fields = fields };
 	bool ok = lists_resolve(loader) && macros_resolve(loader) && intern_fixed(&c) &&
-	          compile_init(&c) && compile_rules(&c);
+		  compile_init(&c) && compile_rules(&c);
 
 	if (ok) {
 		warn_unused(loader);
@@ -493,7 +499,8 @@ void rules_free(struct rules *rules)
 	if (rules == NULL)
 		return;
 	for (uint32_t i = 0; i < rules->predicates_count; i++)
-		for (uint32_t j = 0; rules->predicates[i].op == OP_REGEX && j < rules->predicates[i].count; j++)
+		for (uint32_t j = 0;
+		     rules->predicates[i].op == OP_REGEX && j < rules->predicates[i].count; j++)
 			pcre2_code_free(rules->predicates[i].literals[j].regex);
 	for (uint32_t i = 0; i < rules->terms_count; i++)
 		table_done(&rules->terms[i].words);
@@ -510,8 +517,8 @@ static void loader_done(struct loader *loader)
 }
 
 int rules_load_text(const struct rules_settings *settings, const struct rules_text *files,
-                    size_t files_count, struct fields *fields, struct rules_report *report,
-                    struct rules **ret)
+		    size_t files_count, struct fields *fields, struct rules_report *report,
+		    struct rules **ret)
 {
 	CLEANUP(rules_free_p) struct rules *rules = rules_new(settings);
 	struct arena arena;
@@ -540,132 +547,4 @@ int rules_load_text(const struct rules_settings *settings, const struct rules_te
 		return -EINVAL;
 	*ret = TAKE(rules);
 	return 0;
-}
-
-/* Files read so far. */
-struct reading {
-	struct rules_report *report;
-	struct rules_text files[RULES_FILES_MAX];
-	size_t count;
-	int result;
-};
-
-static int read_all(int fd, size_t size, struct str *ret)
-{
-	CLEANUP(cleanup_free) char *text = malloc(size + 1);
-	size_t used = 0;
-
-	if (text == NULL)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t got = read(fd, text + used, size - used);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		used += (size_t)got;
-		if (got == 0 || used == size)
-			break;
-	}
-	text[used] = '\0';
-	*ret = (struct str){ .at = TAKE(text), .len = used };
-	return 0;
-}
-
-static int read_file(const char *path, struct str *ret)
-{
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EISDIR;
-	if (st.st_size > RULES_FILE_MAX)
-		return -EFBIG;
-	return read_all(fd, (size_t)st.st_size, ret);
-}
-
-static void add_file(struct reading *reading, const char *path)
-{
-	struct yaml_file file = { .name = path };
-	struct rules_text *slot = &reading->files[reading->count];
-	char text[200];
-	int r;
-
-	if (reading->count == RULES_FILES_MAX) {
-		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL, "too many rules files");
-		return;
-	}
-	r = read_file(path, &slot->text);
-	if (r < 0) {
-		snprintf(text, sizeof(text), "cannot be read: %s", strerrordesc_np(-r));
-		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL, text);
-		return;
-	}
-	slot->name = str_dup(str_of(path));
-	if (slot->name == NULL)
-		reading->result = -ENOMEM;
-	reading->count++;
-}
-
-static int is_rules_file(const struct dirent *entry)
-{
-	struct str name = str_of(entry->d_name);
-
-	return entry->d_name[0] != '.' && (str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")));
-}
-
-static void add_folder(struct reading *reading, const char *path)
-{
-	struct yaml_file file = { .name = path };
-	struct dirent **entries;
-	int count = scandir(path, &entries, is_rules_file, alphasort);
-
-	if (count < 0) {
-		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL,
-		              "the folder cannot be read");
-		return;
-	}
-	for (int i = 0; i < count; i++) {
-		struct buf full = { .max = 8192 };
-
-		buf_addf(&full, "%s/%s", path, entries[i]->d_name);
-		if (buf_ok(&full))
-			add_file(reading, buf_text(&full));
-		buf_done(&full);
-		free(entries[i]);
-	}
-	free(entries);
-}
-
-int rules_load(const struct rules_settings *settings, struct fields *fields,
-               struct rules_report *report, struct rules **ret)
-{
-	struct reading *reading = calloc(1, sizeof(*reading));
-	int r;
-
-	if (reading == NULL)
-		return -ENOMEM;
-	reading->report = report;
-	for (size_t i = 0; i < settings->files.count; i++) {
-		struct stat st;
-
-		if (stat(settings->files.at[i], &st) == 0 && S_ISDIR(st.st_mode))
-			add_folder(reading, settings->files.at[i]);
-		else
-			add_file(reading, settings->files.at[i]);
-	}
-	r = reading->result;
-	if (r == 0)
-		r = rules_load_text(settings, reading->files, reading->count, fields, report, ret);
-	for (size_t i = 0; i < reading->count; i++) {
-		free((void *)(uintptr_t)reading->files[i].name);
-		free((void *)(uintptr_t)reading->files[i].text.at);
-	}
-	free(reading);
-	return r;
 }

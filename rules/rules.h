@@ -15,15 +15,15 @@
 #include "include/event.h"
 
 enum {
-	RULES_FILE_MAX = 16 << 20,      /* bytes of one file */
-	RULES_FILES_MAX = 1024,         /* files of one load, those in folders included */
-	RULES_ITEMS_MAX = 20000,        /* lists, macros and rules, each */
-	RULES_LIST_MAX = 100000,        /* items of one list */
-	RULES_TEXT_MAX = 1 << 20,       /* bytes of a condition or output */
-	RULES_DEPTH_MAX = 1000,         /* nesting of a condition, macros included */
-	RULES_LITERAL_MAX = 255,        /* bytes of a literal, as in Falco */
-	RULES_ANCESTORS_MAX = 32,       /* generations that proc.aname without an index looks at */
-	RULES_NOTES_MAX = 200,          /* errors and warnings kept; the rest is counted */
+	RULES_FILE_MAX = 16 << 20,	/* bytes of one file */
+	RULES_FILES_MAX = 1024,		/* files of one load, those in folders included */
+	RULES_ITEMS_MAX = 20000,	/* lists, macros and rules, each */
+	RULES_LIST_MAX = 100000,	/* items of one list */
+	RULES_TEXT_MAX = 1 << 20,	/* bytes of a condition or output */
+	RULES_DEPTH_MAX = 1000,		/* nesting of a condition, macros included */
+	RULES_LITERAL_MAX = 255,	/* bytes of a literal, as in Falco */
+	RULES_ANCESTORS_MAX = 32,	/* generations that proc.aname without an index looks at */
+	RULES_NOTES_MAX = 200,		/* errors and warnings kept; the rest is counted */
 	RULES_SCRATCH_TEXT = 256 << 10, /* bytes of derived values an event */
 };
 
@@ -70,7 +70,8 @@ struct rules_note {
 	const char *item_name; /* NULL: none */
 };
 
-/* Everything that was wrong or odd in one load, in the order it was met. Texts live in the arena. */
+/* Everything that was wrong or odd in one load, in the order it was met. Texts live in the arena.
+ */
 struct rules_report {
 	struct arena arena;
 	struct rules_note notes[RULES_NOTES_MAX];
@@ -92,7 +93,7 @@ struct rules_plugin {
 /* One entry of Falco's `rules:` setting, applied in order over what the files say. */
 struct rules_choice {
 	bool enable;
-	bool by_tag;         /* else by name; `*` stands for any run of characters */
+	bool by_tag; /* else by name; `*` stands for any run of characters */
 	const char *pattern;
 };
 
@@ -105,11 +106,14 @@ struct rules_extra {
 };
 
 struct rules_settings {
-	struct conf_strings files;   /* files and folders (their *.yaml and *.yml by name), in order */
-	enum priority priority_max;  /* keeps rules that are at least this severe; PRIORITY_DEBUG: all */
-	bool match_all;              /* every rule that matches; else the first in definition order */
-	bool suggested_output;       /* append container and pod to each output, as Falco does */
-	struct conf_strings sources; /* event sources beside syscall; their fields are taken as text */
+	struct conf_strings
+		files; /* files and folders (their *.yaml and *.yml by name), in order */
+	enum priority
+		priority_max;  /* keeps rules that are at least this severe; PRIORITY_DEBUG: all */
+	bool match_all;	       /* every rule that matches; else the first in definition order */
+	bool suggested_output; /* append container and pod to each output, as Falco does */
+	struct conf_strings
+		sources; /* event sources beside syscall; their fields are taken as text */
 	const struct rules_plugin *plugins;
 	size_t plugins_count;
 	const struct rules_choice *choices;
@@ -126,7 +130,7 @@ struct rules_scratch;
  * outlive nothing: only ids are kept. `report` is filled in any case.
  * 0, -EINVAL (the report holds an error), -ENOMEM. */
 int rules_load(const struct rules_settings *settings, struct fields *fields,
-               struct rules_report *report, struct rules **ret);
+	       struct rules_report *report, struct rules **ret);
 
 /* A file that is in memory already. */
 struct rules_text {
@@ -136,13 +140,14 @@ struct rules_text {
 
 /* The same from memory; settings->files is not looked at. */
 int rules_load_text(const struct rules_settings *settings, const struct rules_text *files,
-                    size_t files_count, struct fields *fields, struct rules_report *report,
-                    struct rules **ret);
+		    size_t files_count, struct fields *fields, struct rules_report *report,
+		    struct rules **ret);
 
 void rules_free(struct rules *rules);
 DEFINE_CLEANUP(struct rules *, rules_free);
 
-/* What one thread needs to match and format. Lives no longer than the rules. NULL: out of memory. */
+/* What one thread needs to match and format. Lives no longer than the rules. NULL: out of memory.
+ */
 struct rules_scratch *rules_scratch_new(const struct rules *rules);
 void rules_scratch_free(struct rules_scratch *scratch);
 DEFINE_CLEANUP(struct rules_scratch *, rules_scratch_free);
@@ -153,13 +158,13 @@ uint64_t rules_scratch_overflows(const struct rules_scratch *scratch);
 /* The rules that the event matches, in definition order: at most one unless match_all, and at most
  * `max`. Allocates nothing. The event's registry must be the one the rules were loaded with. */
 size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
-                   const struct event *event, const struct rule **hits, size_t max);
+		   const struct event *event, const struct rule **hits, size_t max);
 
 /* The alert's text, "HH:MM:SS.nnnnnnnnn: Priority message" in local time with <NA> for what is
  * missing, and its output_fields as one JSON object, valid UTF-8. Either buffer may be NULL; both
  * are appended to. The event's bytes stand in the text as they are: escape on the way out. */
 void rules_format(const struct rules *rules, struct rules_scratch *scratch, const struct rule *rule,
-                  const struct event *event, struct buf *output, struct buf *output_fields);
+		  const struct event *event, struct buf *output, struct buf *output_fields);
 
 /* All rules of known sources in definition order, disabled ones included. */
 size_t rules_count(const struct rules *rules);

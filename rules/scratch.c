@@ -2,7 +2,7 @@
 #include "rules/compiled.h"
 
 enum {
-	REGEX_WORKSPACE = 4096,      /* ints; a match that needs more does not hold, and is counted */
+	REGEX_WORKSPACE = 4096, /* ints; a match that needs more does not hold, and is counted */
 	REGEX_MATCH_LIMIT = 100000,
 	REGEX_DEPTH_LIMIT = 100,
 	REGEX_HEAP_KIB = 256,

@@ -28,14 +28,16 @@ static struct table_slot *slot_of(const struct table *table, struct str key, uin
 
 static int grow(struct table *table)
 {
-	struct table bigger = { .cap = table->cap == 0 ? CAP_MIN : table->cap * 2, .count = table->count };
+	struct table bigger = { .cap = table->cap == 0 ? CAP_MIN : table->cap * 2,
+				.count = table->count };
 
 	bigger.slots = calloc(bigger.cap, sizeof(*bigger.slots));
 	if (bigger.slots == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < table->cap; i++)
 		if (table->slots[i].value_plus_1 != 0)
-			*slot_of(&bigger, table->slots[i].key, table->slots[i].hash) = table->slots[i];
+			*slot_of(&bigger, table->slots[i].key, table->slots[i].hash) =
+				table->slots[i];
 	free(table->slots);
 	*table = bigger;
 	return 0;

@@ -1,5 +1,5 @@
-/* A map from byte strings to numbers: names at load time, a field's literals at match time. Keys are
- * borrowed. Only loading inserts, so a stranger's keys can be looked up but never fill it. */
+/* A map from byte strings to numbers: names at load time, a field's literals at match time. Keys
+ * are borrowed. Only loading inserts, so a stranger's keys can be looked up but never fill it. */
 #ifndef RULES_TABLE_H
 #define RULES_TABLE_H
 

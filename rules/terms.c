@@ -20,7 +20,8 @@ bool complain(struct compiler *c, enum rules_code code, size_t at, const char *f
 
 static bool refuse(struct compiler *c, const struct ast_term *term, const char *text)
 {
-	return complain(c, RULES_ERR_COMPILE_CONDITION, term->at, "%.*s: %s", STR_ARG(term->name), text);
+	return complain(c, RULES_ERR_COMPILE_CONDITION, term->at, "%.*s: %s", STR_ARG(term->name),
+			text);
 }
 
 void *compile_take(struct compiler *c, size_t size)
@@ -60,17 +61,15 @@ bool compile_grow(struct compiler *c, void **items, size_t count, size_t *cap, s
 	return true;
 }
 
-static enum class class_of(enum field_type type)
-{
-	switch (type) {
-	case FIELD_TYPE_STR: return CLASS_TEXT;
-	case FIELD_TYPE_BYTES: return CLASS_BYTES;
-	case FIELD_TYPE_BOOL: return CLASS_BOOL;
-	case FIELD_TYPE_DOUBLE: return CLASS_REAL;
-	case FIELD_TYPE_IPADDR: return CLASS_ADDRESS;
-	case FIELD_TYPE_IPNET: return CLASS_NETWORK;
-	case FIELD_TYPE_DYN: return CLASS_ANY;
-	default: return CLASS_NUMBER;
+static enum class class_of(enum field_type type) {
+	switch (type){
+		case FIELD_TYPE_STR : return CLASS_TEXT; case FIELD_TYPE_BYTES : return CLASS_BYTES;
+		case FIELD_TYPE_BOOL : return CLASS_BOOL;
+		case FIELD_TYPE_DOUBLE : return CLASS_REAL;
+		case FIELD_TYPE_IPADDR : return CLASS_ADDRESS;
+		case FIELD_TYPE_IPNET : return CLASS_NETWORK;
+		case FIELD_TYPE_DYN : return CLASS_ANY;
+		default : return CLASS_NUMBER;
 	}
 }
 
@@ -86,11 +85,11 @@ static bool unknown_field(struct compiler *c, const struct ast_term *term)
 
 	if (near.len > 0)
 		complain(c, RULES_ERR_COMPILE_CONDITION, term->at,
-		         "filter_check called with nonexistent field %.*s. Did you mean %.*s?",
-		         STR_ARG(term->name), STR_ARG(near));
+			 "filter_check called with nonexistent field %.*s. Did you mean %.*s?",
+			 STR_ARG(term->name), STR_ARG(near));
 	else
 		complain(c, RULES_ERR_COMPILE_CONDITION, term->at,
-		         "filter_check called with nonexistent field %.*s", STR_ARG(term->name));
+			 "filter_check called with nonexistent field %.*s", STR_ARG(term->name));
 	c->problem->is_unknown_filter = true;
 	return false;
 }
@@ -101,12 +100,9 @@ static bool fill_field(struct compiler *c, const struct ast_term *ast, struct te
 	uint64_t index;
 
 	switch (fieldname_find(ast, &term->base, &term->arg)) {
-	case FIELDNAME_OK:
-		break;
-	case FIELDNAME_NEEDS_ARGUMENT:
-		return refuse(c, ast, "the field needs an argument");
-	case FIELDNAME_TAKES_NO_ARGUMENT:
-		return refuse(c, ast, "the field takes no argument");
+	case FIELDNAME_OK: break;
+	case FIELDNAME_NEEDS_ARGUMENT: return refuse(c, ast, "the field needs an argument");
+	case FIELDNAME_TAKES_NO_ARGUMENT: return refuse(c, ast, "the field takes no argument");
 	case FIELDNAME_UNKNOWN:
 		if (!c->any_field)
 			return unknown_field(c, ast);
@@ -121,7 +117,7 @@ static bool fill_field(struct compiler *c, const struct ast_term *ast, struct te
 	term->two_sided = is_two_sided(term->base);
 	term->is_many = ancestor_kind(term->base) >= 0 && term->arg.len == 0;
 	term->is_unsigned = info->type == FIELD_TYPE_UINT || info->type == FIELD_TYPE_RELTIME ||
-	                    info->type == FIELD_TYPE_ABSTIME;
+			    info->type == FIELD_TYPE_ABSTIME;
 	if (str_to_u64(term->arg, &index) && index < INT32_MAX)
 		term->index = (int64_t)index;
 	return true;
@@ -148,8 +144,11 @@ static bool check_count(struct compiler *c, const struct ast_term *ast, uint32_t
 	if (ast->count >= min && ast->count <= max)
 		return true;
 	return complain(c, RULES_ERR_COMPILE_CONDITION, ast->at,
-	                "transformer %.*s takes %u argument%s, not %zu", STR_ARG(ast->name), min,
-	                min == 1 ? "" : min == max ? "s" : "s or more", ast->count);
+			"transformer %.*s takes %u argument%s, not %zu", STR_ARG(ast->name), min,
+			min == 1     ? ""
+			: min == max ? "s"
+				     : "s or more",
+			ast->count);
 }
 
 static bool check_concat(struct compiler *c, const struct ast_term *ast, const struct term *term)
@@ -194,7 +193,8 @@ static bool check_call(struct compiler *c, const struct ast_term *ast, struct te
 		term->is_list = first->is_list;
 		return is_text(first) || refuse(c, ast, "takes a string");
 	case TRANSFORMER_BASENAME:
-		return check_count(c, ast, 1, 1) && (is_plain_text(first) || refuse(c, ast, "takes a string"));
+		return check_count(c, ast, 1, 1) &&
+		       (is_plain_text(first) || refuse(c, ast, "takes a string"));
 	case TRANSFORMER_B64:
 		if (!check_count(c, ast, 1, 1))
 			return false;
@@ -212,13 +212,10 @@ static bool check_call(struct compiler *c, const struct ast_term *ast, struct te
 	case TRANSFORMER_JOIN:
 		return check_count(c, ast, 2, 2) &&
 		       ((is_plain_text(first) && item(c, term, 1)->is_list) ||
-		        refuse(c, ast, "takes a separator and a list"));
-	case TRANSFORMER_CONCAT:
-		return check_concat(c, ast, term);
-	case TRANSFORMER_GETOPT:
-		return check_getopt(c, ast, term);
-	case TRANSFORMER_COUNT:
-		break;
+			refuse(c, ast, "takes a separator and a list"));
+	case TRANSFORMER_CONCAT: return check_concat(c, ast, term);
+	case TRANSFORMER_GETOPT: return check_getopt(c, ast, term);
+	case TRANSFORMER_COUNT: break;
 	}
 	return false;
 }
@@ -265,26 +262,21 @@ static bool fill_number(struct compiler *c, const struct ast_term *ast, struct t
 static bool fill_term(struct compiler *c, const struct ast_term *ast, struct term *term)
 {
 	switch (ast->kind) {
-	case AST_FIELD:
-		return fill_field(c, ast, term);
+	case AST_FIELD: return fill_field(c, ast, term);
 	case AST_STRING:
 		if (ast->name.len > RULES_LITERAL_MAX)
 			return refuse(c, ast, "the string is longer than 255 bytes");
 		term->literal = value_str(compile_str(c, ast->name));
 		return true;
-	case AST_NUMBER:
-		return fill_number(c, ast, term);
-	case AST_LIST:
-		term->is_list = true;
-		return true;
-	case AST_CALL:
-		term->call = ast->call;
-		return check_call(c, ast, term);
+	case AST_NUMBER: return fill_number(c, ast, term);
+	case AST_LIST: term->is_list = true; return true;
+	case AST_CALL: term->call = ast->call; return check_call(c, ast, term);
 	}
 	return false;
 }
 
-/* The field ids that a term reads by itself; those it may be derived from are marked when wanted. */
+/* The field ids that a term reads by itself; those it may be derived from are marked when wanted.
+ */
 static bool intern_ids(struct compiler *c, const struct ast_term *ast, struct term *term)
 {
 	int kind = ancestor_kind(term->base);
@@ -306,7 +298,7 @@ static bool intern_ids(struct compiler *c, const struct ast_term *ast, struct te
 
 /* Everything that makes two terms the same; of what is inside, the terms' numbers. */
 static bool term_key(struct compiler *c, const struct ast_term *ast, const uint32_t *items,
-                     struct str *ret)
+		     struct str *ret)
 {
 	struct buf key = { .max = RULES_TEXT_MAX };
 
@@ -354,7 +346,8 @@ bool compile_term(struct compiler *c, const struct ast_term *ast, uint32_t *ret)
 	term.arg = compile_str(c, ast->kind == AST_CALL ? ast->arg : term.arg);
 	if (ast->kind == AST_FIELD && !intern_ids(c, ast, &term))
 		return false;
-	if (!compile_grow(c, (void **)&rules->terms, rules->terms_count, &c->terms_cap, sizeof(term)) ||
+	if (!compile_grow(c, (void **)&rules->terms, rules->terms_count, &c->terms_cap,
+			  sizeof(term)) ||
 	    table_put(&c->term_names, key, rules->terms_count) < 0) {
 		c->loader->out_of_memory = true;
 		return false;

@@ -3,13 +3,20 @@
 
 #include <ctype.h>
 
+/* Few bytes are like the first of the literal, so most are passed by at once. */
 static bool contains_nocase(struct str value, struct str literal)
 {
-	if (literal.len > value.len)
-		return false;
-	for (size_t i = 0; i <= value.len - literal.len; i++) {
-		size_t j = 0;
+	char low, high;
 
+	if (literal.len == 0 || literal.len > value.len)
+		return literal.len == 0;
+	low = text_lower(literal.at[0]);
+	high = text_upper(literal.at[0]);
+	for (size_t i = 0; i <= value.len - literal.len; i++) {
+		size_t j = 1;
+
+		if (value.at[i] != low && value.at[i] != high)
+			continue;
 		while (j < literal.len && text_lower(value.at[i + j]) == text_lower(literal.at[j]))
 			j++;
 		if (j == literal.len)
@@ -96,7 +103,8 @@ static bool in_range(unsigned char c, unsigned char low, unsigned char high, boo
 static size_t set_holds(struct str pattern, size_t at, unsigned char c, bool fold, bool *ret)
 {
 	size_t i = at + 1, first;
-	bool negated = i < pattern.len && (pattern.at[i] == '!' || pattern.at[i] == '^'), hit = false;
+	bool negated = i < pattern.len && (pattern.at[i] == '!' || pattern.at[i] == '^'),
+	     hit = false;
 
 	i += negated;
 	for (first = i; i < pattern.len && (pattern.at[i] != ']' || i == first);) {
@@ -107,7 +115,7 @@ static size_t set_holds(struct str pattern, size_t at, unsigned char c, bool fol
 		if (len > 0) {
 			hit |= in_class(name, c) ||
 			       (fold && (in_class(name, (unsigned char)text_lower((char)c)) ||
-			                 in_class(name, (unsigned char)text_upper((char)c))));
+					 in_class(name, (unsigned char)text_upper((char)c))));
 			i += len;
 			continue;
 		}
@@ -157,7 +165,8 @@ bool text_glob(struct str pattern, struct str value, bool fold_case)
 		if (p < pattern.len && pattern.at[p] == '*') {
 			star = ++p;
 			star_value = v;
-		} else if (p < pattern.len && element_holds(pattern, p, value.at[v], fold_case, &len)) {
+		} else if (p < pattern.len &&
+			   element_holds(pattern, p, value.at[v], fold_case, &len)) {
 			p += len;
 			v++;
 		} else if (star != SIZE_MAX) {

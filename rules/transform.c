@@ -3,7 +3,7 @@
 #include "rules/text.h"
 
 static const struct value *argument(struct rules_scratch *scratch, const struct term *term,
-                                    uint32_t i)
+				    uint32_t i)
 {
 	const struct slot *slot = term_values(scratch, term->items[i]);
 
@@ -11,7 +11,7 @@ static const struct value *argument(struct rules_scratch *scratch, const struct 
 }
 
 static bool argument_text(struct rules_scratch *scratch, const struct term *term, uint32_t i,
-                          struct str *ret)
+			  struct str *ret)
 {
 	const struct value *value = argument(scratch, term, i);
 
@@ -19,7 +19,7 @@ static bool argument_text(struct rules_scratch *scratch, const struct term *term
 }
 
 static bool recase_text(struct rules_scratch *scratch, struct str text, char (*change)(char),
-                        struct value *ret)
+			struct value *ret)
 {
 	char *out = scratch_take(scratch, text.len + 1);
 
@@ -32,7 +32,7 @@ static bool recase_text(struct rules_scratch *scratch, struct str text, char (*c
 }
 
 static bool recase(struct rules_scratch *scratch, const struct term *term, char (*change)(char),
-                   struct value *ret)
+		   struct value *ret)
 {
 	const struct value *value = argument(scratch, term, 0);
 	struct value *list;
@@ -41,7 +41,8 @@ static bool recase(struct rules_scratch *scratch, const struct term *term, char 
 	if (value == NULL)
 		return false;
 	if (value->kind != VALUE_LIST)
-		return value_to_text(scratch, value, &text) && recase_text(scratch, text, change, ret);
+		return value_to_text(scratch, value, &text) &&
+		       recase_text(scratch, text, change, ret);
 	list = scratch_take(scratch, (value->len + 1) * sizeof(*list));
 	if (list == NULL)
 		return false;
@@ -126,7 +127,7 @@ static bool length_of(struct rules_scratch *scratch, const struct term *term, st
 
 /* Texts with a separator between them, in one piece. */
 static bool join_texts(struct rules_scratch *scratch, struct str separator,
-                       const struct value *const *values, uint32_t count, struct value *ret)
+		       const struct value *const *values, uint32_t count, struct value *ret)
 {
 	size_t len = 0, used = 0;
 	struct str text;
@@ -183,7 +184,7 @@ static bool concat(struct rules_scratch *scratch, const struct term *term, struc
 
 /* The arguments of a command line: a list as it is, a text cut at blanks. */
 static bool words_of(struct rules_scratch *scratch, const struct value *value,
-                     const struct value **ret, uint32_t *ret_count)
+		     const struct value **ret, uint32_t *ret_count)
 {
 	struct value *words;
 	struct str text;
@@ -218,7 +219,7 @@ struct options {
 	struct str known; /* letters, each with a colon when it takes an argument */
 	struct value *found;
 	uint32_t count;
-	char wanted;        /* one option alone; 0: all of them */
+	char wanted;	    /* one option alone; 0: all of them */
 	struct value value; /* its argument, or its letter */
 };
 
@@ -294,12 +295,14 @@ static bool getopt_of(struct rules_scratch *scratch, const struct term *term, st
 
 		if (word.len < 2 || word.at[0] != '-' || str_eq(word, STR("--")))
 			break;
-		if (word.at[1] != '-' && scan_word(&options, word, i + 1 < count ? &words[i + 1] : NULL))
+		if (word.at[1] != '-' &&
+		    scan_word(&options, word, i + 1 < count ? &words[i + 1] : NULL))
 			i++;
 	}
 	*ret = options.wanted != '\0' ? options.value
-	                              : (struct value){ .kind = VALUE_LIST, .len = options.count,
-		                                        .list = options.found };
+				      : (struct value){ .kind = VALUE_LIST,
+							.len = options.count,
+							.list = options.found };
 	return ret->kind != VALUE_ABSENT;
 }
 

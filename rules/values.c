@@ -1,5 +1,6 @@
 /* Terms' values: from the event, else derived, each brought to the type that its operators expect.
- * JSON may be looser than the catalogue (a port as text, a flag as number), so conversion is here. */
+ * JSON may be looser than the catalogue (a port as text, a flag as number), so conversion is here.
+ */
 #include "rules/compiled.h"
 
 #include <stdio.h>
@@ -88,8 +89,8 @@ static bool join_list(struct rules_scratch *scratch, const struct value *value, 
 	for (uint32_t i = 0; i < value->len; i++) {
 		struct str text;
 
-		if (value->list[i].kind == VALUE_LIST || !value_to_text(scratch, &value->list[i], &text) ||
-		    used + text.len + 1 > len)
+		if (value->list[i].kind == VALUE_LIST ||
+		    !value_to_text(scratch, &value->list[i], &text) || used + text.len + 1 > len)
 			continue;
 		if (i > 0)
 			out[used++] = ' ';
@@ -108,9 +109,7 @@ bool value_to_text(struct rules_scratch *scratch, const struct value *value, str
 		if (ret->at == NULL)
 			*ret = STR("");
 		return true;
-	case VALUE_BOOL:
-		*ret = value->b ? STR("true") : STR("false");
-		return true;
+	case VALUE_BOOL: *ret = value->b ? STR("true") : STR("false"); return true;
 	case VALUE_INT:
 	case VALUE_UINT:
 	case VALUE_DOUBLE: return print_number(scratch, value, ret);
@@ -195,12 +194,16 @@ static bool to_class(struct rules_scratch *scratch, const struct term *term, str
 static bool from_event(const struct event *event, const struct term *term, struct value *ret)
 {
 	switch (term->base) {
-	case FIELD_EVT_SOURCE: *ret = value_str(event->source.len > 0 ? event->source : STR("syscall")); break;
+	case FIELD_EVT_SOURCE:
+		*ret = value_str(event->source.len > 0 ? event->source : STR("syscall"));
+		break;
 	case FIELD_EVT_HOSTNAME: *ret = value_str(event->hostname); break;
 	case FIELD_EVT_RAWTIME: *ret = value_i64(event->time_ns); break;
 	case FIELD_EVT_RAWTIME_S: *ret = value_i64(event->time_ns / 1000000000); break;
 	case FIELD_EVT_RAWTIME_NS: *ret = value_i64(event->time_ns % 1000000000); break;
-	case FIELD_EVT_NUM: *ret = value_i64((int64_t)event->sensor.seq); return event->sensor.seq > 0;
+	case FIELD_EVT_NUM:
+		*ret = value_i64((int64_t)event->sensor.seq);
+		return event->sensor.seq > 0;
 	default: return false;
 	}
 	return ret->kind != VALUE_STR || ret->len > 0;
@@ -256,7 +259,8 @@ static void fill(struct rules_scratch *scratch, const struct term *term, struct 
 		derive_two_sides(scratch, term, slot);
 		return;
 	}
-	slot->count = one_value(scratch, term, &slot->value) && to_class(scratch, term, &slot->value);
+	slot->count =
+		one_value(scratch, term, &slot->value) && to_class(scratch, term, &slot->value);
 }
 
 const struct slot *term_values(struct rules_scratch *scratch, uint32_t term)

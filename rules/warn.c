@@ -11,7 +11,7 @@ struct walk {
 };
 
 static void warn(struct walk *walk, enum rules_code code, size_t at, const char *format,
-                 struct str what)
+		 struct str what)
 {
 	struct place place = walk->text == NULL ? (struct place){ 0 } : text_place(walk->text, at);
 	struct buf text = { .max = 1000 };
@@ -19,19 +19,21 @@ static void warn(struct walk *walk, enum rules_code code, size_t at, const char 
 	place.item_kind = walk->item_kind;
 	place.item_name = walk->item_name;
 	buf_addf(&text, "'%.*s' ", STR_ARG(str_cut(what, 300)));
-	report_add(walk->loader->report, code, &place, "%s%s", buf_ok(&text) ? buf_text(&text) : "", format);
+	report_add(walk->loader->report, code, &place, "%s%s", buf_ok(&text) ? buf_text(&text) : "",
+		   format);
 	buf_done(&text);
 }
 
 static void warn_deprecated(struct walk *walk, const struct ast_term *term)
 {
-	static const struct str fields[] = { STR("evt.dir"),        STR("evt.latency"),
-		                             STR("evt.latency.s"),  STR("evt.latency.ns"),
-		                             STR("evt.latency.human"), STR("evt.wait_latency") };
+	static const struct str fields[] = { STR("evt.dir"),	       STR("evt.latency"),
+					     STR("evt.latency.s"),     STR("evt.latency.ns"),
+					     STR("evt.latency.human"), STR("evt.wait_latency") };
 
 	for (size_t i = 0; term->kind == AST_FIELD && i < ARRAY_LEN(fields); i++)
 		if (str_eq(fields[i], term->name))
-			warn(walk, RULES_DEPRECATED_ITEM, term->at, "is deprecated in conditions", term->name);
+			warn(walk, RULES_DEPRECATED_ITEM, term->at, "is deprecated in conditions",
+			     term->name);
 	for (size_t i = 0; i < term->count; i++)
 		warn_deprecated(walk, term->items[i]);
 }
@@ -81,7 +83,8 @@ static void warn_literal(struct walk *walk, const struct ast_value *value)
 		     "may be a valid field misused as a const string value", value->text);
 	else if (memchr(text.at, '(', text.len) != NULL && looks_like_call(text, arena))
 		warn(walk, RULES_COMPILE_CONDITION, value->at,
-		     "may be a valid field transformer misused as a const string value", value->text);
+		     "may be a valid field transformer misused as a const string value",
+		     value->text);
 }
 
 /* ".*" and the like at an end, which a plain operator says better. */
@@ -130,10 +133,11 @@ static void walk_check(struct walk *walk, const struct ast *check)
 }
 
 void warn_condition(struct loader *loader, const struct ast *ast, const struct text *text,
-                    const char *item_kind, struct str item_name)
+		    const char *item_kind, struct str item_name)
 {
-	struct walk walk = { .loader = loader, .text = text, .item_kind = item_kind,
-		             .item_name = item_name };
+	struct walk walk = {
+		.loader = loader, .text = text, .item_kind = item_kind, .item_name = item_name
+	};
 
 	if (ast->kind == AST_CHECK)
 		walk_check(&walk, ast);
@@ -142,6 +146,7 @@ void warn_condition(struct loader *loader, const struct ast *ast, const struct t
 	/* A macro's oddities are told once, as its own. */
 	if (ast->kind == AST_MACRO && ast->macro != NULL && !ast->macro->is_warned) {
 		ast->macro->is_warned = true;
-		warn_condition(loader, ast->macro->ast, &ast->macro->text, "macro", ast->macro->name);
+		warn_condition(loader, ast->macro->ast, &ast->macro->text, "macro",
+			       ast->macro->name);
 	}
 }

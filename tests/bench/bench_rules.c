@@ -1,6 +1,6 @@
-/* What matching costs: all rules of the given files on typical events, as the hub matches (indexed by
- * type, every distinct predicate once), and as the baseline does in the same run (rule by rule, every
- * check each time it is met). Usage: bench_rules RULES.yaml… */
+/* What matching costs: all rules of the given files on typical events, as the hub matches (indexed
+ * by type, every distinct predicate once), and as the baseline does in the same run (rule by rule,
+ * every check each time it is met). Usage: bench_rules RULES.yaml… */
 #include "rules/eval.h"
 
 #include "base/clock.h"
@@ -19,41 +19,93 @@ static const struct sample {
 	struct field_text fields[24];
 } samples[] = {
 	{ "openat for reading, no match",
-	  { { "evt.type", "openat" }, { "evt.is_open_read", "true" }, { "evt.is_open_write", "false" },
-	    { "fd.name", "/usr/lib/x86_64-linux-gnu/libc.so.6" }, { "fd.num", "3" }, { "fd.typechar", "f" },
-	    { "proc.name", "nginx" }, { "proc.exepath", "/usr/sbin/nginx" }, { "proc.args", "-g daemon" },
-	    { "proc.aname[1]", "nginx" }, { "proc.aname[2]", "systemd" }, { "user.name", "www-data" },
-	    { "user.uid", "33" }, { "container.id", "host" }, { "evt.rawres", "3" } } },
+	  { { "evt.type", "openat" },
+	    { "evt.is_open_read", "true" },
+	    { "evt.is_open_write", "false" },
+	    { "fd.name", "/usr/lib/x86_64-linux-gnu/libc.so.6" },
+	    { "fd.num", "3" },
+	    { "fd.typechar", "f" },
+	    { "proc.name", "nginx" },
+	    { "proc.exepath", "/usr/sbin/nginx" },
+	    { "proc.args", "-g daemon" },
+	    { "proc.aname[1]", "nginx" },
+	    { "proc.aname[2]", "systemd" },
+	    { "user.name", "www-data" },
+	    { "user.uid", "33" },
+	    { "container.id", "host" },
+	    { "evt.rawres", "3" } } },
 	{ "openat for writing, no match",
-	  { { "evt.type", "openat" }, { "evt.is_open_read", "false" }, { "evt.is_open_write", "true" },
+	  { { "evt.type", "openat" },
+	    { "evt.is_open_read", "false" },
+	    { "evt.is_open_write", "true" },
 	    { "fd.name", "/var/lib/postgresql/15/main/pg_wal/000000010000000000000001" },
-	    { "fd.num", "12" }, { "fd.typechar", "f" }, { "evt.arg.flags", "O_RDWR" },
-	    { "proc.name", "postgres" }, { "proc.aname[1]", "postgres" }, { "proc.aname[2]", "systemd" },
-	    { "user.name", "postgres" }, { "container.id", "host" }, { "evt.rawres", "12" } } },
+	    { "fd.num", "12" },
+	    { "fd.typechar", "f" },
+	    { "evt.arg.flags", "O_RDWR" },
+	    { "proc.name", "postgres" },
+	    { "proc.aname[1]", "postgres" },
+	    { "proc.aname[2]", "systemd" },
+	    { "user.name", "postgres" },
+	    { "container.id", "host" },
+	    { "evt.rawres", "12" } } },
 	{ "execve, no match",
-	  { { "evt.type", "execve" }, { "evt.rawres", "0" }, { "proc.name", "grep" },
-	    { "proc.exepath", "/usr/bin/grep" }, { "proc.args", "--color=auto -r needle src" },
-	    { "proc.cmdline", "grep --color=auto -r needle src" }, { "proc.pname", "bash" },
-	    { "proc.aname[1]", "bash" }, { "proc.aname[2]", "sshd" }, { "proc.aname[3]", "sshd" },
-	    { "proc.aname[4]", "systemd" }, { "proc.tty", "34816" }, { "user.name", "ann" },
-	    { "user.uid", "1000" }, { "container.id", "host" }, { "proc.cwd", "/home/ann/" } } },
+	  { { "evt.type", "execve" },
+	    { "evt.rawres", "0" },
+	    { "proc.name", "grep" },
+	    { "proc.exepath", "/usr/bin/grep" },
+	    { "proc.args", "--color=auto -r needle src" },
+	    { "proc.cmdline", "grep --color=auto -r needle src" },
+	    { "proc.pname", "bash" },
+	    { "proc.aname[1]", "bash" },
+	    { "proc.aname[2]", "sshd" },
+	    { "proc.aname[3]", "sshd" },
+	    { "proc.aname[4]", "systemd" },
+	    { "proc.tty", "34816" },
+	    { "user.name", "ann" },
+	    { "user.uid", "1000" },
+	    { "container.id", "host" },
+	    { "proc.cwd", "/home/ann/" } } },
 	{ "execve in a container, no match",
-	  { { "evt.type", "execve" }, { "evt.rawres", "0" }, { "proc.name", "python3" },
-	    { "proc.exepath", "/usr/bin/python3" }, { "proc.args", "/app/worker.py --queue mail" },
-	    { "proc.cmdline", "python3 /app/worker.py --queue mail" }, { "proc.pname", "gunicorn" },
-	    { "proc.aname[1]", "gunicorn" }, { "proc.aname[2]", "containerd-shim" }, { "proc.tty", "0" },
-	    { "user.name", "root" }, { "user.uid", "0" }, { "container.id", "3f2b5c6d7e8f" },
-	    { "container.image.repository", "registry.example/app" }, { "proc.cwd", "/app/" } } },
+	  { { "evt.type", "execve" },
+	    { "evt.rawres", "0" },
+	    { "proc.name", "python3" },
+	    { "proc.exepath", "/usr/bin/python3" },
+	    { "proc.args", "/app/worker.py --queue mail" },
+	    { "proc.cmdline", "python3 /app/worker.py --queue mail" },
+	    { "proc.pname", "gunicorn" },
+	    { "proc.aname[1]", "gunicorn" },
+	    { "proc.aname[2]", "containerd-shim" },
+	    { "proc.tty", "0" },
+	    { "user.name", "root" },
+	    { "user.uid", "0" },
+	    { "container.id", "3f2b5c6d7e8f" },
+	    { "container.image.repository", "registry.example/app" },
+	    { "proc.cwd", "/app/" } } },
 	{ "connect, no match",
-	  { { "evt.type", "connect" }, { "evt.rawres", "0" }, { "fd.typechar", "4" },
-	    { "fd.cip", "10.1.2.3" }, { "fd.cport", "40000" }, { "fd.sip", "10.1.2.9" },
-	    { "fd.sport", "443" }, { "fd.l4proto", "tcp" }, { "proc.name", "curl" },
-	    { "proc.pname", "cron" }, { "container.id", "host" } } },
+	  { { "evt.type", "connect" },
+	    { "evt.rawres", "0" },
+	    { "fd.typechar", "4" },
+	    { "fd.cip", "10.1.2.3" },
+	    { "fd.cport", "40000" },
+	    { "fd.sip", "10.1.2.9" },
+	    { "fd.sport", "443" },
+	    { "fd.l4proto", "tcp" },
+	    { "proc.name", "curl" },
+	    { "proc.pname", "cron" },
+	    { "container.id", "host" } } },
 	{ "read of /etc/shadow, a match",
-	  { { "evt.type", "openat" }, { "evt.is_open_read", "true" }, { "evt.is_open_write", "false" },
-	    { "fd.name", "/etc/shadow" }, { "fd.num", "3" }, { "fd.typechar", "f" },
-	    { "proc.name", "cat" }, { "proc.aname[1]", "bash" }, { "proc.aname[2]", "sshd" },
-	    { "user.name", "root" }, { "container.id", "host" }, { "evt.rawres", "3" } } },
+	  { { "evt.type", "openat" },
+	    { "evt.is_open_read", "true" },
+	    { "evt.is_open_write", "false" },
+	    { "fd.name", "/etc/shadow" },
+	    { "fd.num", "3" },
+	    { "fd.typechar", "f" },
+	    { "proc.name", "cat" },
+	    { "proc.aname[1]", "bash" },
+	    { "proc.aname[2]", "sshd" },
+	    { "user.name", "root" },
+	    { "container.id", "host" },
+	    { "evt.rawres", "3" } } },
 	{ "close, which no rule wants", { { "evt.type", "close" }, { "proc.name", "cat" } } },
 };
 
@@ -66,18 +118,19 @@ static void fill(struct event *event, const struct fields *fields, const struct 
 		int64_t number;
 
 		event_set(event, fields_find(fields, str_of(sample->fields[i].name)),
-		          str_to_i64(text, &number) && strcmp(sample->fields[i].name, "fd.typechar") != 0
-		                  ? value_i64(number)
-		                  : value_str(text));
+			  str_to_i64(text, &number) &&
+					  strcmp(sample->fields[i].name, "fd.typechar") != 0
+				  ? value_i64(number)
+				  : value_str(text));
 	}
 }
 
 typedef size_t match_fn(const struct rules *rules, struct rules_scratch *scratch,
-                        const struct event *event, const struct rule **hits, size_t max);
+			const struct event *event, const struct rule **hits, size_t max);
 
 /* ns of processor time for one event. */
 static double measure(match_fn *match, const struct rules *rules, struct rules_scratch *scratch,
-                      const struct event *event, size_t *ret_hits)
+		      const struct event *event, size_t *ret_hits)
 {
 	const struct rule *hits[HITS_MAX];
 	int64_t start = clock_mono(), end = start + SECONDS * NS_PER_S / 4, now = start;
@@ -93,7 +146,7 @@ static double measure(match_fn *match, const struct rules *rules, struct rules_s
 }
 
 static double measure_format(const struct rules *rules, struct rules_scratch *scratch,
-                             const struct event *event)
+			     const struct event *event)
 {
 	const struct rule *hits[HITS_MAX];
 	struct buf output = { 0 }, members = { 0 };
@@ -120,7 +173,8 @@ static void run(const struct rules *rules, const struct fields *fields)
 
 	if (scratch == NULL || event_init(&event, fields_count(fields)) < 0)
 		exit(1);
-	printf("%-34s %6s %10s %12s %10s %7s\n", "event", "hits", "ns", "events/s", "baseline", "ratio");
+	printf("%-34s %6s %10s %12s %10s %7s\n", "event", "hits", "ns", "events/s", "baseline",
+	       "ratio");
 	for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
 		double shared, plain;
 		size_t hits;
@@ -130,14 +184,15 @@ static void run(const struct rules *rules, const struct fields *fields)
 		plain = measure(rules_match_plain, rules, scratch, &event, &hits);
 		total += shared;
 		plain_total += plain;
-		printf("%-34s %6zu %10.0f %12.0f %10.0f %7.1f\n", samples[i].name, hits, shared, 1e9 / shared,
-		       plain, plain / shared);
+		printf("%-34s %6zu %10.0f %12.0f %10.0f %7.1f\n", samples[i].name, hits, shared,
+		       1e9 / shared, plain, plain / shared);
 		if (hits > 0)
 			printf("%-34s %6s %10.0f\n", "  its text and fields", "",
 			       measure_format(rules, scratch, &event));
 	}
-	printf("%-34s %6s %10.0f %12.0f %10.0f %7.1f\n", "all, evenly", "", total / ARRAY_LEN(samples),
-	       1e9 * ARRAY_LEN(samples) / total, plain_total / ARRAY_LEN(samples), plain_total / total);
+	printf("%-34s %6s %10.0f %12.0f %10.0f %7.1f\n", "all, evenly", "",
+	       total / ARRAY_LEN(samples), 1e9 * ARRAY_LEN(samples) / total,
+	       plain_total / ARRAY_LEN(samples), plain_total / total);
 	event_done(&event);
 	rules_scratch_free(scratch);
 }

@@ -45,7 +45,7 @@ static void one_condition(struct str text)
 }
 
 static void set(struct event *event, const struct fields *fields, const char *name,
-                struct value value)
+		struct value value)
 {
 	event_set(event, fields_find(fields, str_of(name)), value);
 }
@@ -53,7 +53,7 @@ static void set(struct event *event, const struct fields *fields, const char *na
 static void fill(struct event *event, const struct fields *fields)
 {
 	static const struct value args[] = { { .kind = VALUE_STR, .len = 2, .s = "-c" },
-		                             { .kind = VALUE_STR, .len = 2, .s = "\xff\n" } };
+					     { .kind = VALUE_STR, .len = 2, .s = "\xff\n" } };
 
 	event->time_ns = 1700000000123456789;
 	set(event, fields, "evt.type", value_str(STR("openat")));

@@ -30,12 +30,12 @@ static inline void loaded_done(struct loaded *loaded)
 }
 
 static inline void load_texts(struct loaded *loaded, const struct rules_settings *settings,
-                       const struct rules_text *files, size_t count)
+			      const struct rules_text *files, size_t count)
 {
 	*loaded = (struct loaded){ .fields = fields_new() };
 	rules_report_init(&loaded->report);
 	loaded->result = rules_load_text(settings, files, count, loaded->fields, &loaded->report,
-	                                 &loaded->rules);
+					 &loaded->rules);
 	if (loaded->result == 0)
 		loaded->scratch = rules_scratch_new(loaded->rules);
 }
@@ -67,15 +67,16 @@ static inline struct value value_of(const json_t *json, struct arena *arena)
 		list = arena_zalloc(arena, (json_array_size(json) + 1) * sizeof(*list));
 		for (size_t i = 0; i < json_array_size(json); i++)
 			list[i] = value_of(json_array_get(json, i), arena);
-		return (struct value){ .kind = VALUE_LIST, .len = (uint32_t)json_array_size(json),
-			               .list = list };
+		return (struct value){ .kind = VALUE_LIST,
+				       .len = (uint32_t)json_array_size(json),
+				       .list = list };
 	default: return (struct value){ .kind = VALUE_NULL };
 	}
 }
 
 /* Sets an event's fields from a JSON object. Strings live in the arena. */
-static inline void event_fill(struct event *event, const struct fields *fields, const json_t *object,
-                              struct arena *arena)
+static inline void event_fill(struct event *event, const struct fields *fields,
+			      const json_t *object, struct arena *arena)
 {
 	const char *key;
 	json_t *value;
@@ -105,7 +106,7 @@ static inline void load_condition(struct loaded *loaded, struct str condition, c
 	buf_add_json(&text, str_of(output));
 	buf_add_char(&text, '\n');
 	load_texts(loaded, &settings,
-	           &(struct rules_text){ .name = "rule.yaml", .text = buf_str(&text) }, 1);
+		   &(struct rules_text){ .name = "rule.yaml", .text = buf_str(&text) }, 1);
 	buf_done(&text);
 }
 

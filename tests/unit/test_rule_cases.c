@@ -59,7 +59,7 @@ static struct str str_at(const json_t *object, const char *key)
 }
 
 static void load_case(struct loaded *loaded, const struct rules_settings *settings,
-                      const json_t *test)
+		      const json_t *test)
 {
 	const json_t *list = json_object_get(test, "files");
 	struct rules_text files[16] = { { .name = "rules.yaml", .text = str_at(test, "rules") } };
@@ -70,7 +70,7 @@ static void load_case(struct loaded *loaded, const struct rules_settings *settin
 			const json_t *file = json_array_get(list, count);
 
 			files[count] = (struct rules_text){ .name = text_of(file, "name"),
-				                            .text = str_at(file, "rules") };
+							    .text = str_at(file, "rules") };
 		}
 	}
 	load_texts(loaded, settings, files, count);
@@ -78,7 +78,8 @@ static void load_case(struct loaded *loaded, const struct rules_settings *settin
 
 static struct str decode64(const char *text, struct arena *arena)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char *out = arena_alloc(arena, strlen(text) + 1);
 	unsigned bits = 0, have = 0;
 	size_t len = 0;
@@ -95,7 +96,7 @@ static struct str decode64(const char *text, struct arena *arena)
 }
 
 static void event_of(struct event *event, const struct loaded *loaded, const json_t *fields,
-                     const json_t *fields_b64, struct arena *arena)
+		     const json_t *fields_b64, struct arena *arena)
 {
 	const char *key;
 	json_t *value;
@@ -104,7 +105,7 @@ static void event_of(struct event *event, const struct loaded *loaded, const jso
 	event_fill(event, loaded->fields, fields, arena);
 	json_object_foreach((json_t *)(uintptr_t)fields_b64, key, value)
 		event_set(event, fields_find(loaded->fields, str_of(key)),
-		          value_str(decode64(json_string_value(value), arena)));
+			  value_str(decode64(json_string_value(value), arena)));
 }
 
 static bool run_parse(struct suite *suite, const json_t *test)
@@ -117,7 +118,8 @@ static bool run_parse(struct suite *suite, const json_t *test)
 	int r;
 
 	arena_init(&arena, 64 << 20);
-	r = ast_parse(str_at(test, "condition"), depth == 0 ? 100 : (unsigned)depth, &arena, &ast, &error);
+	r = ast_parse(str_at(test, "condition"), depth == 0 ? 100 : (unsigned)depth, &arena, &ast,
+		      &error);
 	if ((r == 0) != wanted)
 		because(suite, "parsed: %s", r == 0 ? "yes" : error.text);
 	arena_done(&arena);
@@ -139,7 +141,7 @@ static bool run_eval(struct suite *suite, const json_t *test)
 		ok = because(suite, "%s", report_text(&loaded));
 	} else {
 		event_of(&event, &loaded, json_object_get(test, "fields"),
-		         json_object_get(test, "fields_b64"), &arena);
+			 json_object_get(test, "fields_b64"), &arena);
 		hits = rules_match(loaded.rules, loaded.scratch, &event, &hit, 1);
 		plain = rules_match_plain(loaded.rules, loaded.scratch, &event, &hit, 1);
 		event_done(&event);
@@ -163,8 +165,10 @@ static bool has_note(const struct rules_report *report, const json_t *want, bool
 		if (rules_code_is_error(note->code) == error &&
 		    strcmp(rules_code_name(note->code), text_of(want, "code")) == 0 &&
 		    strstr(note->text, part) != NULL &&
-		    (item[0] == '\0' || (note->item_name != NULL && strcmp(note->item_name, item) == 0)) &&
-		    (kind[0] == '\0' || (note->item_kind != NULL && strcmp(note->item_kind, kind) == 0)))
+		    (item[0] == '\0' ||
+		     (note->item_name != NULL && strcmp(note->item_name, item) == 0)) &&
+		    (kind[0] == '\0' ||
+		     (note->item_kind != NULL && strcmp(note->item_kind, kind) == 0)))
 			return true;
 	}
 	return false;
@@ -177,19 +181,28 @@ static bool check_notes(struct suite *suite, struct loaded *loaded, const json_t
 	size_t i;
 
 	for (size_t list = 0; list < 2; list++)
-		json_array_foreach(json_object_get(test, lists[list]), i, want)
-			if (!has_note(&loaded->report, want, list == 1))
-				return because(suite, "no %s %s %s in:\n%s", lists[list], text_of(want, "code"),
-				               text_of(want, "message_contains"), report_text(loaded));
+		json_array_foreach(
+			json_object_get(test, lists[list]), i,
+			want) if (!has_note(&loaded->report, want,
+					    list == 1)) return because(suite, "no %s %s %s in:\n%s",
+								       lists[list],
+								       text_of(want, "code"),
+								       text_of(want,
+									       "message_contains"),
+								       report_text(loaded));
 	if (json_is_true(json_object_get(test, "no_warnings")) && loaded->report.warnings > 0)
 		return because(suite, "warnings:\n%s", report_text(loaded));
-	json_array_foreach(json_object_get(test, "absent_warnings"), i, absent)
-		for (size_t j = 0; j < loaded->report.count; j++)
-			if (strcmp(rules_code_name(loaded->report.notes[j].code), json_string_value(absent)) == 0)
-				return because(suite, "warnings:\n%s", report_text(loaded));
-	json_array_foreach(json_object_get(test, "absent_warnings_containing"), i, absent)
-		if (strstr(report_text(loaded), json_string_value(absent)) != NULL)
-			return because(suite, "warnings:\n%s", report_text(loaded));
+	json_array_foreach(
+		json_object_get(test, "absent_warnings"), i,
+		absent) for (size_t j = 0; j < loaded->report.count;
+			     j++) if (strcmp(rules_code_name(loaded->report.notes[j].code),
+					     json_string_value(absent)) ==
+				      0) return because(suite, "warnings:\n%s",
+							report_text(loaded));
+	json_array_foreach(json_object_get(test, "absent_warnings_containing"), i,
+			   absent) if (strstr(report_text(loaded), json_string_value(absent)) !=
+				       NULL) return because(suite, "warnings:\n%s",
+							    report_text(loaded));
 	return true;
 }
 
@@ -200,7 +213,8 @@ static bool check_compiled(struct suite *suite, struct loaded *loaded, const jso
 	json_t *want;
 	bool ok = true;
 
-	json_object_foreach(json_object_get(test, "compiled_conditions"), name, want) {
+	json_object_foreach(json_object_get(test, "compiled_conditions"), name, want)
+	{
 		const struct rule *rule = rule_named(loaded, name);
 
 		buf_clear(&text);
@@ -228,7 +242,8 @@ static bool check_info(struct suite *suite, struct loaded *loaded, const json_t 
 	if (json_object_get(info, "condition") != NULL &&
 	    !str_eq(rule_condition(rule), str_at(info, "condition")))
 		return because(suite, "condition: %.*s", STR_ARG(rule_condition(rule)));
-	if (json_object_get(info, "output") != NULL && !str_eq(rule_output(rule), str_at(info, "output")))
+	if (json_object_get(info, "output") != NULL &&
+	    !str_eq(rule_output(rule), str_at(info, "output")))
 		return because(suite, "output: %.*s", STR_ARG(rule_output(rule)));
 	if (json_object_get(info, "description") != NULL &&
 	    !str_eq(rule_description(rule), str_at(info, "description")))
@@ -252,7 +267,8 @@ static bool run_load(struct suite *suite, const json_t *test)
 		ok = because(suite, "loaded: %d\n%s", loaded.result, report_text(&loaded));
 	else
 		ok = check_notes(suite, &loaded, test) &&
-		     (error || (check_compiled(suite, &loaded, test) && check_info(suite, &loaded, test)));
+		     (error ||
+		      (check_compiled(suite, &loaded, test) && check_info(suite, &loaded, test)));
 	loaded_done(&loaded);
 	return ok;
 }
@@ -265,7 +281,8 @@ static bool types_of(const char *condition, struct type_pair *ret)
 	bool ok;
 
 	arena_init(&arena, 16 << 20);
-	ok = ast_parse(str_of(condition), 100, &arena, &ast, &error) == 0 && evttypes_of(ast, ret, NULL);
+	ok = ast_parse(str_of(condition), 100, &arena, &ast, &error) == 0 &&
+	     evttypes_of(ast, ret, NULL);
 	arena_done(&arena);
 	return ok;
 }
@@ -281,8 +298,8 @@ static struct type_set set_of(const json_t *want)
 		json_t *name;
 		size_t i;
 
-		json_array_foreach(names, i, name)
-			named |= str_eq(evttype_name(id), str_of(json_string_value(name)));
+		json_array_foreach(names, i, name) named |=
+			str_eq(evttype_name(id), str_of(json_string_value(name)));
 		if (named != negated)
 			type_set_add(&set, id);
 	}
@@ -333,7 +350,8 @@ static bool run_canonical(struct suite *suite, const json_t *test)
 		ok = because(suite, "%s", error.text);
 	} else {
 		ast_print(&text, ast);
-		ok = str_eq(buf_str(&text), str_at(test, "canonical")) || because(suite, "%s", buf_text(&text));
+		ok = str_eq(buf_str(&text), str_at(test, "canonical")) ||
+		     because(suite, "%s", buf_text(&text));
 	}
 	buf_done(&text);
 	arena_done(&arena);
@@ -383,7 +401,8 @@ static bool run_plugins(struct suite *suite, const json_t *test)
 	for (size_t i = 0; i < json_array_size(list); i++)
 		plugins[settings.plugins_count++] =
 			(struct rules_plugin){ .name = text_of(json_array_get(list, i), "name"),
-				               .version = text_of(json_array_get(list, i), "version") };
+					       .version = text_of(json_array_get(list, i),
+								  "version") };
 	load_case(&loaded, &settings, test);
 	ok = (loaded.result == 0) == json_is_true(json_object_get(test, "expect")) ||
 	     because(suite, "%s", report_text(&loaded));
@@ -396,13 +415,16 @@ static size_t choices_of(const json_t *list, struct rules_choice *ret)
 	size_t count = 0, i;
 	json_t *entry;
 
-	json_array_foreach(list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		const json_t *enable = json_object_get(entry, "enable");
 		const json_t *what = enable != NULL ? enable : json_object_get(entry, "disable");
 		bool by_tag = json_object_get(what, "tag") != NULL;
 
-		ret[count++] = (struct rules_choice){ .enable = enable != NULL, .by_tag = by_tag,
-			                              .pattern = text_of(what, by_tag ? "tag" : "rule") };
+		ret[count++] =
+			(struct rules_choice){ .enable = enable != NULL,
+					       .by_tag = by_tag,
+					       .pattern = text_of(what, by_tag ? "tag" : "rule") };
 	}
 	return count;
 }
@@ -425,8 +447,8 @@ static bool run_select(struct suite *suite, const json_t *test)
 		json_t *name;
 		size_t j;
 
-		json_array_foreach(names, j, name)
-			wanted |= str_eq(rule_name(rule), str_of(json_string_value(name)));
+		json_array_foreach(names, j, name) wanted |=
+			str_eq(rule_name(rule), str_of(json_string_value(name)));
 		if (rule_is_enabled(rule) != wanted)
 			ok = because(suite, "%.*s", STR_ARG(rule_name(rule)));
 	}
@@ -445,7 +467,8 @@ static bool run_append(struct suite *suite, const json_t *test)
 	bool ok = true;
 	size_t i;
 
-	json_array_foreach(json_object_get(test, "append_output"), i, entry) {
+	json_array_foreach(json_object_get(test, "append_output"), i, entry)
+	{
 		const json_t *match = json_object_get(entry, "match");
 		const json_t *list = json_object_get(match, "tags");
 
@@ -462,9 +485,10 @@ static bool run_append(struct suite *suite, const json_t *test)
 	load_case(&loaded, &settings, test);
 	if (loaded.result < 0)
 		ok = because(suite, "%s", report_text(&loaded));
-	json_object_foreach(json_object_get(test, "output_compiled"), name, want)
-		if (ok && strcmp(rule_output(rule_named(&loaded, name)).at, json_string_value(want)) != 0)
-			ok = because(suite, "%s", rule_output(rule_named(&loaded, name)).at);
+	json_object_foreach(json_object_get(test, "output_compiled"), name,
+			    want) if (ok && strcmp(rule_output(rule_named(&loaded, name)).at,
+						   json_string_value(want)) != 0) ok =
+		because(suite, "%s", rule_output(rule_named(&loaded, name)).at);
 	loaded_done(&loaded);
 	return ok;
 }
@@ -488,11 +512,13 @@ static bool run_condition_warnings(struct suite *suite, const json_t *test)
 		warn_condition(&loader, ast, NULL, "rule", STR("r"));
 	if (ok && (report.warnings > 0) != json_is_true(json_object_get(test, "expect")))
 		ok = because(suite, "%zu warnings", report.warnings);
-	json_array_foreach(json_object_get(test, "codes"), i, code) {
+	json_array_foreach(json_object_get(test, "codes"), i, code)
+	{
 		bool found = false;
 
 		for (size_t j = 0; j < report.count; j++)
-			found |= strcmp(rules_code_name(report.notes[j].code), json_string_value(code)) == 0;
+			found |= strcmp(rules_code_name(report.notes[j].code),
+					json_string_value(code)) == 0;
 		if (!found)
 			ok = because(suite, "no %s", json_string_value(code));
 	}
@@ -520,11 +546,14 @@ static bool bench_init(struct bench *bench, struct str format, bool transformed)
 	*bench = (struct bench){ .settings.priority_max = PRIORITY_DEBUG };
 	arena_init(&bench->arena, 16 << 20);
 	rules_report_init(&bench->report);
-	bench->loader = (struct loader){ .settings = &bench->settings, .arena = &bench->arena,
-		                         .report = &bench->report };
-	bench->compiler = (struct compiler){ .loader = &bench->loader, .fields = fields_new(),
-		                             .rules = calloc(1, sizeof(struct rules)),
-		                             .problem = &bench->problem, .text = &bench->text };
+	bench->loader = (struct loader){ .settings = &bench->settings,
+					 .arena = &bench->arena,
+					 .report = &bench->report };
+	bench->compiler = (struct compiler){ .loader = &bench->loader,
+					     .fields = fields_new(),
+					     .rules = calloc(1, sizeof(struct rules)),
+					     .problem = &bench->problem,
+					     .text = &bench->text };
 	arena_init(&bench->compiler.rules->arena, 16 << 20);
 	return compile_format(&bench->compiler, format, transformed, &bench->format);
 }
@@ -578,7 +607,7 @@ static bool run_format(struct suite *suite, const json_t *test)
 	struct bench bench;
 
 	ok = bench_init(&bench, str_at(test, "format"),
-	                json_is_true(json_object_get(test, "resolve_transformed_fields")));
+			json_is_true(json_object_get(test, "resolve_transformed_fields")));
 	if (ok != wanted)
 		ok = because(suite, "%s", ok ? "compiled" : bench.problem.text);
 	else
@@ -605,10 +634,12 @@ static bool run_detect(struct suite *suite, const json_t *test)
 	load_case(&loaded, &settings, test);
 	if (loaded.result < 0 || events == NULL)
 		ok = because(suite, "%s", report_text(&loaded));
-	json_object_foreach(json_object_get(test, "expect_counts"), name, want) {
+	json_object_foreach(json_object_get(test, "expect_counts"), name, want)
+	{
 		size_t count = 0;
 
-		json_array_foreach(events, i, one) {
+		json_array_foreach(events, i, one)
+		{
 			const struct rule *hit;
 			struct event event;
 
@@ -694,12 +725,13 @@ static void run_case(struct suite *suite, const json_t *test)
 	} else {
 		tally->failed++;
 		if (suite->failures++ < FAILURES_SHOWN)
-			print_message("# %s %s: %s\n#   %s\n", id, kind, text_of(test, "condition"), suite->why);
+			print_message("# %s %s: %s\n#   %s\n", id, kind, text_of(test, "condition"),
+				      suite->why);
 	}
 }
 
 static void each_line(struct suite *suite, const char *file,
-                      void (*run)(struct suite *suite, const json_t *test))
+		      void (*run)(struct suite *suite, const json_t *test))
 {
 	const char *folder = getenv("TOCSIN_RULE_CASES");
 	struct buf path = { 0 };
@@ -726,7 +758,8 @@ static void each_line(struct suite *suite, const char *file,
 static void keep_event_set(struct suite *suite, const json_t *test)
 {
 	if (strcmp(text_of(test, "kind"), "event_set") == 0)
-		json_object_set(suite->event_sets, text_of(test, "name"), json_object_get(test, "events"));
+		json_object_set(suite->event_sets, text_of(test, "name"),
+				json_object_get(test, "events"));
 }
 
 static void run_file(const char *file)
@@ -736,8 +769,9 @@ static void run_file(const char *file)
 	each_line(&suite, file, keep_event_set);
 	each_line(&suite, file, run_case);
 	for (size_t i = 0; i < KINDS_MAX && suite.kinds[i].kind[0] != '\0'; i++)
-		print_message("# %-15s %4u ok, %u failed, %u known to differ\n", suite.kinds[i].kind,
-		              suite.kinds[i].ok, suite.kinds[i].failed, suite.kinds[i].expected);
+		print_message("# %-15s %4u ok, %u failed, %u known to differ\n",
+			      suite.kinds[i].kind, suite.kinds[i].ok, suite.kinds[i].failed,
+			      suite.kinds[i].expected);
 	json_decref(suite.event_sets);
 	assert_int_equal(suite.failures, 0);
 }
@@ -757,7 +791,8 @@ static void extra_cases(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		{ .name = "conditions, values and loads behave as the cases say", .test_func = main_cases },
+		{ .name = "conditions, values and loads behave as the cases say",
+		  .test_func = main_cases },
 		{ .name = "types, formats, selection and scenarios behave as the cases say",
 		  .test_func = extra_cases },
 	};

@@ -1,4 +1,5 @@
-/* The rule engine by its front door: loading, places of errors, matching, texts, what sensors need. */
+/* The rule engine by its front door: loading, places of errors, matching, texts, what sensors need.
+ */
 #include "rules_fixture.h"
 
 #include "rules/eval.h"
@@ -14,7 +15,8 @@ static struct rules_settings all_rules(void)
 
 static void load_one(struct loaded *loaded, const struct rules_settings *settings, const char *yaml)
 {
-	load_texts(loaded, settings, &(struct rules_text){ .name = "t.yaml", .text = str_of(yaml) }, 1);
+	load_texts(loaded, settings, &(struct rules_text){ .name = "t.yaml", .text = str_of(yaml) },
+		   1);
 }
 
 /* Places of errors */
@@ -27,10 +29,12 @@ static const struct place_row {
 	const char *text; /* a part of it */
 } place_rows[] = {
 	{ "an unknown field is shown where it stands",
-	  "- rule: r\n  desc: d\n  condition: evt.type=open and proc.nam=cat\n  output: o\n  priority: INFO\n",
+	  "- rule: r\n  desc: d\n  condition: evt.type=open and proc.nam=cat\n  output: o\n  "
+	  "priority: INFO\n",
 	  RULES_ERR_COMPILE_CONDITION, 3, 32, "Did you mean proc.name?" },
 	{ "so it is on the third line of a folded condition",
-	  "- rule: r\n  desc: d\n  condition: >\n    evt.type=open\n    and proc.nam=cat\n  output: o\n"
+	  "- rule: r\n  desc: d\n  condition: >\n    evt.type=open\n    and proc.nam=cat\n  "
+	  "output: o\n"
 	  "  priority: INFO\n",
 	  RULES_ERR_COMPILE_CONDITION, 5, 9, "nonexistent field" },
 	{ "and behind a list that was filled in",
@@ -42,10 +46,12 @@ static const struct place_row {
 	  "- rule: r\n  condition: and x.y = 1\n  override: {condition: append}\n",
 	  RULES_ERR_COMPILE_CONDITION, 7, 18, "nonexistent field x.y" },
 	{ "an unknown field of an output",
-	  "- rule: r\n  desc: d\n  condition: evt.type=open\n  output: a %proc.nme b\n  priority: INFO\n",
+	  "- rule: r\n  desc: d\n  condition: evt.type=open\n  output: a %proc.nme b\n  priority: "
+	  "INFO\n",
 	  RULES_ERR_COMPILE_OUTPUT, 4, 0, "unknown filter: proc.nme" },
 	{ "a macro that is nearly there",
-	  "- macro: spawned\n  condition: evt.type=execve\n- rule: r\n  desc: d\n  condition: spwned\n"
+	  "- macro: spawned\n  condition: evt.type=execve\n- rule: r\n  desc: d\n  condition: "
+	  "spwned\n"
 	  "  output: o\n  priority: INFO\n",
 	  RULES_ERR_VALIDATE, 5, 14, "Did you mean 'spawned'?" },
 	{ "bad YAML", "- rule: [\n", RULES_ERR_YAML_PARSE, 2, 1, "" },
@@ -53,7 +59,8 @@ static const struct place_row {
 	  "- macro: a\n  condition: b\n- macro: b\n  condition: a\n- macro: a\n  condition: b\n",
 	  RULES_ERR_VALIDATE, 0, 0, "reference loop" },
 	{ "a bad exception",
-	  "- rule: r\n  desc: d\n  condition: evt.type=open\n  output: o\n  priority: INFO\n  exceptions:\n"
+	  "- rule: r\n  desc: d\n  condition: evt.type=open\n  output: o\n  priority: INFO\n  "
+	  "exceptions:\n"
 	  "    - name: e\n      fields: [proc.name]\n      comps: [like]\n",
 	  RULES_ERR_VALIDATE, 9, 15, "'like' is not a supported comparison operator" },
 };
@@ -67,7 +74,8 @@ static void error_has_its_place(void **state)
 	load_one(&loaded, &settings, row->yaml);
 	assert_int_equal(loaded.result, -EINVAL);
 	assert_true(loaded.report.count > 0);
-	assert_string_equal(rules_code_name(loaded.report.notes[0].code), rules_code_name(row->code));
+	assert_string_equal(rules_code_name(loaded.report.notes[0].code),
+			    rules_code_name(row->code));
 	assert_non_null(strstr(loaded.report.notes[0].text, row->text));
 	if (row->line > 0)
 		assert_int_equal(loaded.report.notes[0].line, row->line);
@@ -82,11 +90,13 @@ static void all_errors_in_one_run(void **state)
 	struct loaded loaded;
 
 	(void)state;
-	load_one(&loaded, &settings,
-	         "- rule: a\n  desc: d\n  condition: proc.nam=x\n  output: '%x.y'\n  priority: INFO\n"
-	         "- rule: b\n  desc: d\n  condition: (evt.type=open\n  output: o\n  priority: LOUD\n"
-	         "- list: l\n  items: 3\n"
-	         "- rule: c\n  desc: d\n  condition: evt.type=opn\n  output: o\n  priority: INFO\n");
+	load_one(
+		&loaded, &settings,
+		"- rule: a\n  desc: d\n  condition: proc.nam=x\n  output: '%x.y'\n  priority: "
+		"INFO\n"
+		"- rule: b\n  desc: d\n  condition: (evt.type=open\n  output: o\n  priority: LOUD\n"
+		"- list: l\n  items: 3\n"
+		"- rule: c\n  desc: d\n  condition: evt.type=opn\n  output: o\n  priority: INFO\n");
 	assert_int_equal(loaded.report.errors, 5);
 	assert_null(loaded.rules);
 	loaded_done(&loaded);
@@ -99,9 +109,10 @@ static void a_broken_macro_is_told_once(void **state)
 
 	(void)state;
 	load_one(&loaded, &settings,
-	         "- macro: m\n  condition: (evt.type=open\n"
-	         "- rule: a\n  desc: d\n  condition: m\n  output: o\n  priority: INFO\n"
-	         "- rule: b\n  desc: d\n  condition: m and fd.num=1\n  output: o\n  priority: INFO\n");
+		 "- macro: m\n  condition: (evt.type=open\n"
+		 "- rule: a\n  desc: d\n  condition: m\n  output: o\n  priority: INFO\n"
+		 "- rule: b\n  desc: d\n  condition: m and fd.num=1\n  output: o\n  priority: "
+		 "INFO\n");
 	assert_int_equal(loaded.report.errors, 1);
 	loaded_done(&loaded);
 }
@@ -117,9 +128,11 @@ static void a_bomb_of_macros_is_small(void **state)
 	(void)state;
 	buf_add(&yaml, STR("- macro: m0\n  condition: evt.type=open or proc.name=x\n"));
 	for (int i = 1; i < 200; i++)
-		buf_addf(&yaml, "- macro: m%d\n  condition: (m%d and fd.num>%d) or (m%d and fd.num<%d)\n", i,
-		         i - 1, i, i - 1, i);
-	buf_add(&yaml, STR("- rule: r\n  desc: d\n  condition: m199\n  output: o\n  priority: INFO\n"));
+		buf_addf(&yaml,
+			 "- macro: m%d\n  condition: (m%d and fd.num>%d) or (m%d and fd.num<%d)\n",
+			 i, i - 1, i, i - 1, i);
+	buf_add(&yaml,
+		STR("- rule: r\n  desc: d\n  condition: m199\n  output: o\n  priority: INFO\n"));
 	load_one(&loaded, &settings, buf_text(&yaml));
 	assert_int_equal(loaded.result, 0);
 	assert_true(loaded.rules->nodes_count < 2000);
@@ -161,10 +174,11 @@ static void a_list_that_fills_itself_is_refused_or_small(void **state)
 
 	(void)state;
 	for (int i = 0; i < 12; i++)
-		buf_addf(&yaml, "- list: l%d\n  items: [l%d, l%d, l%d, l%d]\n", i, i + 1, i + 1, i + 1, i + 1);
+		buf_addf(&yaml, "- list: l%d\n  items: [l%d, l%d, l%d, l%d]\n", i, i + 1, i + 1,
+			 i + 1, i + 1);
 	buf_add(&yaml, STR("- list: l12\n  items: [aaaaaaaa]\n"));
 	buf_add(&yaml, STR("- rule: r\n  desc: d\n  condition: proc.name in (l0)\n  output: o\n"
-	                   "  priority: INFO\n"));
+			   "  priority: INFO\n"));
 	load_one(&loaded, &settings, buf_text(&yaml));
 	assert_true(loaded.result < 0);
 	assert_null(loaded.rules);
@@ -175,8 +189,10 @@ static void a_list_that_fills_itself_is_refused_or_small(void **state)
 /* Matching */
 
 static const char *const three_rules =
-	"- rule: first\n  desc: d\n  condition: evt.type=open and fd.num=1\n  output: o\n  priority: ERROR\n"
-	"- rule: second\n  desc: d\n  condition: evt.type in (open, close)\n  output: o\n  priority: INFO\n"
+	"- rule: first\n  desc: d\n  condition: evt.type=open and fd.num=1\n  output: o\n  "
+	"priority: ERROR\n"
+	"- rule: second\n  desc: d\n  condition: evt.type in (open, close)\n  output: o\n  "
+	"priority: INFO\n"
 	"- rule: third\n  desc: d\n  condition: proc.name=x\n  output: o\n  priority: NOTICE\n"
 	"  warn_evttypes: false\n";
 
@@ -236,7 +252,8 @@ static void types_select(void **state)
 	assert_false(rule_wants_type(rules_at(loaded.rules, 0), STR("close")));
 	/* No type, and one that we have never heard of. */
 	assert_int_equal(match_json(&loaded, "{\"proc.name\":\"x\"}", hits), 1);
-	assert_int_equal(match_json(&loaded, "{\"evt.type\":\"new_call\",\"proc.name\":\"x\"}", hits), 1);
+	assert_int_equal(
+		match_json(&loaded, "{\"evt.type\":\"new_call\",\"proc.name\":\"x\"}", hits), 1);
 	loaded_done(&loaded);
 }
 
@@ -247,10 +264,11 @@ static const struct loose_row {
 	{ "a number as text is a number", "fd.num >= 10", "{\"fd.num\":\"12\"}", true },
 	{ "text that is no number is no value", "fd.num >= 0", "{\"fd.num\":\"many\"}", false },
 	{ "a port as text is a port", "fd.sport in (80, 443)", "{\"fd.sport\":\"443\"}", true },
-	{ "a flag as text is a flag", "evt.is_open_write = true", "{\"evt.is_open_write\":\"true\"}", true },
+	{ "a flag as text is a flag", "evt.is_open_write = true",
+	  "{\"evt.is_open_write\":\"true\"}", true },
 	{ "a letter as a number is its text", "fd.typechar = 4", "{\"fd.typechar\":4}", true },
-	{ "a list where one text is meant is joined", "proc.args = \"-a b\"", "{\"proc.args\":[\"-a\",\"b\"]}",
-	  true },
+	{ "a list where one text is meant is joined", "proc.args = \"-a b\"",
+	  "{\"proc.args\":[\"-a\",\"b\"]}", true },
 	{ "a real number is cut", "proc.pid = 3", "{\"proc.pid\":3.7}", true },
 	{ "null is no value", "proc.name exists", "{\"proc.name\":null}", false },
 	{ "null fails != too", "proc.name != x", "{\"proc.name\":null}", false },
@@ -259,45 +277,59 @@ static const struct loose_row {
 	{ "a huge number does not wrap", "fd.num > 0", "{\"fd.num\":1e40}", false },
 	{ "an address in a socket's name counts", "fd.sip = 6.7.8.9 and fd.sport = 10",
 	  "{\"fd.typechar\":\"4\",\"fd.name\":\"1.2.3.4:5->6.7.8.9:10\"}", true },
-	{ "a v6 one too", "fd.cip = ::1 and fd.cport = 5", "{\"fd.name\":\"::1:5->::2:10\"}", true },
+	{ "a v6 one too", "fd.cip = ::1 and fd.cport = 5", "{\"fd.name\":\"::1:5->::2:10\"}",
+	  true },
 	{ "either side is the socket's address", "fd.ip = 1.2.3.4 and fd.net = 6.0.0.0/8",
 	  "{\"fd.cip\":\"1.2.3.4\",\"fd.sip\":\"6.7.8.9\"}", true },
-	{ "neither side for !=", "fd.ip != 1.2.3.4", "{\"fd.cip\":\"1.2.3.4\",\"fd.sip\":\"6.7.8.9\"}", false },
+	{ "neither side for !=", "fd.ip != 1.2.3.4",
+	  "{\"fd.cip\":\"1.2.3.4\",\"fd.sip\":\"6.7.8.9\"}", false },
 	{ "no address fails != too", "fd.ip != 1.2.3.4", "{\"proc.name\":\"x\"}", false },
-	{ "a mapped address is the v4 one", "fd.sip = 10.0.0.1", "{\"fd.sip\":\"::ffff:10.0.0.1\"}", true },
-	{ "text that is no address is no value", "fd.sip != 10.0.0.1", "{\"fd.sip\":\"lost\"}", false },
+	{ "a mapped address is the v4 one", "fd.sip = 10.0.0.1", "{\"fd.sip\":\"::ffff:10.0.0.1\"}",
+	  true },
+	{ "text that is no address is no value", "fd.sip != 10.0.0.1", "{\"fd.sip\":\"lost\"}",
+	  false },
 	{ "the local side is the server's when it serves", "fd.lport = 80",
 	  "{\"fd.is_server\":true,\"fd.cport\":5000,\"fd.sport\":80}", true },
-	{ "the folder of a file follows", "fd.directory = /bin and fd.filename = x", "{\"fd.name\":\"/bin/x\"}",
-	  true },
+	{ "the folder of a file follows", "fd.directory = /bin and fd.filename = x",
+	  "{\"fd.name\":\"/bin/x\"}", true },
 	{ "the root's folder is the root", "fd.directory = /", "{\"fd.name\":\"/x\"}", true },
-	{ "a socket has no folder", "fd.directory exists", "{\"fd.name\":\"/run/x\",\"fd.typechar\":\"u\"}",
-	  false },
+	{ "a socket has no folder", "fd.directory exists",
+	  "{\"fd.name\":\"/run/x\",\"fd.typechar\":\"u\"}", false },
 	{ "the result follows from its number", "evt.res = EACCES and evt.failed = true",
 	  "{\"evt.rawres\":-13}", true },
-	{ "success has a name", "evt.res = SUCCESS and evt.failed = false", "{\"evt.rawres\":5}", true },
-	{ "the command line follows", "proc.cmdline = \"ls -l\"", "{\"proc.name\":\"ls\",\"proc.args\":\"-l\"}",
+	{ "success has a name", "evt.res = SUCCESS and evt.failed = false", "{\"evt.rawres\":5}",
 	  true },
-	{ "the parent is the first ancestor", "proc.pname = sh", "{\"proc.aname[1]\":\"sh\"}", true },
-	{ "and the other way round", "proc.aname[1] = sh and proc.aname = sh", "{\"proc.pname\":\"sh\"}", true },
-	{ "any ancestor will do", "proc.aname = sshd", "{\"proc.aname[1]\":\"sh\",\"proc.aname[7]\":\"sshd\"}",
+	{ "the command line follows", "proc.cmdline = \"ls -l\"",
+	  "{\"proc.name\":\"ls\",\"proc.args\":\"-l\"}", true },
+	{ "the parent is the first ancestor", "proc.pname = sh", "{\"proc.aname[1]\":\"sh\"}",
 	  true },
-	{ "the process is no ancestor", "proc.aname = cat", "{\"proc.name\":\"cat\",\"proc.pname\":\"sh\"}",
-	  false },
-	{ "opening is not writing", "evt.is_open_write = false", "{\"evt.type\":\"openat\","
-	  "\"evt.arg.flags\":\"O_RDONLY\"}", true },
-	{ "another event opens nothing, for certain", "evt.is_open_read = false", "{\"evt.type\":\"close\"}",
+	{ "and the other way round", "proc.aname[1] = sh and proc.aname = sh",
+	  "{\"proc.pname\":\"sh\"}", true },
+	{ "any ancestor will do", "proc.aname = sshd",
+	  "{\"proc.aname[1]\":\"sh\",\"proc.aname[7]\":\"sshd\"}", true },
+	{ "the process is no ancestor", "proc.aname = cat",
+	  "{\"proc.name\":\"cat\",\"proc.pname\":\"sh\"}", false },
+	{ "opening is not writing", "evt.is_open_write = false",
+	  "{\"evt.type\":\"openat\","
+	  "\"evt.arg.flags\":\"O_RDONLY\"}",
 	  true },
+	{ "another event opens nothing, for certain", "evt.is_open_read = false",
+	  "{\"evt.type\":\"close\"}", true },
 	{ "an argument has a number", "proc.args[1] = b", "{\"proc.args\":\"a b c\"}", true },
-	{ "a variable has a name", "proc.env[HOME] = /root", "{\"proc.env\":[\"A=1\",\"HOME=/root\"]}", true },
+	{ "a variable has a name", "proc.env[HOME] = /root",
+	  "{\"proc.env\":[\"A=1\",\"HOME=/root\"]}", true },
 	{ "a mount is found by its source", "container.mount.dest[/proc*] = /host",
 	  "{\"container.mounts\":\"/a:/b:ro:false:x,/proc:/host:rw:true:y\"}", true },
 	{ "a container's image follows", "container.image = nginx:1",
 	  "{\"container.image.repository\":\"nginx\",\"container.image.tag\":\"1\"}", true },
-	{ "letters of either case", "proc.cmdline iglob '*MINER*'", "{\"proc.cmdline\":\"./xMiNeR -o\"}", true },
-	{ "a glob's set and range", "proc.name glob '[!a-c]?[[:digit:]]'", "{\"proc.name\":\"xy1\"}", true },
-	{ "a regular expression is whole", "proc.name regex 'a+'", "{\"proc.name\":\"aab\"}", false },
-	{ "and longest, not first", "proc.name regex '(a|ab)(c|bcd)?'", "{\"proc.name\":\"abcd\"}", true },
+	{ "letters of either case", "proc.cmdline iglob '*MINER*'",
+	  "{\"proc.cmdline\":\"./xMiNeR -o\"}", true },
+	{ "a glob's set and range", "proc.name glob '[!a-c]?[[:digit:]]'",
+	  "{\"proc.name\":\"xy1\"}", true },
+	{ "a regular expression is whole", "proc.name regex 'a+'", "{\"proc.name\":\"aab\"}",
+	  false },
+	{ "and longest, not first", "proc.name regex '(a|ab)(c|bcd)?'", "{\"proc.name\":\"abcd\"}",
+	  true },
 };
 
 static void loose_values_compare(void **state)
@@ -344,7 +376,8 @@ static void texts_are_falcos(void **state)
 	(void)state;
 	setenv("TZ", "UTC", 1);
 	load_condition(&loaded, STR("evt.type = open"),
-	               "File %fd.name by %proc.name up=%toupper(proc.name) %proc.tty [%6proc.name] %evt.time");
+		       "File %fd.name by %proc.name up=%toupper(proc.name) %proc.tty [%6proc.name] "
+		       "%evt.time");
 	assert_int_equal(loaded.result, 0);
 	assert_int_equal(event_init(&event, fields_count(loaded.fields)), 0);
 	event.time_ns = 1700000000123456789;
@@ -353,10 +386,12 @@ static void texts_are_falcos(void **state)
 	event_set(&event, FIELD_PROC_NAME, value_str(STR("cat")));
 	assert_int_equal(rules_match(loaded.rules, loaded.scratch, &event, hits, 8), 1);
 	rules_format(loaded.rules, loaded.scratch, hits[0], &event, &output, &members);
-	assert_string_equal(buf_text(&output), "22:13:20.123456789: Informational File /a\n\xff\" by cat "
-	                                       "up=CAT <NA> [cat   ] 22:13:20.123456789");
-	assert_string_equal(buf_text(&members), "{\"fd.name\":\"/a\\n\xee\xbf\xbf\\\"\",\"proc.name\":\"cat\","
-	                                        "\"proc.tty\":null,\"evt.time\":1700000000123456789}");
+	assert_string_equal(buf_text(&output),
+			    "22:13:20.123456789: Informational File /a\n\xff\" by cat "
+			    "up=CAT <NA> [cat   ] 22:13:20.123456789");
+	assert_string_equal(buf_text(&members),
+			    "{\"fd.name\":\"/a\\n\xee\xbf\xbf\\\"\",\"proc.name\":\"cat\","
+			    "\"proc.tty\":null,\"evt.time\":1700000000123456789}");
 	event_done(&event);
 	buf_done(&output);
 	buf_done(&members);
@@ -373,7 +408,7 @@ static void the_container_is_appended_when_asked(void **state)
 	load_one(&loaded, &settings, three_rules);
 	assert_int_equal(loaded.result, 0);
 	assert_true(str_starts(rule_output(rules_at(loaded.rules, 0)),
-	                       STR("o container_id=%container.id container_name=%container.name")));
+			       STR("o container_id=%container.id container_name=%container.name")));
 	loaded_done(&loaded);
 }
 
@@ -388,8 +423,10 @@ static void derived_fields_ask_for_what_they_are_made_of(void **state)
 	field_id id;
 
 	(void)state;
-	load_condition(&loaded, STR("evt.type in (open, openat) and fd.directory = /bin and "
-	                            "evt.is_open_write = true"), "o");
+	load_condition(&loaded,
+		       STR("evt.type in (open, openat) and fd.directory = /bin and "
+			   "evt.is_open_write = true"),
+		       "o");
 	assert_int_equal(loaded.result, 0);
 	while (rules_next_field(loaded.rules, &cursor, &id)) {
 		name |= id == FIELD_FD_NAME;
@@ -419,8 +456,9 @@ static void another_engines_alert_is_matched(void **state)
 	(void)state;
 	settings.sources = (struct conf_strings){ .at = sources, .count = 1 };
 	load_one(&loaded, &settings,
-	         "- rule: r\n  desc: d\n  source: guardduty\n  condition: aws.account = 111 and aws.count > 2\n"
-	         "  output: '%aws.account %proc.name'\n  priority: INFO\n");
+		 "- rule: r\n  desc: d\n  source: guardduty\n  condition: aws.account = 111 and "
+		 "aws.count > 2\n"
+		 "  output: '%aws.account %proc.name'\n  priority: INFO\n");
 	if (loaded.result < 0)
 		print_message("%s", report_text(&loaded));
 	assert_int_equal(loaded.result, 0);
@@ -461,8 +499,9 @@ static void folders_load_by_name(void **state)
 	write_text(folder, "20.yml", "- rule: r\n  enabled: false\n");
 	write_text(folder, "10.yaml", three_rules);
 	write_text(folder, "30.txt", "not: rules");
-	write_text(folder, "15.yaml", "- rule: r\n  desc: d\n  condition: evt.type=open\n  output: o\n"
-	                              "  priority: INFO\n");
+	write_text(folder, "15.yaml",
+		   "- rule: r\n  desc: d\n  condition: evt.type=open\n  output: o\n"
+		   "  priority: INFO\n");
 	files[0] = folder;
 	files[1] = "/nowhere/rules.yaml";
 	settings.files = (struct conf_strings){ .at = files, .count = 1 };
@@ -474,10 +513,12 @@ static void folders_load_by_name(void **state)
 	settings.files.count = 2;
 	loaded = (struct loaded){ .fields = fields_new() };
 	rules_report_init(&loaded.report);
-	assert_int_equal(rules_load(&settings, loaded.fields, &loaded.report, &loaded.rules), -EINVAL);
+	assert_int_equal(rules_load(&settings, loaded.fields, &loaded.report, &loaded.rules),
+			 -EINVAL);
 	assert_int_equal(loaded.report.notes[0].code, RULES_ERR_FILE_READ);
 	loaded_done(&loaded);
-	for (const char *const *name = (const char *const[]){ "20.yml", "10.yaml", "30.txt", "15.yaml", NULL };
+	for (const char *const *name =
+		     (const char *const[]){ "20.yml", "10.yaml", "30.txt", "15.yaml", NULL };
 	     *name != NULL; name++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, *name);
 		unlink(path);
@@ -488,7 +529,7 @@ static void folders_load_by_name(void **state)
 static void load_stock(struct loaded *loaded)
 {
 	const char *files[] = { TEST_ROOT "/../shared/rules/falco_rules.yaml",
-		                TEST_ROOT "/rules/tocsin_rules.yaml" };
+				TEST_ROOT "/rules/tocsin_rules.yaml" };
 	struct rules_settings settings = all_rules();
 
 	settings.files = (struct conf_strings){ .at = files, .count = 2 };
@@ -510,17 +551,21 @@ static void stock_rules_load_as_they_are(void **state)
 	(void)state;
 	load_stock(&loaded);
 	assert_int_equal(loaded.report.errors + loaded.report.warnings, 0);
-	count = match_json(&loaded,
-	                   "{\"evt.type\":\"openat\",\"evt.arg.flags\":\"O_RDONLY\",\"fd.num\":3,"
-	                   "\"fd.typechar\":\"f\",\"fd.name\":\"/etc/shadow\",\"proc.name\":\"cat\","
-	                   "\"container.id\":\"host\"}",
-	                   hits);
+	count = match_json(
+		&loaded,
+		"{\"evt.type\":\"openat\",\"evt.arg.flags\":\"O_RDONLY\",\"fd.num\":3,"
+		"\"fd.typechar\":\"f\",\"fd.name\":\"/etc/shadow\",\"proc.name\":\"cat\","
+		"\"container.id\":\"host\"}",
+		hits);
 	assert_true(count >= 1);
 	assert_true(str_eq(rule_name(hits[0]), STR("Read sensitive file untrusted")));
-	assert_int_equal(match_json(&loaded,
-	                            "{\"evt.type\":\"openat\",\"evt.arg.flags\":\"O_RDONLY\",\"fd.num\":3,"
-	                            "\"fd.typechar\":\"f\",\"fd.name\":\"/etc/hosts\",\"proc.name\":\"cat\"}",
-	                            hits), 0);
+	assert_int_equal(
+		match_json(
+			&loaded,
+			"{\"evt.type\":\"openat\",\"evt.arg.flags\":\"O_RDONLY\",\"fd.num\":3,"
+			"\"fd.typechar\":\"f\",\"fd.name\":\"/etc/hosts\",\"proc.name\":\"cat\"}",
+			hits),
+		0);
 	loaded_done(&loaded);
 }
 
@@ -533,11 +578,13 @@ static uint32_t random_next(uint32_t *seed)
 /* Random events out of values that rules ask for: with and without sharing, the same must match. */
 static void sharing_changes_nothing(void **state)
 {
-	static const char *const texts[] = { "open",  "openat", "execve", "connect", "dup2", "bash", "cat",
-		                             "sshd",  "/etc/shadow", "/usr/bin/x", "f", "4", "host",
-		                             "SUCCESS", "root", "O_WRONLY|O_CREAT", "" };
-	static const field_id first[] = { FIELD_EVT_TYPE, FIELD_PROC_NAME, FIELD_FD_NAME,
-		                          FIELD_FD_TYPECHAR, FIELD_PROC_PNAME, FIELD_CONTAINER_ID };
+	static const char *const texts[] = {
+		"open", "openat",  "execve",	  "connect",	      "dup2", "bash",
+		"cat",	"sshd",	   "/etc/shadow", "/usr/bin/x",	      "f",    "4",
+		"host", "SUCCESS", "root",	  "O_WRONLY|O_CREAT", ""
+	};
+	static const field_id first[] = { FIELD_EVT_TYPE,    FIELD_PROC_NAME,  FIELD_FD_NAME,
+					  FIELD_FD_TYPECHAR, FIELD_PROC_PNAME, FIELD_CONTAINER_ID };
 	const struct rule *hits[64], *plain[64];
 	struct loaded loaded;
 	struct event event;
@@ -559,11 +606,14 @@ static void sharing_changes_nothing(void **state)
 
 			if (i == 0)
 				text = texts[random_next(&seed) % 5];
-			event_set(&event, id, random_next(&seed) % 4 == 0 && i > 0 ? value_i64(random_next(&seed) % 5)
-			                                                            : value_str(str_of(text)));
+			event_set(&event, id,
+				  random_next(&seed) % 4 == 0 && i > 0
+					  ? value_i64(random_next(&seed) % 5)
+					  : value_str(str_of(text)));
 		}
 		count = rules_match(loaded.rules, loaded.scratch, &event, hits, 64);
-		assert_int_equal(rules_match_plain(loaded.rules, loaded.scratch, &event, plain, 64), count);
+		assert_int_equal(rules_match_plain(loaded.rules, loaded.scratch, &event, plain, 64),
+				 count);
 		if (count > 0)
 			assert_memory_equal(hits, plain, count * sizeof(*hits));
 		hit += count;
@@ -578,33 +628,47 @@ int main(void)
 	static const struct CMUnitTest plain[] = {
 		{ .name = "all errors are told in one run", .test_func = all_errors_in_one_run },
 		{ .name = "a broken macro is told once", .test_func = a_broken_macro_is_told_once },
-		{ .name = "macros that double each other stay small", .test_func = a_bomb_of_macros_is_small },
+		{ .name = "macros that double each other stay small",
+		  .test_func = a_bomb_of_macros_is_small },
 		{ .name = "nesting is bounded", .test_func = nesting_is_bounded },
 		{ .name = "lists that multiply are bounded",
 		  .test_func = a_list_that_fills_itself_is_refused_or_small },
-		{ .name = "hits come in definition order, the first or all", .test_func = order_and_first },
+		{ .name = "hits come in definition order, the first or all",
+		  .test_func = order_and_first },
 		{ .name = "types select rules", .test_func = types_select },
-		{ .name = "an expression made to run away ends", .test_func = a_wild_expression_ends },
-		{ .name = "output and fields are as Falco writes them", .test_func = texts_are_falcos },
+		{ .name = "an expression made to run away ends",
+		  .test_func = a_wild_expression_ends },
+		{ .name = "output and fields are as Falco writes them",
+		  .test_func = texts_are_falcos },
 		{ .name = "container and pod are appended when asked",
 		  .test_func = the_container_is_appended_when_asked },
 		{ .name = "derived fields ask for what they are made of",
 		  .test_func = derived_fields_ask_for_what_they_are_made_of },
-		{ .name = "another engine's alert is matched", .test_func = another_engines_alert_is_matched },
+		{ .name = "another engine's alert is matched",
+		  .test_func = another_engines_alert_is_matched },
 		{ .name = "folders load by name", .test_func = folders_load_by_name },
-		{ .name = "the stock rules load as they are", .test_func = stock_rules_load_as_they_are },
-		{ .name = "sharing between rules changes nothing", .test_func = sharing_changes_nothing },
+		{ .name = "the stock rules load as they are",
+		  .test_func = stock_rules_load_as_they_are },
+		{ .name = "sharing between rules changes nothing",
+		  .test_func = sharing_changes_nothing },
 	};
-	enum { PLACES = ARRAY_LEN(place_rows), LOOSE = ARRAY_LEN(loose_rows), PLAIN = ARRAY_LEN(plain) };
+	enum {
+		PLACES = ARRAY_LEN(place_rows),
+		LOOSE = ARRAY_LEN(loose_rows),
+		PLAIN = ARRAY_LEN(plain)
+	};
 	struct CMUnitTest tests[PLACES + LOOSE + PLAIN];
 
 	for (size_t i = 0; i < PLACES; i++)
-		tests[i] = (struct CMUnitTest){ .name = place_rows[i].name, .test_func = error_has_its_place,
-			                        .initial_state = (void *)(uintptr_t)&place_rows[i] };
+		tests[i] =
+			(struct CMUnitTest){ .name = place_rows[i].name,
+					     .test_func = error_has_its_place,
+					     .initial_state = (void *)(uintptr_t)&place_rows[i] };
 	for (size_t i = 0; i < LOOSE; i++)
 		tests[PLACES + i] =
-			(struct CMUnitTest){ .name = loose_rows[i].name, .test_func = loose_values_compare,
-				             .initial_state = (void *)(uintptr_t)&loose_rows[i] };
+			(struct CMUnitTest){ .name = loose_rows[i].name,
+					     .test_func = loose_values_compare,
+					     .initial_state = (void *)(uintptr_t)&loose_rows[i] };
 	memcpy(tests + PLACES + LOOSE, plain, sizeof(plain));
 	return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
 }

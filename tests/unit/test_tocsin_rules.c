@@ -8,16 +8,20 @@ static const struct row {
 	const char *fields;
 } rows[] = {
 	{ "touch of a file in /bin is told", "Write below binary dir", true,
-	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/bin/surprise','fd.num':3,"
+	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/bin/"
+	  "surprise','fd.num':3,"
 	  "'fd.typechar':'f','proc.name':'touch','proc.aname[1]':'bash','proc.aname[2]':'sshd'}" },
 	{ "so is its name behind the link", "Write below binary dir", true,
-	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY|O_TRUNC','fd.name':'/usr/bin/surprise',"
+	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY|O_TRUNC','fd.name':'/usr/bin/"
+	  "surprise',"
 	  "'fd.num':3,'fd.typechar':'f','evt.is_open_write':true,'proc.name':'touch'}" },
 	{ "a package manager may write programs", "Write below binary dir", false,
-	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/usr/bin/ls.dpkg-new',"
+	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/usr/bin/"
+	  "ls.dpkg-new',"
 	  "'fd.num':3,'fd.typechar':'f','proc.name':'dpkg','proc.pname':'apt-get'}" },
 	{ "so may what it runs", "Write below binary dir", false,
-	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/usr/bin/x','fd.num':3,"
+	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/usr/bin/"
+	  "x','fd.num':3,"
 	  "'fd.typechar':'f','proc.name':'ln','proc.aname[1]':'postinst','proc.aname[2]':'dpkg'}" },
 	{ "reading a program is no write", "Write below binary dir", false,
 	  "{'evt.type':'openat','evt.arg.flags':'O_RDONLY','fd.name':'/bin/ls','fd.num':3,"
@@ -26,7 +30,8 @@ static const struct row {
 	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/bin/x','fd.num':-1,"
 	  "'fd.typechar':'f','evt.rawres':-13,'proc.name':'touch'}" },
 	{ "a path that only begins alike is another", "Write below binary dir", false,
-	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/binary/x','fd.num':3,"
+	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/binary/"
+	  "x','fd.num':3,"
 	  "'fd.typechar':'f','proc.name':'touch'}" },
 
 	{ "a write below /etc is told", "Write below etc", true,
@@ -40,42 +45,50 @@ static const struct row {
 	  "{'evt.type':'openat','evt.arg.flags':'O_RDONLY','fd.name':'/etc/shadow','fd.num':3,"
 	  "'fd.typechar':'f','proc.name':'cat'}" },
 	{ "sudo reads its own files", "Secret file read by untrusted program", false,
-	  "{'evt.type':'openat','evt.arg.flags':'O_RDONLY','fd.name':'/etc/sudoers.d/admins','fd.num':3,"
+	  "{'evt.type':'openat','evt.arg.flags':'O_RDONLY','fd.name':'/etc/sudoers.d/"
+	  "admins','fd.num':3,"
 	  "'fd.typechar':'f','proc.name':'sudo'}" },
 
 	{ "a socket as a shell's input is told", "Reverse shell", true,
-	  "{'evt.type':'dup2','evt.rawres':0,'fd.typechar':'4','fd.name':'10.0.0.5:4000->203.0.113.9:443',"
+	  "{'evt.type':'dup2','evt.rawres':0,'fd.typechar':'4','fd.name':'10.0.0.5:4000->203.0.113."
+	  "9:443',"
 	  "'proc.name':'bash','proc.pname':'nginx'}" },
 	{ "so is one that an interpreter prepares", "Reverse shell", true,
 	  "{'evt.type':'dup3','evt.rawres':1,'fd.typechar':'6','proc.name':'python3'}" },
 	{ "a shell that connects is told", "Reverse shell", true,
-	  "{'evt.type':'connect','evt.rawres':0,'fd.typechar':'4','fd.sport':4242,'proc.name':'bash'}" },
+	  "{'evt.type':'connect','evt.rawres':0,'fd.typechar':'4','fd.sport':4242,'proc.name':'"
+	  "bash'}" },
 	{ "a pipe as a shell's input is usual", "Reverse shell", false,
 	  "{'evt.type':'dup2','evt.rawres':0,'fd.typechar':'p','proc.name':'bash'}" },
 	{ "a socket on another descriptor is usual", "Reverse shell", false,
 	  "{'evt.type':'dup2','evt.rawres':7,'fd.typechar':'4','proc.name':'bash'}" },
 
 	{ "a miner's name is told", "Cryptominer started", true,
-	  "{'evt.type':'execve','evt.rawres':0,'proc.name':'xmrig','proc.args':['-o','pool:443']}" },
+	  "{'evt.type':'execve','evt.rawres':0,'proc.name':'xmrig','proc.args':['-o','pool:443']"
+	  "}" },
 	{ "so is its protocol under another name", "Cryptominer started", true,
 	  "{'evt.type':'execve','evt.rawres':0,'proc.name':'kworker',"
 	  "'proc.args':['-o','stratum+tcp://pool.example:3333']}" },
 	{ "a search for miners is no miner", "Cryptominer started", false,
-	  "{'evt.type':'execve','evt.rawres':0,'proc.name':'grep','proc.args':'-r stratum+tcp /etc'}" },
+	  "{'evt.type':'execve','evt.rawres':0,'proc.name':'grep','proc.args':'-r stratum+tcp "
+	  "/etc'}" },
 	{ "a pool's port is told", "Connection to mining pool port", true,
 	  "{'evt.type':'connect','evt.res':'EINPROGRESS','evt.rawres':-115,'fd.typechar':'4',"
 	  "'fd.name':'10.0.0.5:40000->203.0.113.9:14444','proc.name':'kworker'}" },
 	{ "https is not", "Connection to mining pool port", false,
-	  "{'evt.type':'connect','evt.rawres':0,'fd.typechar':'4','fd.sport':'443','proc.name':'curl'}" },
+	  "{'evt.type':'connect','evt.rawres':0,'fd.typechar':'4','fd.sport':'443','proc.name':'"
+	  "curl'}" },
 
 	{ "a user's program that becomes root is told", "Privilege escalation by setuid", true,
-	  "{'evt.type':'setuid','evt.arg.uid':'root','evt.rawres':0,'user.uid':0,'user.loginuid':1000,"
+	  "{'evt.type':'setuid','evt.arg.uid':'root','evt.rawres':0,'user.uid':0,'user.loginuid':"
+	  "1000,"
 	  "'proc.name':'exploit','proc.exepath':'/tmp/exploit'}" },
 	{ "so is an attempt", "Privilege escalation by setuid", true,
 	  "{'evt.type':'setresuid','evt.arg.ruid':'root','evt.rawres':-1,'user.uid':33,"
 	  "'user.loginuid':4294967295,'proc.name':'sh','proc.exepath':'/bin/sh'}" },
 	{ "sudo may", "Privilege escalation by setuid", false,
-	  "{'evt.type':'setresuid','evt.arg.ruid':'root','evt.rawres':0,'user.uid':0,'user.loginuid':1000,"
+	  "{'evt.type':'setresuid','evt.arg.ruid':'root','evt.rawres':0,'user.uid':0,'user."
+	  "loginuid':1000,"
 	  "'proc.name':'sudo','proc.exepath':'/usr/bin/sudo'}" },
 	{ "root's own daemons may", "Privilege escalation by setuid", false,
 	  "{'evt.type':'setuid','evt.arg.uid':'root','evt.rawres':0,'user.uid':0,"
@@ -84,16 +97,21 @@ static const struct row {
 	  "{'evt.type':'fchmodat','evt.arg.mode':'S_IXUSR|S_IRUSR|S_ISUID','evt.rawres':0,"
 	  "'evt.arg.filename':'/tmp/sh','proc.name':'chmod'}" },
 	{ "other modes are not", "Setuid or setgid bit set", false,
-	  "{'evt.type':'fchmodat','evt.arg.mode':'S_IXUSR|S_IRUSR','evt.rawres':0,'proc.name':'chmod'}" },
+	  "{'evt.type':'fchmodat','evt.arg.mode':'S_IXUSR|S_IRUSR','evt.rawres':0,'proc.name':'"
+	  "chmod'}" },
 
 	{ "attaching to a process is told", "Process traced by another", true,
-	  "{'evt.type':'ptrace','evt.arg.request':'PTRACE_ATTACH','evt.rawres':0,'proc.name':'inject'}" },
+	  "{'evt.type':'ptrace','evt.arg.request':'PTRACE_ATTACH','evt.rawres':0,'proc.name':'"
+	  "inject'}" },
 	{ "a debugger may", "Process traced by another", false,
-	  "{'evt.type':'ptrace','evt.arg.request':'PTRACE_ATTACH','evt.rawres':0,'proc.name':'gdb'}" },
+	  "{'evt.type':'ptrace','evt.arg.request':'PTRACE_ATTACH','evt.rawres':0,'proc.name':'gdb'"
+	  "}" },
 	{ "being traced on purpose is not", "Process traced by another", false,
-	  "{'evt.type':'ptrace','evt.arg.request':'PTRACE_TRACEME','evt.rawres':0,'proc.name':'x'}" },
+	  "{'evt.type':'ptrace','evt.arg.request':'PTRACE_TRACEME','evt.rawres':0,'proc.name':'x'"
+	  "}" },
 
-	{ "a program that is not in the image is told", "Dropped program executed in container", true,
+	{ "a program that is not in the image is told", "Dropped program executed in container",
+	  true,
 	  "{'evt.type':'execve','evt.rawres':0,'proc.name':'x','container.id':'3f2b5c6d7e8f',"
 	  "'proc.is_exe_upper_layer':true}" },
 	{ "the image's own are not", "Dropped program executed in container", false,
@@ -107,10 +125,12 @@ static const struct row {
 	  "'proc.exe_ino.ctime_duration_proc_start':86400000000000}" },
 	{ "nor is what a build has just made", "New program executed", false,
 	  "{'evt.type':'execve','evt.rawres':0,'proc.name':'a.out','container.id':'host',"
-	  "'proc.exe_ino.ctime_duration_proc_start':1000000,'proc.aname[1]':'sh','proc.aname[2]':'make'}" },
+	  "'proc.exe_ino.ctime_duration_proc_start':1000000,'proc.aname[1]':'sh','proc.aname[2]':'"
+	  "make'}" },
 
 	{ "a program without a file is told", "Fileless execution", true,
-	  "{'evt.type':'execveat','evt.rawres':0,'proc.name':'3','evt.arg.flags':'EXE_FROM_MEMFD'}" },
+	  "{'evt.type':'execveat','evt.rawres':0,'proc.name':'3','evt.arg.flags':'EXE_FROM_MEMFD'"
+	  "}" },
 	{ "an exec that failed ran nothing", "Fileless execution", false,
 	  "{'evt.type':'execveat','evt.rawres':-2,'proc.name':'3','proc.is_exe_from_memfd':true}" },
 
@@ -127,7 +147,8 @@ static int load_shipped(void **state)
 {
 	const char *files[] = { TEST_ROOT "/rules/tocsin_rules.yaml" };
 	struct rules_settings settings = { .files = { .at = files, .count = 1 },
-		                           .priority_max = PRIORITY_DEBUG, .match_all = true };
+					   .priority_max = PRIORITY_DEBUG,
+					   .match_all = true };
 
 	(void)state;
 	shipped = (struct loaded){ .fields = fields_new() };
@@ -190,9 +211,10 @@ static void fires(void **state)
 		json_decref(object);
 	}
 	if (strcmp(row.name, rows[0].name) == 0)
-		assert_non_null(strstr(buf_text(&output),
-		                       ": Error File below a known binary directory opened for writing "
-		                       "(file=/bin/surprise process=touch parent=bash grandparent=sshd"));
+		assert_non_null(
+			strstr(buf_text(&output),
+			       ": Error File below a known binary directory opened for writing "
+			       "(file=/bin/surprise process=touch parent=bash grandparent=sshd"));
 	buf_done(&output);
 	buf_done(&fields);
 	buf_done(&quoted);
@@ -231,11 +253,13 @@ int main(void)
 	struct CMUnitTest tests[ARRAY_LEN(rows) + 1];
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		tests[i] = (struct CMUnitTest){ .name = rows[i].name, .test_func = fires,
-			                        .initial_state = (void *)(uintptr_t)&rows[i] };
-	tests[ARRAY_LEN(rows)] =
-		(struct CMUnitTest){ .name = "every rule is described, names its technique, and is tried "
-		                             "both ways",
-			             .test_func = all_are_described };
+		tests[i] = (struct CMUnitTest){ .name = rows[i].name,
+						.test_func = fires,
+						.initial_state = (void *)(uintptr_t)&rows[i] };
+	tests[ARRAY_LEN(rows)] = (struct CMUnitTest){
+		.name = "every rule is described, names its technique, and is tried "
+			"both ways",
+		.test_func = all_are_described
+	};
 	return cmocka_run_group_tests_name("shipped rules", tests, load_shipped, free_shipped);
 }

@@ -1,0 +1,137 @@
+/* Loading from files and folders. */
+#include "rules/report.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* Files read so far. */
+struct reading {
+	struct rules_report *report;
+	struct rules_text files[RULES_FILES_MAX];
+	size_t count;
+	int result;
+};
+
+static int read_all(int fd, size_t size, struct str *ret)
+{
+	CLEANUP(cleanup_free) char *text = malloc(size + 1);
+	size_t used = 0;
+
+	if (text == NULL)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t got = read(fd, text + used, size - used);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		used += (size_t)got;
+		if (got == 0 || used == size)
+			break;
+	}
+	text[used] = '\0';
+	*ret = (struct str){ .at = TAKE(text), .len = used };
+	return 0;
+}
+
+static int read_file(const char *path, struct str *ret)
+{
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EISDIR;
+	if (st.st_size > RULES_FILE_MAX)
+		return -EFBIG;
+	return read_all(fd, (size_t)st.st_size, ret);
+}
+
+static void add_file(struct reading *reading, const char *path)
+{
+	struct yaml_file file = { .name = path };
+	struct rules_text *slot = &reading->files[reading->count];
+	char text[200];
+	int r;
+
+	if (reading->count == RULES_FILES_MAX) {
+		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL,
+			      "too many rules files");
+		return;
+	}
+	r = read_file(path, &slot->text);
+	if (r < 0) {
+		snprintf(text, sizeof(text), "cannot be read: %s", strerrordesc_np(-r));
+		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL, text);
+		return;
+	}
+	slot->name = str_dup(str_of(path));
+	if (slot->name == NULL)
+		reading->result = -ENOMEM;
+	reading->count++;
+}
+
+static int is_rules_file(const struct dirent *entry)
+{
+	struct str name = str_of(entry->d_name);
+
+	return entry->d_name[0] != '.' &&
+	       (str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")));
+}
+
+static void add_folder(struct reading *reading, const char *path)
+{
+	struct yaml_file file = { .name = path };
+	struct dirent **entries;
+	int count = scandir(path, &entries, is_rules_file, alphasort);
+
+	if (count < 0) {
+		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL,
+			      "the folder cannot be read");
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		struct buf full = { .max = 8192 };
+
+		buf_addf(&full, "%s/%s", path, entries[i]->d_name);
+		if (buf_ok(&full))
+			add_file(reading, buf_text(&full));
+		buf_done(&full);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+int rules_load(const struct rules_settings *settings, struct fields *fields,
+	       struct rules_report *report, struct rules **ret)
+{
+	struct reading *reading = calloc(1, sizeof(*reading));
+	int r;
+
+	if (reading == NULL)
+		return -ENOMEM;
+	reading->report = report;
+	for (size_t i = 0; i < settings->files.count; i++) {
+		struct stat st;
+
+		if (stat(settings->files.at[i], &st) == 0 && S_ISDIR(st.st_mode))
+			add_folder(reading, settings->files.at[i]);
+		else
+			add_file(reading, settings->files.at[i]);
+	}
+	r = reading->result;
+	if (r == 0)
+		r = rules_load_text(settings, reading->files, reading->count, fields, report, ret);
+	for (size_t i = 0; i < reading->count; i++) {
+		free((void *)(uintptr_t)reading->files[i].name);
+		free((void *)(uintptr_t)reading->files[i].text.at);
+	}
+	free(reading);
+	return r;
+}
