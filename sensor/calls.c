@@ -7,20 +7,42 @@
 
 #include <sys/syscall.h>
 
-#define RES { "res", PARAM_RESULT, 0, NULL }
-#define FD  { "fd", PARAM_FD, 0, NULL }
-
-#define OPEN_PLAN(open_, mode_, name_, dir_, extra_)                                            \
-	{                                                                                       \
-		.flags = PLAN_RETURNS_FD | PLAN_OPEN | (extra_), .class = RECORD_CLASS_OPEN,    \
-		.name_arg = { name_ }, .dir_arg = { dir_ }, .open_arg = open_, .mode_arg = mode_ \
+#define RES                                                                                        \
+	{                                                                                          \
+		"res", PARAM_RESULT, 0, NULL                                                       \
 	}
-#define PATH_PLAN(...)    { .class = RECORD_CLASS_PATH, __VA_ARGS__ }
-#define NET_PLAN(...)     { .class = RECORD_CLASS_NET, __VA_ARGS__ }
-#define PRIV_PLAN(...)    { .class = RECORD_CLASS_PRIVILEGE, __VA_ARGS__ }
-#define OTHER_PLAN(...)   { .class = RECORD_CLASS_OTHER, __VA_ARGS__ }
-#define PROCESS_PLAN(...) { .class = RECORD_CLASS_PROCESS, __VA_ARGS__ }
+#define FD                                                                                         \
+	{                                                                                          \
+		"fd", PARAM_FD, 0, NULL                                                            \
+	}
 
+#define OPEN_PLAN(open_, mode_, name_, dir_, extra_)                                               \
+	{                                                                                          \
+		.flags = PLAN_RETURNS_FD | PLAN_OPEN | (extra_), .class = RECORD_CLASS_OPEN,       \
+		.name_arg = { name_ }, .dir_arg = { dir_ }, .open_arg = open_, .mode_arg = mode_   \
+	}
+#define PATH_PLAN(...)                                                                             \
+	{                                                                                          \
+		.class = RECORD_CLASS_PATH, __VA_ARGS__                                            \
+	}
+#define NET_PLAN(...)                                                                              \
+	{                                                                                          \
+		.class = RECORD_CLASS_NET, __VA_ARGS__                                             \
+	}
+#define PRIV_PLAN(...)                                                                             \
+	{                                                                                          \
+		.class = RECORD_CLASS_PRIVILEGE, __VA_ARGS__                                       \
+	}
+#define OTHER_PLAN(...)                                                                            \
+	{                                                                                          \
+		.class = RECORD_CLASS_OTHER, __VA_ARGS__                                           \
+	}
+#define PROCESS_PLAN(...)                                                                          \
+	{                                                                                          \
+		.class = RECORD_CLASS_PROCESS, __VA_ARGS__                                         \
+	}
+
+/* clang-format off */
 const struct call calls[] = {
 	/* Images. Success comes from the exec tracepoint, here are the failures. */
 	{ "execve", SYS_execve, 11, true,
@@ -180,6 +202,7 @@ const struct call calls[] = {
 	{ "fork", SYS_fork, 2, false, PROCESS_PLAN(.flags = 0), { { "res", PARAM_NUMBER, 0, NULL } } },
 	{ "vfork", SYS_vfork, 190, false, PROCESS_PLAN(.flags = 0), { { "res", PARAM_NUMBER, 0, NULL } } },
 };
+/* clang-format on */
 
 const size_t calls_count = ARRAY_LEN(calls);
 

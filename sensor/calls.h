@@ -1,5 +1,5 @@
-/* The system calls that the sensor knows: their numbers, what a probe takes from them, and how their
- * parameters are named and shown. One row is the whole truth about one call. */
+/* The system calls that the sensor knows: their numbers, what a probe takes from them, and how
+ * their parameters are named and shown. One row is the whole truth about one call. */
 #ifndef SENSOR_CALLS_H
 #define SENSOR_CALLS_H
 
@@ -7,25 +7,25 @@
 #include "sensor/flags.h"
 #include "sensor/plan.h"
 
-#define CALLS_MAX        80
-#define CALL_PARAMS_MAX  8
+#define CALLS_MAX	 80
+#define CALL_PARAMS_MAX	 8
 #define CALL_COMPAT_NONE 0xffff
 
 enum param_kind {
 	PARAM_NONE = 0,
-	PARAM_RESULT,     /* errno by name */
-	PARAM_NUMBER,     /* the result itself */
-	PARAM_FD,         /* the record's object, else the argument */
-	PARAM_DIR_FD,     /* a directory descriptor */
-	PARAM_PLAIN_FD,   /* a descriptor number */
-	PARAM_PATH,       /* first name, made absolute */
-	PARAM_PATH2,      /* second name */
-	PARAM_RAW_NAME,   /* first name as given */
-	PARAM_FLAGS,      /* bits of `table` */
-	PARAM_NAME,       /* one of `table` */
+	PARAM_RESULT,	  /* errno by name */
+	PARAM_NUMBER,	  /* the result itself */
+	PARAM_FD,	  /* the record's object, else the argument */
+	PARAM_DIR_FD,	  /* a directory descriptor */
+	PARAM_PLAIN_FD,	  /* a descriptor number */
+	PARAM_PATH,	  /* first name, made absolute */
+	PARAM_PATH2,	  /* second name */
+	PARAM_RAW_NAME,	  /* first name as given */
+	PARAM_FLAGS,	  /* bits of `table` */
+	PARAM_NAME,	  /* one of `table` */
 	PARAM_OPEN_FLAGS, /* what open(2) takes */
 	PARAM_OPEN_MODE,  /* octal */
-	PARAM_MODE,       /* permission bits by name */
+	PARAM_MODE,	  /* permission bits by name */
 	PARAM_UID,
 	PARAM_GID,
 	PARAM_PID,
@@ -35,17 +35,17 @@ enum param_kind {
 };
 
 struct param {
-	const char *name;   /* evt.arg.NAME */
+	const char *name; /* evt.arg.NAME */
 	enum param_kind kind;
-	uint8_t place;      /* of the argument, from 1; 0: the result */
+	uint8_t place; /* of the argument, from 1; 0: the result */
 	const struct flag *table;
 };
 
 struct call {
 	const char *name;
-	uint16_t nr;     /* x86-64 */
+	uint16_t nr;	 /* x86-64 */
 	uint16_t compat; /* i386, or CALL_COMPAT_NONE */
-	bool state;      /* always watched: the tables depend on it */
+	bool state;	 /* always watched: the tables depend on it */
 	struct plan plan;
 	struct param params[CALL_PARAMS_MAX];
 };

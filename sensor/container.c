@@ -24,7 +24,8 @@ static bool is_guid(struct str s)
 	if (s.len < 28 || s.len > 36)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
-		bool digit = (s.at[i] >= '0' && s.at[i] <= '9') || (s.at[i] >= 'a' && s.at[i] <= 'f');
+		bool digit =
+			(s.at[i] >= '0' && s.at[i] <= '9') || (s.at[i] >= 'a' && s.at[i] <= 'f');
 
 		if (s.at[i] == '-')
 			parts++;
@@ -56,8 +57,10 @@ static struct str behind(struct str s, char separator)
  * or behind "slice:cri-containerd:". The monitors of CRI-O and Podman are not in the container. */
 static bool hex_component(struct str component, struct container_id *ret)
 {
-	static const char *const prefixes[] = { "docker",  "cri-containerd", "crio",        "libpod",
-		                                "nerdctl", "libpod-payload", "containerd", "podman" };
+	static const char *const prefixes[] = {
+		"docker",  "cri-containerd", "crio",	   "libpod",
+		"nerdctl", "libpod-payload", "containerd", "podman"
+	};
 	struct str id;
 
 	if (str_ends(component, STR(".scope")))
@@ -143,7 +146,8 @@ struct container_id container_of_cgroup(struct str path)
 		    child_component(above, parts[i], &id))
 			return id;
 	}
-	/* `ctr run` puts containers into /NAMESPACE/NAME; only the namespace "default" is unmistakable. */
+	/* `ctr run` puts containers into /NAMESPACE/NAME; only the namespace "default" is
+	 * unmistakable. */
 	if (count == 2 && str_eq(parts[0], STR("default")))
 		return id_make(parts[1], true);
 	return id;

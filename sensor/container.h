@@ -5,13 +5,13 @@
 #include "base/str.h"
 
 enum {
-	CONTAINER_ID_MAX = 64,    /* bytes of an id or name */
+	CONTAINER_ID_MAX = 64,	  /* bytes of an id or name */
 	CONTAINER_SHORT_MAX = 12, /* hexadecimal ids are reported by so many digits */
 };
 
 struct container_id {
 	char text[CONTAINER_ID_MAX + 1]; /* 64 digits, or a name where the runtime uses names */
-	uint8_t len;                     /* 0: not in a container */
+	uint8_t len;			 /* 0: not in a container */
 	bool is_name;
 };
 

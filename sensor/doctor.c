@@ -68,7 +68,8 @@ bool doctor_ebpf(char *why, size_t size)
 
 static bool line(bool good, const char *what, const char *cost)
 {
-	printf("%s %s%s%s\n", good ? "ok     " : "MISSING", what, good ? "" : ": ", good ? "" : cost);
+	printf("%s %s%s%s\n", good ? "ok     " : "MISSING", what, good ? "" : ": ",
+	       good ? "" : cost);
 	return good;
 }
 
@@ -116,14 +117,15 @@ int doctor_print(void)
 	line(has_bpf_caps(), "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "no eBPF probe");
 	ebpf = try_ebpf();
 	line(has_cap(CAP_SYS_PTRACE), "CAP_SYS_PTRACE",
-	     "arguments and environment of other users' running processes stay unknown, and set-user-ID "
+	     "arguments and environment of other users' running processes stay unknown, and "
+	     "set-user-ID "
 	     "programs under the ptrace probe run without their privilege");
 	line(has_cap(CAP_DAC_READ_SEARCH), "CAP_DAC_READ_SEARCH",
 	     "paths of other users' running programs stay unknown until they exec");
 	ptrace = line(seccomp, "seccomp filters", "no ptrace probe") &&
-	         line(ptrace_scope() < 3, "ptrace (kernel.yama.ptrace_scope)", "no ptrace probe");
-	printf("\n%s\n", ebpf   ? "Probe: eBPF, for the whole machine." :
-	                 ptrace ? "Probe: ptrace, for a command: tocsin-sensor … -- COMMAND" :
-	                          "Probe: none can work here.");
+		 line(ptrace_scope() < 3, "ptrace (kernel.yama.ptrace_scope)", "no ptrace probe");
+	printf("\n%s\n", ebpf	  ? "Probe: eBPF, for the whole machine."
+			 : ptrace ? "Probe: ptrace, for a command: tocsin-sensor … -- COMMAND"
+				  : "Probe: none can work here.");
 	return ebpf || ptrace ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -34,8 +34,8 @@ static void intern_ancestors(struct enrich *enrich)
 	struct ancestor_ids *ids = &enrich->ancestors;
 
 	for (unsigned i = 0; i <= PROCS_ANCESTORS_MAX; i++) {
-		ids->aname[i] = i >= 2 && i <= ALWAYS ? intern(fields, "", "proc.aname", i) :
-		                                        find_indexed(fields, "proc.aname", i);
+		ids->aname[i] = i >= 2 && i <= ALWAYS ? intern(fields, "", "proc.aname", i)
+						      : find_indexed(fields, "proc.aname", i);
 		ids->aexe[i] = find_indexed(fields, "proc.aexe", i);
 		ids->aexepath[i] = find_indexed(fields, "proc.aexepath", i);
 		ids->acmdline[i] = find_indexed(fields, "proc.acmdline", i);
@@ -48,7 +48,7 @@ static void intern_params(struct enrich *enrich)
 	for (size_t i = 0; i < calls_count; i++)
 		for (size_t p = 0; p < CALL_PARAMS_MAX && calls[i].params[p].name != NULL; p++)
 			enrich->params[i][p] = intern(enrich->settings.fields, "evt.arg.",
-			                              calls[i].params[p].name, UINT32_MAX);
+						      calls[i].params[p].name, UINT32_MAX);
 	enrich->exec_flags = intern(enrich->settings.fields, "evt.arg.", "flags", UINT32_MAX);
 	enrich->exec_filename = intern(enrich->settings.fields, "evt.arg.", "filename", UINT32_MAX);
 }
@@ -154,7 +154,8 @@ struct str enrich_path(struct enrich *enrich, struct str folder, struct str name
 	buf_clear(&enrich->text);
 	if (name.len == 0 || name.at[0] != '/') {
 		if (folder.len == 0)
-			return arena_str(&enrich->arena, name); /* nothing to start from: as given */
+			return arena_str(&enrich->arena,
+					 name); /* nothing to start from: as given */
 		fold(&enrich->text, folder);
 	}
 	fold(&enrich->text, name);
@@ -201,7 +202,7 @@ static void name_paths(struct enrich *enrich)
 }
 
 const struct event *enrich_record(struct enrich *enrich, const struct record *record,
-                                  int64_t boot_offset_ns)
+				  int64_t boot_offset_ns)
 {
 	struct event *event = &enrich->event;
 

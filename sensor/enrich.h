@@ -1,6 +1,6 @@
 /* From a record to an event: facts are looked up in the process table, numbers get their names, and
- * everything is put under Falco's field names. Deterministic: a recorded stream of records gives the
- * same events again. */
+ * everything is put under Falco's field names. Deterministic: a recorded stream of records gives
+ * the same events again. */
 #ifndef SENSOR_ENRICH_H
 #define SENSOR_ENRICH_H
 
@@ -12,10 +12,10 @@
 struct enrich;
 
 struct enrich_settings {
-	struct fields *fields;     /* rules have already interned theirs */
+	struct fields *fields; /* rules have already interned theirs */
 	struct procs *procs;
 	const struct names *users, *groups;
-	struct str hostname;       /* outlives the enrich */
+	struct str hostname; /* outlives the enrich */
 };
 
 /* 0 or -ENOMEM. Interns the fields of its own into settings->fields; no more may be added after. */
@@ -30,9 +30,10 @@ void enrich_want(struct enrich *enrich, field_id id);
  * and borrows from the record and the process table. NULL when out of memory. Updates the process
  * table. */
 const struct event *enrich_record(struct enrich *enrich, const struct record *record,
-                                  int64_t boot_offset_ns);
+				  int64_t boot_offset_ns);
 
-/* evt.type of a record: the call's name, "procexit", or empty for a call that is not in the table. */
+/* evt.type of a record: the call's name, "procexit", or empty for a call that is not in the table.
+ */
 struct str enrich_type(const struct record *record);
 
 #endif

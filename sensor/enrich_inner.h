@@ -8,8 +8,9 @@
 #include "sensor/enrich.h"
 
 enum {
-	ENRICH_ARENA_MAX = 512 << 10, /* bytes of derived text an event; beyond it values are missing */
-	ENRICH_SOCKETS = 4096,        /* sockets whose role is remembered, by inode number */
+	ENRICH_ARENA_MAX =
+		512 << 10,     /* bytes of derived text an event; beyond it values are missing */
+	ENRICH_SOCKETS = 4096, /* sockets whose role is remembered, by inode number */
 };
 
 /* Who began a connection is not written on the socket, but seen at connect and accept. */
@@ -32,7 +33,7 @@ struct enrich {
 	struct event event;
 	struct arena arena;
 	struct buf text; /* scratch for one value */
-	bool *wanted;    /* by field id */
+	bool *wanted;	 /* by field id */
 	size_t wanted_count;
 	struct ancestor_ids ancestors;
 	field_id params[CALLS_MAX][CALL_PARAMS_MAX]; /* evt.arg.NAME */
@@ -60,8 +61,8 @@ void enrich_put_bool(struct enrich *enrich, field_id id, bool value);
 /* To what is in enrich->text; clears it. */
 void enrich_put_text(struct enrich *enrich, field_id id);
 
-/* A path made absolute: `name` after `folder` unless it begins with a slash, with "." and ".." folded.
- * In the arena. */
+/* A path made absolute: `name` after `folder` unless it begins with a slash, with "." and ".."
+ * folded. In the arena. */
 struct str enrich_path(struct enrich *enrich, struct str folder, struct str name);
 
 /* The parts, in this order: the process, the descriptor, the call's parameters. */

@@ -1,5 +1,5 @@
-/* What the descriptor was: a file with its path, a socket with both ends, a pipe or something without
- * a name. */
+/* What the descriptor was: a file with its path, a socket with both ends, a pipe or something
+ * without a name. */
 #include "sensor/enrich_inner.h"
 
 #include "base/cleanup.h"
@@ -23,11 +23,16 @@ static const struct {
 	const char *type;
 	char typechar;
 } anonymous[] = {
-	{ "memfd:", "memfd", 'm' },         { "[eventfd]", "event", 'e' },
-	{ "[eventpoll]", "eventpoll", 'l' }, { "[signalfd]", "signalfd", 's' },
-	{ "[timerfd]", "timerfd", 't' },    { "inotify", "inotify", 'i' },
-	{ "[userfaultfd]", "userfaultfd", 'u' }, { "[io_uring]", "io_uring", 'r' },
-	{ "[pidfd]", "pidfd", 'P' },        { "bpf-", "bpf", 'b' },
+	{ "memfd:", "memfd", 'm' },
+	{ "[eventfd]", "event", 'e' },
+	{ "[eventpoll]", "eventpoll", 'l' },
+	{ "[signalfd]", "signalfd", 's' },
+	{ "[timerfd]", "timerfd", 't' },
+	{ "inotify", "inotify", 'i' },
+	{ "[userfaultfd]", "userfaultfd", 'u' },
+	{ "[io_uring]", "io_uring", 'r' },
+	{ "[pidfd]", "pidfd", 'P' },
+	{ "bpf-", "bpf", 'b' },
 };
 
 static void put_type(struct enrich *enrich, const char *type, char typechar)
@@ -95,7 +100,8 @@ static bool remote_of_argument(const struct record *record, uint8_t *ret_ip, uin
 		*ret_port = ntohs(in.sin_port);
 		return in.sin_family == AF_INET;
 	}
-	if (record->object.family == AF_INET6 && address.len >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
+	if (record->object.family == AF_INET6 &&
+	    address.len >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
 		memset(&in6, 0, sizeof(in6));
 		memcpy(&in6, address.at, address.len < sizeof(in6) ? address.len : sizeof(in6));
 		memcpy(ret_ip, &in6.sin6_addr, 16);
@@ -119,8 +125,8 @@ static enum socket_role role_of(struct enrich *enrich)
 
 	if (record->nr == SYS_connect || is_send(record))
 		seen = SOCKET_CLIENT;
-	else if (record->nr == SYS_accept || record->nr == SYS_accept4 || record->nr == SYS_listen ||
-	         record->nr == SYS_bind)
+	else if (record->nr == SYS_accept || record->nr == SYS_accept4 ||
+		 record->nr == SYS_listen || record->nr == SYS_bind)
 		seen = SOCKET_SERVER;
 	if (seen != SOCKET_UNKNOWN)
 		*memory = (struct socket_memory){ record->object.ino, seen };
@@ -132,7 +138,7 @@ static enum socket_role role_of(struct enrich *enrich)
 }
 
 static void put_endpoints(struct enrich *enrich, const struct endpoint *local,
-                          const struct endpoint *remote, enum socket_role role)
+			  const struct endpoint *remote, enum socket_role role)
 {
 	const struct endpoint *client = role == SOCKET_SERVER ? remote : local;
 	const struct endpoint *server = role == SOCKET_SERVER ? local : remote;
@@ -159,7 +165,8 @@ static void put_inet(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
 	const struct record_object *object = &record->object;
-	struct endpoint local = { .port = object->local_port }, remote = { .port = object->remote_port };
+	struct endpoint local = { .port = object->local_port },
+			remote = { .port = object->remote_port };
 	uint8_t ip[16];
 	enum socket_role role;
 	bool v4, changed = false;
@@ -173,7 +180,7 @@ static void put_inet(struct enrich *enrich)
 	enrich_put_borrowed(enrich, FIELD_FD_SOCKFAMILY, STR("ip"));
 	enrich_put_borrowed(enrich, FIELD_FD_L4PROTO, protocol_name(object));
 	enrich_put_bool(enrich, FIELD_FD_CONNECTED,
-	                object->state == TCP_ESTABLISHED_STATE && object->remote_port != 0);
+			object->state == TCP_ESTABLISHED_STATE && object->remote_port != 0);
 	enrich_put_bool(enrich, FIELD_FD_NAME_CHANGED, changed && is_send(record));
 	role = role_of(enrich);
 	if (role != SOCKET_UNKNOWN)
@@ -188,7 +195,8 @@ static void put_unix(struct enrich *enrich)
 	size_t head = offsetof(struct sockaddr_un, sun_path);
 
 	if (address.len > head)
-		path = (struct str){ address.at + head, strnlen(address.at + head, address.len - head) };
+		path = (struct str){ address.at + head,
+				     strnlen(address.at + head, address.len - head) };
 	put_type(enrich, "unix", 'u');
 	enrich_put_borrowed(enrich, FIELD_FD_SOCKFAMILY, STR("unix"));
 	enrich_put_borrowed(enrich, FIELD_FD_L4PROTO, STR("<NA>"));
@@ -269,14 +277,15 @@ void enrich_object(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
 	bool is_open = enrich->call != NULL && (enrich->call->plan.flags & PLAN_OPEN) &&
-	               record->type == RECORD_CALL;
+		       record->type == RECORD_CALL;
 
 	if (record->type == RECORD_EXEC) {
 		put_stdin(enrich);
 		return;
 	}
 	if (is_open)
-		enrich_put_borrowed(enrich, FIELD_FD_NAMERAW, record_text(record, RECORD_STRING_NAME));
+		enrich_put_borrowed(enrich, FIELD_FD_NAMERAW,
+				    record_text(record, RECORD_STRING_NAME));
 	if (!(record->flags & RECORD_HAS_OBJECT)) {
 		if (is_open)
 			put_failed_open(enrich);

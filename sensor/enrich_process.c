@@ -72,7 +72,8 @@ static void put_exe_times(struct enrich *enrich, int64_t boot_offset_ns)
 	enrich_put_int(enrich, FIELD_PROC_EXE_INO, (int64_t)image->exe_ino);
 	enrich_put_int(enrich, FIELD_PROC_EXE_INO_CTIME, (int64_t)image->exe_ctime_ns);
 	enrich_put_int(enrich, FIELD_PROC_EXE_INO_MTIME, (int64_t)image->exe_mtime_ns);
-	/* A program made by the very process that then runs it is younger than the process: age 0. */
+	/* A program made by the very process that then runs it is younger than the process: age 0.
+	 */
 	enrich_put_int(enrich, FIELD_PROC_EXE_INO_CTIME_DURATION_PROC_START, age > 0 ? age : 0);
 }
 
@@ -112,7 +113,7 @@ static void put_parent(struct enrich *enrich, const struct proc *parent, int64_t
 	enrich_put_int(enrich, FIELD_PROC_PVPID, parent->vpid);
 	enrich_put_int(enrich, FIELD_PROC_PPID_TS, (int64_t)parent->start_ns + boot_offset_ns);
 	enrich_put_int(enrich, FIELD_PROC_PPID_DURATION,
-	               (int64_t)(enrich->record->time_ns - parent->start_ns));
+		       (int64_t)(enrich->record->time_ns - parent->start_ns));
 }
 
 static void put_ancestor(struct enrich *enrich, const struct proc *proc, unsigned n)
@@ -141,8 +142,8 @@ static void put_ancestors(struct enrich *enrich, int64_t boot_offset_ns)
 	}
 }
 
-/* The session's and the group's leaders; ids in the session are of the process's own namespace, so on
- * the host they can be looked up directly. */
+/* The session's and the group's leaders; ids in the session are of the process's own namespace, so
+ * on the host they can be looked up directly. */
 static void put_leaders(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
@@ -181,14 +182,15 @@ static void put_user(struct enrich *enrich)
 	int64_t login = record->loginuid == (uint32_t)-1 ? -1 : (int64_t)record->loginuid;
 
 	enrich_put_int(enrich, FIELD_USER_UID, record->euid);
-	enrich_put(enrich, FIELD_USER_NAME, user_name(enrich, enrich->settings.users, record->euid));
+	enrich_put(enrich, FIELD_USER_NAME,
+		   user_name(enrich, enrich->settings.users, record->euid));
 	enrich_put_int(enrich, FIELD_GROUP_GID, record->egid);
 	enrich_put(enrich, FIELD_GROUP_NAME,
-	           user_name(enrich, enrich->settings.groups, record->egid));
+		   user_name(enrich, enrich->settings.groups, record->egid));
 	enrich_put_int(enrich, FIELD_USER_LOGINUID, login);
 	enrich_put(enrich, FIELD_USER_LOGINNAME,
-	           login < 0 ? STR("<NA>") :
-	                       user_name(enrich, enrich->settings.users, (uint32_t)login));
+		   login < 0 ? STR("<NA>")
+			     : user_name(enrich, enrich->settings.users, (uint32_t)login));
 }
 
 static void put_container(struct enrich *enrich)
@@ -199,7 +201,8 @@ static void put_container(struct enrich *enrich)
 	if (id->len == 0)
 		enrich_put_borrowed(enrich, FIELD_CONTAINER_NAME, STR("host"));
 	else
-		enrich_put_borrowed(enrich, FIELD_CONTAINER_FULL_ID, (struct str){ id->text, id->len });
+		enrich_put_borrowed(enrich, FIELD_CONTAINER_FULL_ID,
+				    (struct str){ id->text, id->len });
 }
 
 static void put_cwd(struct enrich *enrich)

@@ -13,8 +13,8 @@ struct flag {
 };
 
 extern const struct flag flags_open[], flags_openat2_resolve[], flags_chmod[], flags_clone[],
-        flags_exec[], flags_memfd[], flags_unlinkat[], flags_linkat[], flags_renameat2[],
-        flags_mount[], flags_umount[], flags_finit_module[], flags_userfaultfd[];
+	flags_exec[], flags_memfd[], flags_unlinkat[], flags_linkat[], flags_renameat2[],
+	flags_mount[], flags_umount[], flags_finit_module[], flags_userfaultfd[];
 
 /* Values that are one of a set rather than bits. */
 extern const struct flag names_family[], names_ptrace[], names_bpf[];

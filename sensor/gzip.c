@@ -18,7 +18,7 @@ struct gzip *gzip_new(void)
 	if (gzip == NULL)
 		return NULL;
 	if (deflateInit2(&gzip->stream, LEVEL, Z_DEFLATED, WINDOW_BITS_GZIP, MEMORY_LEVEL,
-	                 Z_DEFAULT_STRATEGY) != Z_OK) {
+			 Z_DEFAULT_STRATEGY) != Z_OK) {
 		free(gzip);
 		return NULL;
 	}

@@ -1,5 +1,5 @@
-/* Request bodies, gzipped. One state for the life of a connection: making one costs more than packing
- * a small batch. One thread. */
+/* Request bodies, gzipped. One state for the life of a connection: making one costs more than
+ * packing a small batch. One thread. */
 #ifndef SENSOR_GZIP_H
 #define SENSOR_GZIP_H
 

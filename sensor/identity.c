@@ -18,8 +18,9 @@ int identity_random(char ret[IDENTITY_TEXT])
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
 	snprintf(ret, IDENTITY_TEXT,
-	         "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-	         b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		 b[15]);
 	return 0;
 }
 
@@ -48,7 +49,8 @@ int identity_of(const char *folder, char ret[IDENTITY_TEXT], _Bool *ret_kept)
 
 	memset(ret, 0, IDENTITY_TEXT);
 	*ret_kept = true;
-	if (fd >= 0 && read(fd, ret, IDENTITY_TEXT - 1) == IDENTITY_TEXT - 1 && identity_is_valid(ret))
+	if (fd >= 0 && read(fd, ret, IDENTITY_TEXT - 1) == IDENTITY_TEXT - 1 &&
+	    identity_is_valid(ret))
 		return 0;
 	r = identity_random(ret);
 	if (r < 0)

@@ -7,8 +7,8 @@ enum { IDENTITY_TEXT = 37 }; /* a UUID and its NUL */
 /* A random UUID (RFC 9562 version 4). 0 or -errno. */
 int identity_random(char ret[IDENTITY_TEXT]);
 
-/* The id in FOLDER/id, made and written if there is none yet. When the folder cannot be written the id
- * is new and `ret_kept` false. 0 or -errno. */
+/* The id in FOLDER/id, made and written if there is none yet. When the folder cannot be written the
+ * id is new and `ret_kept` false. 0 or -errno. */
 int identity_of(const char *folder, char ret[IDENTITY_TEXT], _Bool *ret_kept);
 
 #endif

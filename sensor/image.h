@@ -1,5 +1,5 @@
-/* Programs as they were started. An image is shared by all processes forked from the one that ran it,
- * so that a server with a thousand workers keeps its command line once. */
+/* Programs as they were started. An image is shared by all processes forked from the one that ran
+ * it, so that a server with a thousand workers keeps its command line once. */
 #ifndef SENSOR_IMAGE_H
 #define SENSOR_IMAGE_H
 

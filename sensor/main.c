@@ -20,7 +20,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
 /* No SA_RESTART: a signal must end the wait for the next record. */
 static void watch_signals(bool with_command)
 {
-	static const int ending[] = { SIGTERM, SIGINT }, passed[] = { SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+	static const int ending[] = { SIGTERM, SIGINT },
+			 passed[] = { SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
@@ -39,7 +40,7 @@ static const struct probe_ops *choose(const struct options *options)
 
 	if (options->probe == PROBE_PTRACE || options->command != NULL) {
 		log_info("probe: ptrace, because %s",
-		         options->command != NULL ? "a command is to be run" : "--probe says so");
+			 options->command != NULL ? "a command is to be run" : "--probe says so");
 		return &probe_ptrace;
 	}
 	ebpf = doctor_ebpf(why, sizeof(why));
@@ -50,7 +51,8 @@ static const struct probe_ops *choose(const struct options *options)
 	}
 #endif
 	(void)ebpf;
-	log_err("probe: no eBPF, because %s; ptrace needs a command: tocsin-sensor … -- COMMAND", why);
+	log_err("probe: no eBPF, because %s; ptrace needs a command: tocsin-sensor … -- COMMAND",
+		why);
 	return NULL;
 }
 

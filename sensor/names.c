@@ -43,7 +43,8 @@ static bool name_parse(struct str line, struct name *ret)
 	third = memchr(number.at, ':', number.len);
 	if (third != NULL)
 		number.len = (size_t)(third - number.at);
-	if (name.len == 0 || name.len > NAMES_LEN_MAX || !str_to_u64(number, &id) || id > UINT32_MAX)
+	if (name.len == 0 || name.len > NAMES_LEN_MAX || !str_to_u64(number, &id) ||
+	    id > UINT32_MAX)
 		return false;
 	*ret = (struct name){ .id = (uint32_t)id };
 	memcpy(ret->text, name.at, name.len);
@@ -95,7 +96,8 @@ void names_refresh(struct names *names, int64_t now_ns)
 	names->looked_ns = now_ns;
 	if (stat(names->path, &st) < 0)
 		return;
-	if (st.st_mtim.tv_sec == names->changed.tv_sec && st.st_mtim.tv_nsec == names->changed.tv_nsec)
+	if (st.st_mtim.tv_sec == names->changed.tv_sec &&
+	    st.st_mtim.tv_nsec == names->changed.tv_nsec)
 		return;
 	names->changed = st.st_mtim;
 	names_read(names);
@@ -105,7 +107,7 @@ struct str names_find(const struct names *names, uint32_t id)
 {
 	struct name key = { .id = id };
 	const struct name *row =
-	        bsearch(&key, names->rows, names->count, sizeof(names->rows[0]), name_cmp);
+		bsearch(&key, names->rows, names->count, sizeof(names->rows[0]), name_cmp);
 
 	return row == NULL ? STR("") : str_of(row->text);
 }

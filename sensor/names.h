@@ -6,7 +6,7 @@
 #include "base/str.h"
 
 enum {
-	NAMES_MAX = 4096,  /* entries kept of a file; the rest is not known */
+	NAMES_MAX = 4096, /* entries kept of a file; the rest is not known */
 	NAMES_LEN_MAX = 32,
 };
 

@@ -63,14 +63,15 @@ static void print_help(void)
 {
 	printf("Usage: tocsin-sensor [OPTION]...\n"
 	       "       tocsin-sensor [OPTION]... -- COMMAND [ARGUMENT]...\n\n"
-	       "Observes this machine's system calls and sends what a rule matches to a Tocsin hub. With\n"
+	       "Observes this machine's system calls and sends what a rule matches to a Tocsin "
+	       "hub. With\n"
 	       "a COMMAND it runs that and observes only it and its children, by ptrace.\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char left[48];
 
 		snprintf(left, sizeof(left), "--%s%s%s", rows[i].name,
-		         rows[i].argument != NULL ? " " : "",
-		         rows[i].argument != NULL ? rows[i].argument : "");
+			 rows[i].argument != NULL ? " " : "",
+			 rows[i].argument != NULL ? rows[i].argument : "");
 		printf("  %-21s %s\n", left, rows[i].help);
 	}
 	printf("\nExamples:\n"
@@ -113,8 +114,9 @@ static int token_read(const char *from, char **ret)
 		secret = str_trim((struct str){ text, (size_t)len });
 	} else {
 		/* The value itself is not repeated: it may be the secret. */
-		fprintf(stderr, "tocsin-sensor: --token takes file:PATH or env:NAME, because the command "
-		                "line is visible to everybody\n");
+		fprintf(stderr,
+			"tocsin-sensor: --token takes file:PATH or env:NAME, because the command "
+			"line is visible to everybody\n");
 		return -EINVAL;
 	}
 	if (secret.len == 0 || memchr(secret.at, '\n', secret.len) != NULL ||
@@ -134,7 +136,8 @@ static int set_log(struct options *options, enum option_id id, const char *value
 	if (id == OPTION_LOG_LEVEL) {
 		choice = choice_of(value, levels);
 		if (choice < 0)
-			return complain("log-level", value, "error, warning, notice, info or debug");
+			return complain("log-level", value,
+					"error, warning, notice, info or debug");
 		options->log_level = (enum log_level)(LOG_LEVEL_ERR + choice);
 		return 0;
 	}
@@ -221,11 +224,13 @@ static int finish(struct options *options, int argc, char **argv)
 	if (options->all_events)
 		options->rules_count = 0;
 	if (options->hub == NULL && !options->print && !options->doctor) {
-		fprintf(stderr, "tocsin-sensor: where to? Give --hub URL, or --print to see events here\n");
+		fprintf(stderr,
+			"tocsin-sensor: where to? Give --hub URL, or --print to see events here\n");
 		return -EINVAL;
 	}
 	if (options->command != NULL && options->probe == PROBE_EBPF) {
-		fprintf(stderr, "tocsin-sensor: a COMMAND is observed by ptrace, not by --probe ebpf\n");
+		fprintf(stderr,
+			"tocsin-sensor: a COMMAND is observed by ptrace, not by --probe ebpf\n");
 		return -EINVAL;
 	}
 	return 0;
@@ -239,9 +244,9 @@ int options_parse(int argc, char **argv, struct options *ret)
 	*ret = (struct options){ .spool_dir = SPOOL_DIR_DEFAULT, .log_level = LOG_LEVEL_INFO };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		longs[i] = (struct option){ .name = rows[i].name,
-			                    .has_arg = rows[i].argument != NULL ? required_argument :
-			                                                          no_argument,
-			                    .val = (int)rows[i].id };
+					    .has_arg = rows[i].argument != NULL ? required_argument
+										: no_argument,
+					    .val = (int)rows[i].id };
 	/* '+': what stands behind the command are its own options. */
 	while ((id = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
 		if (id == '?') {

@@ -10,15 +10,15 @@ enum { OPTIONS_RULES_MAX = 64 };
 enum probe_choice { PROBE_AUTO = 0, PROBE_EBPF, PROBE_PTRACE };
 
 struct options {
-	const char *hub;      /* NULL with print */
-	char *token;          /* the secret itself; owned */
+	const char *hub; /* NULL with print */
+	char *token;	 /* the secret itself; owned */
 	const char *rules[OPTIONS_RULES_MAX];
 	size_t rules_count;
-	bool all_events;      /* no rules: send everything that is observed */
-	bool lifecycle;       /* also send every exec, fork and exit */
+	bool all_events; /* no rules: send everything that is observed */
+	bool lifecycle;	 /* also send every exec, fork and exit */
 	enum probe_choice probe;
 	const char *spool_dir;
-	char *hostname;       /* owned */
+	char *hostname; /* owned */
 	const char *ca_file, *cert_file, *key_file;
 	bool insecure;
 	bool doctor, print;

@@ -19,7 +19,7 @@ struct outbox {
 	struct spool *spool;
 	struct batch queue[OUTBOX_BATCHES];
 	unsigned first, count;
-	struct batch flight; /* taken and not yet done */
+	struct batch flight;	     /* taken and not yet done */
 	bool flying, flight_spooled; /* ... and its bytes are (also) at the spool's front */
 	bool down, woken;
 	uint64_t lost_events;
@@ -67,7 +67,8 @@ static void queue_shift(struct outbox *outbox)
 	outbox->count--;
 }
 
-/* All that is in memory, oldest first. False: the disk does not take it, the rest stays in memory. */
+/* All that is in memory, oldest first. False: the disk does not take it, the rest stays in memory.
+ */
 static bool spill(struct outbox *outbox)
 {
 	if (outbox->flying && !outbox->flight_spooled) {
@@ -164,7 +165,8 @@ bool outbox_take(struct outbox *outbox, int wait_ms, struct str *ret_batch, uint
 	return taken;
 }
 
-/* Removes the flight from the spool's front, if it has not been dropped from there for want of room. */
+/* Removes the flight from the spool's front, if it has not been dropped from there for want of
+ * room. */
 static void forget_spooled(struct outbox *outbox)
 {
 	struct buf front = { 0 };

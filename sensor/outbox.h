@@ -1,6 +1,6 @@
-/* The outbox: batches on their way to the hub, in order. A short queue in memory in front of which the
- * spool stands: whatever is in the spool is older and goes first. While the hub does not answer,
- * batches go straight to the spool, where a crash of the sensor cannot reach them.
+/* The outbox: batches on their way to the hub, in order. A short queue in memory in front of which
+ * the spool stands: whatever is in the spool is older and goes first. While the hub does not
+ * answer, batches go straight to the spool, where a crash of the sensor cannot reach them.
  *
  * One thread puts, one takes. */
 #ifndef SENSOR_OUTBOX_H
@@ -16,7 +16,7 @@ struct outbox_stats {
 	struct spool_stats spool;
 	uint64_t queued;      /* batches in memory */
 	uint64_t lost_events; /* without a spool, or when it could not be written */
-	bool down;            /* the last delivery failed */
+	bool down;	      /* the last delivery failed */
 };
 
 /* `spool` may be NULL: then a full queue drops its oldest batch. Takes over the spool. NULL: out of

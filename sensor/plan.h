@@ -1,5 +1,6 @@
 /* The plan: what to take from a system call, as data. One row a call serves both probes; the eBPF
- * program reads it as a map, so what is watched can change while it runs. Included by both sides. */
+ * program reads it as a map, so what is watched can change while it runs. Included by both sides.
+ */
 #ifndef SENSOR_PLAN_H
 #define SENSOR_PLAN_H
 
@@ -8,18 +9,19 @@
 #define PLAN_CALLS  512 /* call numbers; higher ones are never watched */
 #define PLAN_COMPAT 512
 
-#define PLAN_CLASS_SLOTS 8 /* counters are indexed by class & 7, which the kernel can prove to fit */
+#define PLAN_CLASS_SLOTS                                                                           \
+	8 /* counters are indexed by class & 7, which the kernel can prove to fit */
 
 enum plan_flag {
-	PLAN_RETURNS_FD = 1 << 0,  /* the object is the returned descriptor */
-	PLAN_OPEN = 1 << 1,        /* reading opens pass only for watched paths; flags in args[open_arg] */
-	PLAN_OPEN_HOW = 1 << 2,    /* ... flags and mode are in a struct open_how */
-	PLAN_TEXT = 1 << 3,        /* the names are text, not paths */
+	PLAN_RETURNS_FD = 1 << 0, /* the object is the returned descriptor */
+	PLAN_OPEN = 1 << 1, /* reading opens pass only for watched paths; flags in args[open_arg] */
+	PLAN_OPEN_HOW = 1 << 2,	     /* ... flags and mode are in a struct open_how */
+	PLAN_TEXT = 1 << 3,	     /* the names are text, not paths */
 	PLAN_NEEDS_ADDRESS = 1 << 4, /* without an address argument the call is of no interest */
-	PLAN_MESSAGE = 1 << 5,     /* the address is within a struct msghdr */
-	PLAN_STANDARD_FD = 1 << 6, /* only results 0 to 2 are of interest */
-	PLAN_FAILED_ONLY = 1 << 7, /* success is seen elsewhere (exec) */
-	PLAN_CWD = 1 << 8,         /* changes the working directory: the new one is taken */
+	PLAN_MESSAGE = 1 << 5,	     /* the address is within a struct msghdr */
+	PLAN_STANDARD_FD = 1 << 6,   /* only results 0 to 2 are of interest */
+	PLAN_FAILED_ONLY = 1 << 7,   /* success is seen elsewhere (exec) */
+	PLAN_CWD = 1 << 8,	     /* changes the working directory: the new one is taken */
 	PLAN_SUCCESS_ONLY = 1 << 9,
 	PLAN_TARGET_TEXT = 1 << 10, /* the first name is text, the second a path (symlink) */
 };
@@ -45,8 +47,9 @@ struct plan_counters {
 	__u64 dropped;
 };
 
-#define PLAN_PREFIX_MAX 256 /* bytes of a watched path prefix: the longest key the kernel's trie takes */
-#define PLAN_NAME_MAX   32  /* bytes of a watched last or last but one component */
+#define PLAN_PREFIX_MAX                                                                            \
+	256 /* bytes of a watched path prefix: the longest key the kernel's trie takes */
+#define PLAN_NAME_MAX 32 /* bytes of a watched last or last but one component */
 
 struct plan_prefix {
 	__u32 bits;

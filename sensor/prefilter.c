@@ -13,7 +13,7 @@ struct prefilter {
 };
 
 int prefilter_new(const char *const *files, size_t files_count, struct fields *fields,
-                  struct buf *ret_report, struct prefilter **ret)
+		  struct buf *ret_report, struct prefilter **ret)
 {
 	struct rules_settings settings = {
 		.files = { .at = files, .count = files_count },
@@ -62,8 +62,8 @@ void prefilter_calls(const struct prefilter *prefilter, struct probe_settings *s
 {
 	for (size_t i = 0; i < calls_count; i++)
 		settings->wanted[i] =
-		        calls[i].state || (!call_is_traced(&calls[i]) &&
-		                           prefilter_wants_type(prefilter, str_of(calls[i].name)));
+			calls[i].state || (!call_is_traced(&calls[i]) &&
+					   prefilter_wants_type(prefilter, str_of(calls[i].name)));
 }
 
 void prefilter_fields(const struct prefilter *prefilter, struct enrich *enrich)

@@ -13,7 +13,7 @@ struct prefilter;
 /* Loads rules files; interns their fields. With no files every event of a known call is sent. On
  * -EINVAL `ret_report` has the errors as text for people. 0 or -errno. */
 int prefilter_new(const char *const *files, size_t files_count, struct fields *fields,
-                  struct buf *ret_report, struct prefilter **ret);
+		  struct buf *ret_report, struct prefilter **ret);
 void prefilter_free(struct prefilter *prefilter);
 
 /* Marks the rows of calls[] that rules, or the process table, need. */

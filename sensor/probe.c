@@ -3,6 +3,6 @@
 
 const char *const probe_class_names[RECORD_CLASSES] = {
 	[RECORD_CLASS_PROCESS] = "process", [RECORD_CLASS_PRIVILEGE] = "privilege",
-	[RECORD_CLASS_OPEN] = "open",       [RECORD_CLASS_PATH] = "path",
-	[RECORD_CLASS_NET] = "net",         [RECORD_CLASS_OTHER] = "other",
+	[RECORD_CLASS_OPEN] = "open",	    [RECORD_CLASS_PATH] = "path",
+	[RECORD_CLASS_NET] = "net",	    [RECORD_CLASS_OTHER] = "other",
 };

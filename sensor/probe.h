@@ -9,11 +9,11 @@
 
 /* What to take. */
 struct probe_settings {
-	bool wanted[CALLS_MAX];       /* by row of calls[] */
-	const char *const *prefixes;  /* reading opens pass below these paths; ends with NULL */
-	const char *const *names;     /* ... or with one of these as last or last but one component */
-	bool take_environment;        /* at exec */
-	char *const *command;         /* ptrace: what to run; NULL otherwise */
+	bool wanted[CALLS_MAX];	     /* by row of calls[] */
+	const char *const *prefixes; /* reading opens pass below these paths; ends with NULL */
+	const char *const *names; /* ... or with one of these as last or last but one component */
+	bool take_environment;	  /* at exec */
+	char *const *command;	  /* ptrace: what to run; NULL otherwise */
 };
 
 struct probe_counts {
@@ -28,9 +28,9 @@ struct probe_ops {
 	/* Attaches. 0 or -errno; then `ret_why` says which step failed. */
 	int (*open)(const struct probe_settings *settings, void **ret, const char **ret_why);
 
-	/* Hands over what there is; at most a few thousand records a call. Waits up to `wait_ms` when
-	 * there is nothing. Returns the number of records, or -errno; -ESRCH: nothing is left to
-	 * observe. A signal ends the wait. */
+	/* Hands over what there is; at most a few thousand records a call. Waits up to `wait_ms`
+	 * when there is nothing. Returns the number of records, or -errno; -ESRCH: nothing is left
+	 * to observe. A signal ends the wait. */
 	int (*poll)(void *state, int wait_ms, probe_take_fn take, void *userdata);
 
 	/* Since the start; by class seen = filtered + emitted + dropped. */

@@ -75,8 +75,8 @@ static bool stat_parse(char *text, struct proc_facts *ret)
 	*close = '\0';
 	snprintf(ret->comm, sizeof(ret->comm), "%s", open + 1);
 	if (sscanf(close + 1,
-	           " %*c %u %u %u %d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-	           &ppid, &pgid, &sid, &tty, &start) != 5)
+		   " %*c %u %u %u %d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &ppid, &pgid, &sid, &tty, &start) != 5)
 		return false;
 	ret->ppid = ppid;
 	ret->pgid = pgid;

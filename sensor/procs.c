@@ -195,8 +195,8 @@ static struct proc *look_up(struct procs *procs, uint32_t tgid, uint64_t start_n
 	return add_from_facts(procs, &procs->facts);
 }
 
-/* Heard of, or asked for: in either case among the last to be evicted, so that strings borrowed from
- * the ancestors of one event stay until the event is done. */
+/* Heard of, or asked for: in either case among the last to be evicted, so that strings borrowed
+ * from the ancestors of one event stay until the event is done. */
 static void touch(struct procs *procs, struct proc *proc)
 {
 	if (procs->newest == proc)
@@ -235,15 +235,16 @@ static void set_container(struct proc *proc, const struct record *record)
 		proc->container = container_of_cgroup(cgroup);
 }
 
-/* The entry of the record's process, if it is that process and not an earlier one of the same id. */
+/* The entry of the record's process, if it is that process and not an earlier one of the same id.
+ */
 static struct proc *find_same(struct procs *procs, const struct record *record)
 {
 	struct proc *proc = find(procs, record->tgid);
 
 	if (proc == NULL)
 		return NULL;
-	if (proc->exact ? proc->start_ns == record->start_ns :
-	                  same_start(proc->start_ns, record->start_ns))
+	if (proc->exact ? proc->start_ns == record->start_ns
+			: same_start(proc->start_ns, record->start_ns))
 		return proc;
 	return NULL;
 }

@@ -1,9 +1,9 @@
-/* The process table: what is known of every process, so that an event can name the one that caused it
- * and its ancestors. Fed by exec, fork and exit records in the order they happened; filled from /proc
- * at the start and, at a bounded rate, for a process that was missed.
+/* The process table: what is known of every process, so that an event can name the one that caused
+ * it and its ancestors. Fed by exec, fork and exit records in the order they happened; filled from
+ * /proc at the start and, at a bounded rate, for a process that was missed.
  *
- * Bounded by PROCS_MAX; at the bound the process that was not heard of for longest is forgotten. One
- * thread. */
+ * Bounded by PROCS_MAX; at the bound the process that was not heard of for longest is forgotten.
+ * One thread. */
 #ifndef SENSOR_PROCS_H
 #define SENSOR_PROCS_H
 
@@ -26,7 +26,7 @@ struct image {
 	struct str exepath;  /* empty: not known */
 	struct str argv0;    /* proc.exe */
 	struct str args;     /* the other arguments, joined by blanks */
-	struct str env;      /* joined by blanks */
+	struct str env;	     /* joined by blanks */
 	uint32_t args_count; /* without argv[0] */
 };
 
@@ -36,7 +36,7 @@ struct proc {
 	uint32_t sid, pgid, vpid;
 	char comm[RECORD_COMM];
 	struct image *image; /* never NULL */
-	char *cwd;           /* NULL: not known */
+	char *cwd;	     /* NULL: not known */
 	struct container_id container;
 	bool exact; /* start_ns came from the kernel */
 
@@ -59,7 +59,8 @@ void procs_free(struct procs *procs);
 int procs_scan(struct procs *procs);
 
 /* Brings the table up to date with a record (exec, fork, a changed directory, a changed name) and
- * returns the process it is about: never NULL but when out of memory. An exit changes nothing yet. */
+ * returns the process it is about: never NULL but when out of memory. An exit changes nothing yet.
+ */
 const struct proc *procs_update(struct procs *procs, const struct record *record);
 
 /* After an exit record's event has been made. */

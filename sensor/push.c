@@ -33,7 +33,7 @@ struct sent {
 };
 
 static void send_body(struct push *push, const char *url, const char *type, struct str body,
-                      struct sent *ret)
+		      struct sent *ret)
 {
 	const char *headers[4] = { type };
 	struct http_request request = { .method = "POST", .url = url, .body = body };
@@ -53,7 +53,8 @@ static void send_body(struct push *push, const char *url, const char *type, stru
 	push->answer = request.answer;
 	counter_add(&push->stats.requests, 1);
 	counter_add(&push->stats.bytes, request.body.len);
-	ret->delivered = request.failure == HTTP_OK && request.status >= 200 && request.status < 300;
+	ret->delivered =
+		request.failure == HTTP_OK && request.status >= 200 && request.status < 300;
 	ret->refused = request.status == 400 || request.status == 413 || request.status == 422;
 	ret->retry_after_ms = request.retry_after_ms;
 	if (request.failure != HTTP_OK)
@@ -73,7 +74,8 @@ static uint32_t random_below(uint32_t bound)
 	return bound == 0 ? 0 : value % bound;
 }
 
-/* Anything from nothing to the doubling bound: many sensors must not come back at the same moment. */
+/* Anything from nothing to the doubling bound: many sensors must not come back at the same moment.
+ */
 static unsigned backoff_ms(const struct push *push, unsigned retry_after_ms)
 {
 	unsigned doublings = push->failed_in_a_row < 7 ? push->failed_in_a_row : 7;
@@ -96,18 +98,20 @@ static void add_stats(struct push *push, struct buf *out)
 	buf_add(out, buf_str(&push->report));
 	pthread_mutex_unlock(&push->lock);
 	buf_addf(out, "%s\"spool_bytes\":%llu,\"spool_events\":%llu,\"spool_lost_events\":%llu,",
-	         out->at[out->len - 1] == '{' ? "" : ",", (unsigned long long)stats.spool.bytes,
-	         (unsigned long long)stats.spool.events, (unsigned long long)stats.spool.lost_events);
+		 out->at[out->len - 1] == '{' ? "" : ",", (unsigned long long)stats.spool.bytes,
+		 (unsigned long long)stats.spool.events,
+		 (unsigned long long)stats.spool.lost_events);
 	buf_addf(out, "\"spool_corrupt_bytes\":%llu,\"queue_lost_events\":%llu,",
-	         (unsigned long long)stats.spool.corrupt_bytes, (unsigned long long)stats.lost_events);
+		 (unsigned long long)stats.spool.corrupt_bytes,
+		 (unsigned long long)stats.lost_events);
 	buf_addf(out,
-	         "\"http\":{\"requests\":%llu,\"failures\":%llu,\"events\":%llu,\"bytes\":%llu,"
-	         "\"refused_events\":%llu}",
-	         (unsigned long long)counter_get(&push->stats.requests),
-	         (unsigned long long)counter_get(&push->stats.failures),
-	         (unsigned long long)counter_get(&push->stats.events),
-	         (unsigned long long)counter_get(&push->stats.bytes),
-	         (unsigned long long)counter_get(&push->stats.refused_events));
+		 "\"http\":{\"requests\":%llu,\"failures\":%llu,\"events\":%llu,\"bytes\":%llu,"
+		 "\"refused_events\":%llu}",
+		 (unsigned long long)counter_get(&push->stats.requests),
+		 (unsigned long long)counter_get(&push->stats.failures),
+		 (unsigned long long)counter_get(&push->stats.events),
+		 (unsigned long long)counter_get(&push->stats.bytes),
+		 (unsigned long long)counter_get(&push->stats.refused_events));
 }
 
 static void beat(struct push *push)
@@ -135,8 +139,8 @@ static void beat(struct push *push)
 	buf_add(out, STR("}}"));
 	if (!buf_ok(out))
 		return;
-	send_body(push, buf_text(&push->heartbeat_url), "Content-Type: application/json", buf_str(out),
-	          &sent);
+	send_body(push, buf_text(&push->heartbeat_url), "Content-Type: application/json",
+		  buf_str(out), &sent);
 	if (sent.delivered)
 		counter_add(&push->stats.heartbeats, 1);
 }
@@ -155,8 +159,8 @@ static void note_success(struct push *push)
 {
 	if (push->failed_in_a_row > 0)
 		log_notice("hub: takes events again after %lld s and %u failed requests",
-		           (long long)((clock_mono() - push->failing_since) / NS_PER_S),
-		           push->failed_in_a_row);
+			   (long long)((clock_mono() - push->failing_since) / NS_PER_S),
+			   push->failed_in_a_row);
 	push->failed_in_a_row = 0;
 	push->refused_in_a_row = 0;
 }
@@ -194,7 +198,8 @@ static bool push_one(struct push *push, int wait_ms, unsigned *ret_pause_ms)
 	*ret_pause_ms = 0;
 	if (!outbox_take(outbox, wait_ms, &batch, &events))
 		return false;
-	send_body(push, buf_text(&push->events_url), "Content-Type: application/x-ndjson", batch, &sent);
+	send_body(push, buf_text(&push->events_url), "Content-Type: application/x-ndjson", batch,
+		  &sent);
 	if (sent.delivered) {
 		outbox_done(outbox, true);
 		counter_add(&push->stats.events, events);
@@ -211,13 +216,15 @@ static bool push_one(struct push *push, int wait_ms, unsigned *ret_pause_ms)
 	return false;
 }
 
-/* Sleeps, but not through a heartbeat: a hub that takes no events may still want to know we live. */
+/* Sleeps, but not through a heartbeat: a hub that takes no events may still want to know we live.
+ */
 static void pause_for(struct push *push, unsigned ms)
 {
 	int64_t until = clock_mono() + ms * NS_PER_MS;
 
 	while (!atomic_load(&push->stopping)) {
-		int64_t now = clock_mono(), next = until < push->next_beat ? until : push->next_beat;
+		int64_t now = clock_mono(),
+			next = until < push->next_beat ? until : push->next_beat;
 
 		if (now >= until)
 			return;

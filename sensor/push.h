@@ -1,6 +1,6 @@
 /* The push: one thread that carries batches from the outbox to the hub, in order and one at a time,
- * and a heartbeat every ten seconds. Anything but a 2xx keeps the batch and backs off: exponentially
- * with full jitter, 0.5 to 30 s, never sooner than the hub's Retry-After. */
+ * and a heartbeat every ten seconds. Anything but a 2xx keeps the batch and backs off:
+ * exponentially with full jitter, 0.5 to 30 s, never sooner than the hub's Retry-After. */
 #ifndef SENSOR_PUSH_H
 #define SENSOR_PUSH_H
 
@@ -10,20 +10,21 @@
 #include "sensor/wire.h"
 
 enum {
-	PUSH_GZIP_BYTES = 1024,    /* smaller bodies are sent plain */
+	PUSH_GZIP_BYTES = 1024, /* smaller bodies are sent plain */
 	PUSH_BACKOFF_MIN_MS = 500,
 	PUSH_BACKOFF_MAX_MS = 30000,
 	PUSH_RETRY_AFTER_MAX_MS = 600000, /* a longer wish is not granted */
 	PUSH_HEARTBEAT_MS = 10000,
-	PUSH_REFUSED_MAX = 5,      /* tries of a batch that the hub calls malformed before it is set aside */
-	PUSH_STOP_MS = 3000,       /* for what is left at the end */
+	PUSH_REFUSED_MAX =
+		5, /* tries of a batch that the hub calls malformed before it is set aside */
+	PUSH_STOP_MS = 3000, /* for what is left at the end */
 };
 
 struct push;
 
 struct push_settings {
-	const char *hub;     /* "http://host:port", without a path */
-	const char *token;   /* NULL: none */
+	const char *hub;   /* "http://host:port", without a path */
+	const char *token; /* NULL: none */
 	const struct http_settings *http;
 	struct wire_sensor sensor;
 	struct str hostname;
@@ -40,8 +41,8 @@ int push_start(const struct push_settings *settings, struct push **ret);
 /* Sends what it can in PUSH_STOP_MS, leaves the rest to the outbox, ends the thread and frees. */
 void push_stop(struct push *push);
 
-/* What the heartbeat says beside the push's own: members of "stats" as JSON text without braces, and
- * the newest sequence number. Copied. */
+/* What the heartbeat says beside the push's own: members of "stats" as JSON text without braces,
+ * and the newest sequence number. Copied. */
 void push_report(struct push *push, struct str stats_members, uint64_t last_seq);
 
 const struct push_stats *push_stats(const struct push *push);

@@ -10,21 +10,21 @@
 
 #include <linux/types.h>
 
-#define RECORD_STRING_MAX 4096  /* bytes of one string; longer is cut and flagged */
-#define RECORD_MAX        20480 /* bytes of a whole record */
-#define RECORD_COMM       16
+#define RECORD_STRING_MAX 4096	/* bytes of one string; longer is cut and flagged */
+#define RECORD_MAX	  20480 /* bytes of a whole record */
+#define RECORD_COMM	  16
 
 enum record_type {
 	RECORD_CALL = 1, /* a system call has returned */
-	RECORD_EXEC,     /* a new image runs; `nr` says execve or execveat */
-	RECORD_FORK,     /* a new process; written from the parent, about the child */
-	RECORD_EXIT,     /* the last thread is gone; `ret` is the wait status */
+	RECORD_EXEC,	 /* a new image runs; `nr` says execve or execveat */
+	RECORD_FORK,	 /* a new process; written from the parent, about the child */
+	RECORD_EXIT,	 /* the last thread is gone; `ret` is the wait status */
 };
 
 /* Drops are counted by class. The first two may use the ring's reserve. */
 enum record_class {
 	RECORD_CLASS_PROCESS = 0, /* exec, fork, exit */
-	RECORD_CLASS_PRIVILEGE,   /* identities, namespaces, modules, ptrace, bpf */
+	RECORD_CLASS_PRIVILEGE,	  /* identities, namespaces, modules, ptrace, bpf */
 	RECORD_CLASS_OPEN,
 	RECORD_CLASS_PATH, /* names made, moved, removed, modes changed */
 	RECORD_CLASS_NET,
@@ -33,19 +33,19 @@ enum record_class {
 };
 
 enum record_flag {
-	RECORD_COMPAT = 1 << 0,     /* 32-bit entry; `nr` and `args` are the 64-bit ones */
-	RECORD_CUT_ARGS = 1 << 1,   /* arguments or environment were longer than RECORD_STRING_MAX */
-	RECORD_CUT_PATH = 1 << 2,   /* a path was deeper or longer than can be walked */
-	RECORD_FAULT = 1 << 3,      /* a string in user memory could not be read */
-	RECORD_NO_RESULT = 1 << 4,  /* `ret` is not known */
-	RECORD_EXE_UPPER = 1 << 5,  /* the executable is in an overlay's upper layer */
-	RECORD_EXE_LOWER = 1 << 6,  /* it is in a lower one */
-	RECORD_EXE_MEMFD = 1 << 7,  /* it has no name in any file system that a user can see */
-	RECORD_HAS_EXE = 1 << 8,    /* exe_* are set */
-	RECORD_HAS_OBJECT = 1 << 9, /* object is set */
+	RECORD_COMPAT = 1 << 0,	   /* 32-bit entry; `nr` and `args` are the 64-bit ones */
+	RECORD_CUT_ARGS = 1 << 1,  /* arguments or environment were longer than RECORD_STRING_MAX */
+	RECORD_CUT_PATH = 1 << 2,  /* a path was deeper or longer than can be walked */
+	RECORD_FAULT = 1 << 3,	   /* a string in user memory could not be read */
+	RECORD_NO_RESULT = 1 << 4, /* `ret` is not known */
+	RECORD_EXE_UPPER = 1 << 5, /* the executable is in an overlay's upper layer */
+	RECORD_EXE_LOWER = 1 << 6, /* it is in a lower one */
+	RECORD_EXE_MEMFD = 1 << 7, /* it has no name in any file system that a user can see */
+	RECORD_HAS_EXE = 1 << 8,   /* exe_* are set */
+	RECORD_HAS_OBJECT = 1 << 9,   /* object is set */
 	RECORD_SECURE_EXEC = 1 << 10, /* the exec gained privileges (set-user-ID and the like) */
-	RECORD_CREATED = 1 << 11,   /* the open made the file */
-	RECORD_FD_UPPER = 1 << 12,  /* the object is in an overlay's upper layer */
+	RECORD_CREATED = 1 << 11,     /* the open made the file */
+	RECORD_FD_UPPER = 1 << 12,    /* the object is in an overlay's upper layer */
 	RECORD_FD_LOWER = 1 << 13,
 };
 
@@ -56,13 +56,14 @@ enum record_object_kind {
 	RECORD_OBJECT_DEVICE,
 	RECORD_OBJECT_PIPE,
 	RECORD_OBJECT_SOCKET,
-	RECORD_OBJECT_ANONYMOUS, /* eventfd, memfd and the like: RECORD_STRING_PATH has the kernel's name */
+	RECORD_OBJECT_ANONYMOUS, /* eventfd, memfd and the like: RECORD_STRING_PATH has the kernel's
+				    name */
 };
 
 /* What a descriptor meant at the moment of the call. */
 struct record_object {
 	__s32 fd;
-	__u8 kind; /* enum record_object_kind */
+	__u8 kind;  /* enum record_object_kind */
 	__u8 state; /* TCP state */
 	__u16 family;
 	__u16 protocol;
@@ -77,18 +78,18 @@ struct record_object {
 };
 
 enum record_string_tag {
-	RECORD_STRING_PATH = 1,  /* of the object, as the process sees it, resolved */
-	RECORD_STRING_NAME,      /* first name argument as given */
-	RECORD_STRING_NAME2,     /* second */
-	RECORD_STRING_DIR,       /* the directory a relative first name starts from */
-	RECORD_STRING_DIR2,      /* ... a relative second name */
-	RECORD_STRING_EXE,       /* path of the executable */
-	RECORD_STRING_ARGS,      /* NUL after each */
-	RECORD_STRING_ENV,       /* NUL after each */
+	RECORD_STRING_PATH = 1, /* of the object, as the process sees it, resolved */
+	RECORD_STRING_NAME,	/* first name argument as given */
+	RECORD_STRING_NAME2,	/* second */
+	RECORD_STRING_DIR,	/* the directory a relative first name starts from */
+	RECORD_STRING_DIR2,	/* ... a relative second name */
+	RECORD_STRING_EXE,	/* path of the executable */
+	RECORD_STRING_ARGS,	/* NUL after each */
+	RECORD_STRING_ENV,	/* NUL after each */
 	RECORD_STRING_CWD,
-	RECORD_STRING_CGROUP,    /* path below the hierarchy's mount */
-	RECORD_STRING_ADDRESS,   /* a struct sockaddr argument */
-	RECORD_STRING_UNIX,      /* sun_path of the object's own or its peer's address */
+	RECORD_STRING_CGROUP,  /* path below the hierarchy's mount */
+	RECORD_STRING_ADDRESS, /* a struct sockaddr argument */
+	RECORD_STRING_UNIX,    /* sun_path of the object's own or its peer's address */
 };
 
 struct record_string {
@@ -98,10 +99,10 @@ struct record_string {
 };
 
 struct record {
-	__u32 len; /* of the whole, strings included */
-	__u8 type; /* enum record_type */
+	__u32 len;  /* of the whole, strings included */
+	__u8 type;  /* enum record_type */
 	__u8 class; /* enum record_class */
-	__u16 nr;  /* x86-64 call number */
+	__u16 nr;   /* x86-64 call number */
 	__u32 flags;
 	__u32 cpu;
 	__u64 time_ns; /* since boot, suspend included */
@@ -113,7 +114,7 @@ struct record {
 	__u32 pgid, vpgid, sid;
 	__u32 uid, gid, euid, egid;
 	__u32 loginuid; /* (u32)-1: none */
-	__u32 tty;      /* device number, 0: none */
+	__u32 tty;	/* device number, 0: none */
 	__u64 start_ns; /* of the process, since boot */
 	__u64 parent_start_ns;
 	__u64 cgroup_id;
@@ -125,7 +126,8 @@ struct record {
 	__u32 pidns_level;
 	char comm[RECORD_COMM];
 
-	struct record_object object; /* of the call; of an exec: standard input, if it is a socket */
+	struct record_object
+		object; /* of the call; of an exec: standard input, if it is a socket */
 };
 
 /* The step from a string to the next one. */

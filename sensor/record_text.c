@@ -43,8 +43,9 @@ void record_add(struct record *record, enum record_string_tag tag, struct str te
 
 	if (text.len >= RECORD_STRING_MAX) {
 		text.len = RECORD_STRING_MAX - 1;
-		record->flags |= tag == RECORD_STRING_ARGS || tag == RECORD_STRING_ENV ? RECORD_CUT_ARGS :
-		                                                                          RECORD_CUT_PATH;
+		record->flags |= tag == RECORD_STRING_ARGS || tag == RECORD_STRING_ENV
+					 ? RECORD_CUT_ARGS
+					 : RECORD_CUT_PATH;
 	}
 	if (RECORD_STRING_SIZE(text.len) > RECORD_MAX - record->len) {
 		record->flags |= RECORD_CUT_PATH;

@@ -61,7 +61,7 @@ static int start_rules(struct sensor *sensor)
 	const struct options *options = sensor->options;
 	struct buf report = { 0 };
 	int r = prefilter_new(options->rules, options->rules_count, sensor->fields, &report,
-	                      &sensor->prefilter);
+			      &sensor->prefilter);
 
 	if (report.len > 0)
 		fwrite(report.at, 1, report.len, stderr);
@@ -107,9 +107,9 @@ static int start_identity(struct sensor *sensor)
 		return r;
 	if (!kept && !sensor->options->print)
 		log_warning("spool: %s cannot be written; this sensor's id is new at each start",
-		            sensor->options->spool_dir);
+			    sensor->options->spool_dir);
 	sensor->wire = (struct wire_sensor){ str_of(sensor->id), str_of(sensor->boot),
-		                             str_of(sensor->probe->name) };
+					     str_of(sensor->probe->name) };
 	return 0;
 }
 
@@ -126,11 +126,12 @@ static int start_push(struct sensor *sensor)
 		return r;
 	}
 	if (r < 0)
-		log_warning("spool: %s: %s; while the hub is away only a few batches are kept, in memory",
-		            options->spool_dir, strerror(-r));
+		log_warning("spool: %s: %s; while the hub is away only a few batches are kept, in "
+			    "memory",
+			    options->spool_dir, strerror(-r));
 	else if (!spool_is_empty(spool))
 		log_notice("spool: %llu events of an earlier run wait to be sent",
-		           (unsigned long long)spool_stats(spool).events);
+			   (unsigned long long)spool_stats(spool).events);
 	r = start_identity(sensor);
 	sensor->outbox = r < 0 ? NULL : outbox_new(spool);
 	if (sensor->outbox == NULL) {
@@ -138,15 +139,15 @@ static int start_push(struct sensor *sensor)
 		return r < 0 ? r : -ENOMEM;
 	}
 	sensor->http = (struct http_settings){ .ca_file = options->ca_file,
-		                               .cert_file = options->cert_file,
-		                               .key_file = options->key_file,
-		                               .insecure = options->insecure };
+					       .cert_file = options->cert_file,
+					       .key_file = options->key_file,
+					       .insecure = options->insecure };
 	settings = (struct push_settings){ .hub = options->hub,
-		                           .token = options->token,
-		                           .http = &sensor->http,
-		                           .sensor = sensor->wire,
-		                           .hostname = str_of(options->hostname),
-		                           .outbox = sensor->outbox };
+					   .token = options->token,
+					   .http = &sensor->http,
+					   .sensor = sensor->wire,
+					   .hostname = str_of(options->hostname),
+					   .outbox = sensor->outbox };
 	r = push_start(&settings, &sensor->push);
 	if (r < 0)
 		log_err("hub: the connection cannot be set up: %s", strerror(-r));
@@ -157,17 +158,17 @@ static int start_push(struct sensor *sensor)
 static int start_probe(struct sensor *sensor)
 {
 	struct probe_settings settings = { .prefixes = watched_prefixes,
-		                           .names = watched_names,
-		                           .command = sensor->options->command };
+					   .names = watched_names,
+					   .command = sensor->options->command };
 	const char *why = "";
 	int r;
 
 	prefilter_calls(sensor->prefilter, &settings);
 	for (size_t i = 0; i < calls_count; i++)
 		sensor->wanted[i] = sensor->options->lifecycle ||
-		                    prefilter_wants_type(sensor->prefilter, str_of(calls[i].name));
+				    prefilter_wants_type(sensor->prefilter, str_of(calls[i].name));
 	sensor->wants_exit = sensor->options->lifecycle ||
-	                     prefilter_wants_type(sensor->prefilter, STR("procexit"));
+			     prefilter_wants_type(sensor->prefilter, STR("procexit"));
 	settings.take_environment = prefilter_wants_environment(sensor->prefilter);
 	r = sensor->probe->open(&settings, &sensor->probe_state, &why);
 	if (r < 0) {
@@ -176,8 +177,10 @@ static int start_probe(struct sensor *sensor)
 	}
 	r = procs_scan(sensor->procs);
 	if (r < 0)
-		log_warning("processes: /proc cannot be read (%s); processes that run already have no "
-		            "names", strerror(-r));
+		log_warning(
+			"processes: /proc cannot be read (%s); processes that run already have no "
+			"names",
+			strerror(-r));
 	return 0;
 }
 
@@ -214,7 +217,8 @@ static void seal(struct sensor *sensor)
 	sensor->batch_events = 0;
 }
 
-/* Gives the event its number and a place in the batch. The number is used up only if that worked. */
+/* Gives the event its number and a place in the batch. The number is used up only if that worked.
+ */
 static void ship(struct sensor *sensor, const struct event *event)
 {
 	struct buf *batch = &sensor->batch;
@@ -289,17 +293,18 @@ static void add_counts(struct sensor *sensor, struct buf *out)
 		emitted += counts.of[i].emitted;
 	}
 	buf_addf(out, "\"seen\":%llu,\"filtered\":%llu,\"emitted\":%llu,\"in_ring\":%llu,",
-	         (unsigned long long)seen, (unsigned long long)filtered,
-	         (unsigned long long)sensor->seq, (unsigned long long)(emitted - sensor->taken));
+		 (unsigned long long)seen, (unsigned long long)filtered,
+		 (unsigned long long)sensor->seq, (unsigned long long)(emitted - sensor->taken));
 	buf_add(out, STR("\"lost\":{"));
 	for (size_t i = 0; i < RECORD_CLASSES; i++)
 		buf_addf(out, "\"%s\":%llu,", probe_class_names[i],
-		         (unsigned long long)counts.of[i].dropped);
+			 (unsigned long long)counts.of[i].dropped);
 	buf_addf(out, "\"memory\":%llu},", (unsigned long long)sensor->failed);
 	buf_addf(out,
-	         "\"table\":{\"processes\":%llu,\"evicted\":%llu,\"missed\":%llu,\"looked_up\":%llu}",
-	         (unsigned long long)procs.count, (unsigned long long)procs.evicted,
-	         (unsigned long long)procs.missed, (unsigned long long)procs.looked_up);
+		 "\"table\":{\"processes\":%llu,\"evicted\":%llu,\"missed\":%llu,\"looked_up\":%"
+		 "llu}",
+		 (unsigned long long)procs.count, (unsigned long long)procs.evicted,
+		 (unsigned long long)procs.missed, (unsigned long long)procs.looked_up);
 }
 
 static void report(struct sensor *sensor)
@@ -371,7 +376,7 @@ static void sensor_end(struct sensor *sensor)
 		outbox_flush(sensor->outbox);
 		stats = outbox_stats(sensor->outbox);
 		log_notice("stop: %llu events sent or spooled, %llu of them wait in the spool",
-		           (unsigned long long)sensor->seq, (unsigned long long)stats.spool.events);
+			   (unsigned long long)sensor->seq, (unsigned long long)stats.spool.events);
 	}
 	if (sensor->probe_state != NULL)
 		sensor->probe->close(sensor->probe_state);
@@ -392,8 +397,8 @@ int sensor_run(const struct options *options, const struct probe_ops *probe)
 
 	sensor.boot_offset_ns = boot_offset();
 	if (sensor_start(&sensor) == 0) {
-		log_notice("start: version " TOCSIN_VERSION ", probe %s, sensor %s, boot %s", probe->name,
-		           sensor.id, sensor.boot);
+		log_notice("start: version " TOCSIN_VERSION ", probe %s, sensor %s, boot %s",
+			   probe->name, sensor.id, sensor.boot);
 		report(&sensor);
 		loop(&sensor);
 		status = probe->exit_status(sensor.probe_state);

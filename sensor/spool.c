@@ -1,6 +1,6 @@
-/* Segment files "0000000000000001.seg", each a run of records: magic, length, events, checksum, bytes.
- * The cursor is a small file of its own, replaced by rename, so that reading never rewrites a segment;
- * if it is lost, batches are sent again, and the hub removes what it knows. */
+/* Segment files "0000000000000001.seg", each a run of records: magic, length, events, checksum,
+ * bytes. The cursor is a small file of its own, replaced by rename, so that reading never rewrites
+ * a segment; if it is lost, batches are sent again, and the hub removes what it knows. */
 #include "sensor/spool.h"
 
 #include "base/cleanup.h"
@@ -20,7 +20,7 @@ struct spool_head {
 
 struct segment {
 	uint64_t number;
-	uint32_t bytes;   /* of whole records */
+	uint32_t bytes;	  /* of whole records */
 	uint32_t batches; /* not yet read ones */
 	uint32_t events;
 };
@@ -129,8 +129,8 @@ static int number_cmp(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* The numbers of the segment files; more than the limit (it was lowered) stay where they are until a
- * later start. */
+/* The numbers of the segment files; more than the limit (it was lowered) stay where they are until
+ * a later start. */
 static int segments_list(struct spool *spool)
 {
 	int fd = openat(spool->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -177,16 +177,16 @@ static void cursor_read(struct spool *spool, uint64_t *ret_number, uint32_t *ret
 
 static int cursor_write(struct spool *spool)
 {
-	autoclose int fd = openat(spool->folder, "cursor.new",
-	                          O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	autoclose int fd =
+		openat(spool->folder, "cursor.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	char text[64];
 	int len, r;
 
 	if (fd < 0)
 		return -errno;
 	len = snprintf(text, sizeof(text), "%llx %u\n",
-	               (unsigned long long)(spool->count > 0 ? spool->segments[0].number : 0),
-	               spool->count > 0 ? spool->read_at : 0);
+		       (unsigned long long)(spool->count > 0 ? spool->segments[0].number : 0),
+		       spool->count > 0 ? spool->read_at : 0);
 	r = write_whole(fd, text, (size_t)len, 0);
 	if (r < 0)
 		return r;
@@ -354,7 +354,8 @@ int spool_append(struct spool *spool, struct str batch, uint32_t events)
 	}
 	head.crc = head_crc(&head, batch);
 	/* The head is written last: a crash in between leaves no record, not a wrong one. */
-	r = write_whole(spool->write_fd, batch.at, batch.len, (off_t)last->bytes + (off_t)sizeof(head));
+	r = write_whole(spool->write_fd, batch.at, batch.len,
+			(off_t)last->bytes + (off_t)sizeof(head));
 	if (r == 0)
 		r = write_whole(spool->write_fd, &head, sizeof(head), last->bytes);
 	if (r < 0)

@@ -1,10 +1,10 @@
 /* The spool: batches on disk while the hub does not take them. A queue of records in segment files,
  * oldest read first. Bounded: when it is full the oldest segment goes and what it held is counted.
- * A record is safe from a crash of the sensor as soon as spool_append() returns; from a power cut at
- * spool_sync() at the latest.
+ * A record is safe from a crash of the sensor as soon as spool_append() returns; from a power cut
+ * at spool_sync() at the latest.
  *
- * After a crash a torn last record is cut off; a record whose checksum is wrong ends its segment, and
- * the rest of that segment is counted as corrupt. One thread at a time. */
+ * After a crash a torn last record is cut off; a record whose checksum is wrong ends its segment,
+ * and the rest of that segment is counted as corrupt. One thread at a time. */
 #ifndef SENSOR_SPOOL_H
 #define SENSOR_SPOOL_H
 
@@ -19,23 +19,23 @@ enum {
 struct spool;
 
 struct spool_limits {
-	unsigned segments;     /* 0: SPOOL_SEGMENTS */
+	unsigned segments;	/* 0: SPOOL_SEGMENTS */
 	uint32_t segment_bytes; /* 0: SPOOL_SEGMENT_BYTES */
 };
 
 struct spool_stats {
 	uint64_t bytes, batches, events; /* waiting */
-	uint64_t lost_events;   /* dropped because the spool was full, since it was opened */
+	uint64_t lost_events;	/* dropped because the spool was full, since it was opened */
 	uint64_t corrupt_bytes; /* given up, since it was opened */
 };
 
-/* Opens or makes the folder and takes up what an earlier run left. One process at a time: -EBUSY when
- * another holds it. 0 or -errno. */
+/* Opens or makes the folder and takes up what an earlier run left. One process at a time: -EBUSY
+ * when another holds it. 0 or -errno. */
 int spool_open(const char *folder, const struct spool_limits *limits, struct spool **ret);
 void spool_close(struct spool *spool);
 
-/* Appends a batch of `events` lines. May drop the oldest segment. 0, -EMSGSIZE, or -errno (-ENOSPC …:
- * nothing was appended). */
+/* Appends a batch of `events` lines. May drop the oldest segment. 0, -EMSGSIZE, or -errno (-ENOSPC
+ * …: nothing was appended). */
 int spool_append(struct spool *spool, struct str batch, uint32_t events);
 
 /* The oldest batch into `ret` (replaced), without removing it. 0, -ENOENT when there is none, or

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+/* clang-format off */
 const char *const watched_prefixes[] = {
 	"/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/pam.conf", "/etc/pam.d/",
 	"/etc/security/", "/etc/master.passwd", "/etc/krb5.keytab", "/etc/ssl/private/",
@@ -22,3 +23,4 @@ const char *const watched_names[] = {
 	"release_agent", "core_pattern",
 	NULL,
 };
+/* clang-format on */

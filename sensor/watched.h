@@ -1,5 +1,5 @@
-/* Files that are worth knowing who reads them. Writing opens are always taken; reading opens only of
- * these, because programs read hundreds of files to start. */
+/* Files that are worth knowing who reads them. Writing opens are always taken; reading opens only
+ * of these, because programs read hundreds of files to start. */
 #ifndef SENSOR_WATCHED_H
 #define SENSOR_WATCHED_H
 

@@ -31,7 +31,7 @@ static void add_member(struct buf *out, struct str key, struct str text)
 }
 
 void wire_add_event(struct buf *out, const struct event *event, const struct fields *fields,
-                    const struct wire_sensor *sensor, uint64_t seq)
+		    const struct wire_sensor *sensor, uint64_t seq)
 {
 	bool first = true;
 

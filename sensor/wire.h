@@ -12,6 +12,6 @@ struct wire_sensor {
 /* Appends {"time":…,"source":…,"hostname":…,"sensor":{…},"fields":{…}} and a newline. Integers are
  * numbers; bytes that are not UTF-8 survive as buf_add_json() has it. */
 void wire_add_event(struct buf *out, const struct event *event, const struct fields *fields,
-                    const struct wire_sensor *sensor, uint64_t seq);
+		    const struct wire_sensor *sensor, uint64_t seq);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
-/* Filling a record, fact by fact: who, then what the descriptor is, then the strings; and handing it
- * to the ring. */
+/* Filling a record, fact by fact: who, then what the descriptor is, then the strings; and handing
+ * it to the ring. */
 #ifndef SENSOR_EBPF_FILL_BPF_H
 #define SENSOR_EBPF_FILL_BPF_H
 
@@ -10,19 +10,19 @@
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID  3
 
-#define S_IFMT   0170000
+#define S_IFMT	 0170000
 #define S_IFSOCK 0140000
-#define S_IFREG  0100000
-#define S_IFDIR  0040000
-#define S_IFCHR  0020000
-#define S_IFBLK  0060000
-#define S_IFIFO  0010000
+#define S_IFREG	 0100000
+#define S_IFDIR	 0040000
+#define S_IFCHR	 0020000
+#define S_IFBLK	 0060000
+#define S_IFIFO	 0010000
 
-#define SB_NOUSER       (1UL << 31)
+#define SB_NOUSER	(1UL << 31)
 #define OVERLAYFS_MAGIC 0x794c7630
 
-#define AF_UNIX  1
-#define AF_INET  2
+#define AF_UNIX	 1
+#define AF_INET	 2
 #define AF_INET6 10
 
 #define STRING_BYTES (sizeof(struct record_string) + RECORD_STRING_MAX)
@@ -31,8 +31,8 @@
 static __always_inline __u32 pid_inner(struct pid *pid, __u32 level)
 {
 	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-	           (__u64)level * bpf_core_type_size(struct upid) +
-	           bpf_core_field_offset(struct upid, nr);
+		   (__u64)level * bpf_core_type_size(struct upid) +
+		   bpf_core_field_offset(struct upid, nr);
 	__u32 nr = 0;
 
 	bpf_probe_read_kernel(&nr, sizeof(nr), at);
@@ -87,7 +87,7 @@ static __always_inline void fill_cred(struct record *record, struct task_struct 
 
 /* Everything about the process; nr, ret, args and flags are the caller's and stay. */
 static __always_inline void fill_head(struct record *record, struct task_struct *task, __u8 type,
-                                      __u8 class)
+				      __u8 class)
 {
 	struct task_struct *leader = task->group_leader, *parent = task->real_parent;
 
@@ -123,7 +123,7 @@ static __always_inline struct record_string *string_room(struct scratch *scratch
 }
 
 static __always_inline void string_take(struct scratch *scratch, struct record_string *string,
-                                        __u16 tag, __u32 len)
+					__u16 tag, __u32 len)
 {
 	string->tag = tag;
 	string->len = (__u16)len;
@@ -144,7 +144,7 @@ static __always_inline void add_walked(struct walk *walk, __u16 tag)
 }
 
 static __always_inline void add_path(struct scratch *scratch, struct task_struct *task,
-                                     struct path *path, __u16 tag)
+				     struct path *path, __u16 tag)
 {
 	struct walk walk;
 
@@ -172,7 +172,7 @@ static __always_inline void add_user_text(struct scratch *scratch, __u64 address
 
 /* `len` bytes of user memory. */
 static __always_inline void add_user_bytes(struct scratch *scratch, __u64 address, __u64 len,
-                                           __u16 tag)
+					   __u16 tag)
 {
 	struct record_string *string = string_room(scratch);
 
@@ -182,7 +182,8 @@ static __always_inline void add_user_bytes(struct scratch *scratch, __u64 addres
 		len = RECORD_STRING_MAX - 1;
 		scratch->record.flags |= RECORD_CUT_ARGS;
 	}
-	if (bpf_probe_read_user(string->text, masked((__u32)len, RECORD_STRING_MAX - 1), (void *)address) != 0) {
+	if (bpf_probe_read_user(string->text, masked((__u32)len, RECORD_STRING_MAX - 1),
+				(void *)address) != 0) {
 		scratch->record.flags |= RECORD_FAULT;
 		return;
 	}
@@ -216,7 +217,7 @@ static __always_inline void fill_unix(struct scratch *scratch, struct sock *sk)
 	if (address == NULL || string == NULL)
 		return;
 	len = bpf_probe_read_kernel_str(string->text, sizeof(((struct sockaddr_un *)0)->sun_path),
-	                                &address->name[0].sun_path);
+					&address->name[0].sun_path);
 	if (len > 1)
 		string_take(scratch, string, RECORD_STRING_UNIX, (__u32)len - 1);
 }
@@ -269,7 +270,8 @@ static __always_inline __u32 overlay_layer(struct inode *inode, __u32 upper_flag
 
 	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
 		return 0;
-	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	bpf_probe_read_kernel(&upper, sizeof(upper),
+			      (void *)inode + bpf_core_type_size(struct inode));
 	return upper != NULL ? upper_flag : lower_flag;
 }
 
@@ -304,27 +306,27 @@ static __always_inline void fill_exe_times(struct record *record, struct inode *
 
 	if (bpf_core_field_exists(inode->i_ctime_sec)) {
 		record->exe_ctime_ns = (__u64)BPF_CORE_READ(inode, i_ctime_sec) * 1000000000 +
-		                       BPF_CORE_READ(inode, i_ctime_nsec);
+				       BPF_CORE_READ(inode, i_ctime_nsec);
 		record->exe_mtime_ns = (__u64)BPF_CORE_READ(inode, i_mtime_sec) * 1000000000 +
-		                       BPF_CORE_READ(inode, i_mtime_nsec);
+				       BPF_CORE_READ(inode, i_mtime_nsec);
 		return;
 	}
 	if (bpf_core_field_exists(v66->__i_ctime))
 		record->exe_ctime_ns = (__u64)BPF_CORE_READ(v66, __i_ctime.tv_sec) * 1000000000 +
-		                       (__u64)BPF_CORE_READ(v66, __i_ctime.tv_nsec);
+				       (__u64)BPF_CORE_READ(v66, __i_ctime.tv_nsec);
 	else if (bpf_core_field_exists(v6->i_ctime))
 		record->exe_ctime_ns = (__u64)BPF_CORE_READ(v6, i_ctime.tv_sec) * 1000000000 +
-		                       (__u64)BPF_CORE_READ(v6, i_ctime.tv_nsec);
+				       (__u64)BPF_CORE_READ(v6, i_ctime.tv_nsec);
 	if (bpf_core_field_exists(v66->__i_mtime))
 		record->exe_mtime_ns = (__u64)BPF_CORE_READ(v66, __i_mtime.tv_sec) * 1000000000 +
-		                       (__u64)BPF_CORE_READ(v66, __i_mtime.tv_nsec);
+				       (__u64)BPF_CORE_READ(v66, __i_mtime.tv_nsec);
 	else if (bpf_core_field_exists(v6->i_mtime))
 		record->exe_mtime_ns = (__u64)BPF_CORE_READ(v6, i_mtime.tv_sec) * 1000000000 +
-		                       (__u64)BPF_CORE_READ(v6, i_mtime.tv_nsec);
+				       (__u64)BPF_CORE_READ(v6, i_mtime.tv_nsec);
 }
 
 static __always_inline void fill_exe(struct scratch *scratch, struct task_struct *task,
-                                     struct file *file)
+				     struct file *file)
 {
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct record *record = &scratch->record;

@@ -74,7 +74,7 @@ struct {
 
 __u64 wanted[PLAN_CALLS / 64];
 struct plan plans[PLAN_CALLS];
-__u16 compat_calls[PLAN_COMPAT]; /* 64-bit number by i386 number; PLAN_CALLS: none */
+__u16 compat_calls[PLAN_COMPAT];    /* 64-bit number by i386 number; PLAN_CALLS: none */
 __u64 watched_first[PLAN_NAME_MAX]; /* by a watched name's length: its first byte & 63, as a bit */
 __u32 own_tgid;
 bool take_environment;

@@ -1,5 +1,5 @@
-/* The eBPF probe's user side: loads and attaches the programs, writes what is wanted into their maps,
- * and empties the ring. The only file that knows libbpf. */
+/* The eBPF probe's user side: loads and attaches the programs, writes what is wanted into their
+ * maps, and empties the ring. The only file that knows libbpf. */
 #include "sensor/probe.h"
 
 #include "base/cleanup.h"
@@ -58,7 +58,7 @@ static const struct {
 	uint16_t compat;
 	const char *name;
 } compat_aliases[] = {
-	{ 23, "setuid" }, { 46, "setgid" }, { 70, "setreuid" },
+	{ 23, "setuid" },   { 46, "setgid" },	  { 70, "setreuid" },
 	{ 71, "setregid" }, { 164, "setresuid" }, { 170, "setresgid" },
 };
 
@@ -93,7 +93,7 @@ static int fill_watched(struct tocsin_bpf *object, const struct probe_settings *
 
 		memcpy(key.path, *at, strnlen(*at, sizeof(key.path)));
 		if (bpf_map__update_elem(object->maps.watched_prefixes, &key, sizeof(key), &yes,
-		                         sizeof(yes), BPF_ANY) < 0)
+					 sizeof(yes), BPF_ANY) < 0)
 			return -errno;
 	}
 	for (const char *const *at = settings->names; *at != NULL; at++) {
@@ -104,7 +104,7 @@ static int fill_watched(struct tocsin_bpf *object, const struct probe_settings *
 		memcpy(key.text, *at, len);
 		object->bss->watched_first[len] |= 1ULL << (key.text[0] & 63);
 		if (bpf_map__update_elem(object->maps.watched_names, &key, sizeof(key), &yes,
-		                         sizeof(yes), BPF_ANY) < 0)
+					 sizeof(yes), BPF_ANY) < 0)
 			return -errno;
 	}
 	return 0;
@@ -176,8 +176,8 @@ static int ebpf_drain(struct ebpf *ebpf, probe_take_fn take, void *userdata)
 	return r < 0 && r != -EAGAIN ? r : ebpf->taken;
 }
 
-/* The programs never wake us: that would cost each event more than the event itself. So we look, after
- * a millisecond while there is something, up to `wait_ms` when there is not. */
+/* The programs never wake us: that would cost each event more than the event itself. So we look,
+ * after a millisecond while there is something, up to `wait_ms` when there is not. */
 static int ebpf_poll(void *state, int wait_ms, probe_take_fn take, void *userdata)
 {
 	struct ebpf *ebpf = state;
@@ -194,8 +194,8 @@ static int ebpf_poll(void *state, int wait_ms, probe_take_fn take, void *userdat
 	return n;
 }
 
-/* A tracepoint that hits while its program runs on the same processor is skipped by the kernel; only
- * it knows how often. Seen and dropped, for the equation's sake. */
+/* A tracepoint that hits while its program runs on the same processor is skipped by the kernel;
+ * only it knows how often. Seen and dropped, for the equation's sake. */
 static void add_misses(struct tocsin_bpf *object, struct probe_counts *ret)
 {
 	const struct {
@@ -229,11 +229,12 @@ static void ebpf_counts(void *state, struct probe_counts *ret)
 	*ret = (struct probe_counts){ 0 };
 	for (uint32_t slot = 0; rows != NULL && cpus > 0 && slot < 4; slot++) {
 		if (bpf_map__lookup_elem(ebpf->object->maps.counts, &slot, sizeof(slot), rows,
-		                         size * (size_t)cpus, 0) < 0)
+					 size * (size_t)cpus, 0) < 0)
 			continue;
 		for (int cpu = 0; cpu < cpus; cpu++)
-			for (size_t class = 0; class < RECORD_CLASSES; class++) {
-				const struct plan_counters *row = &rows[cpu * PLAN_CLASS_SLOTS + (int)class];
+			for (size_t class = 0; class < RECORD_CLASSES; class ++) {
+				const struct plan_counters *row =
+					&rows[cpu * PLAN_CLASS_SLOTS + (int)class];
 
 				ret->of[class].seen += row->seen;
 				ret->of[class].filtered += row->filtered;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
 /* The eBPF probe: one program at the end of every system call, three at a process's exec, fork and
  * exit. Nothing is decided here but what is cheap to decide: is the call wanted, is a reading open
- * below a watched path. Facts come from kernel objects, not from user memory, wherever there is one. */
+ * below a watched path. Facts come from kernel objects, not from user memory, wherever there is
+ * one. */
 #include "fill.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define TS_COMPAT 0x0002
 
-#define O_ACCMODE   00000003
-#define O_CREAT     00000100
-#define O_TRUNC     00001000
-#define O_PATH      010000000
+#define O_ACCMODE 00000003
+#define O_CREAT	  00000100
+#define O_TRUNC	  00001000
+#define O_PATH	  010000000
 
 #define FMODE_CREATED 0x100000
 
@@ -24,7 +25,7 @@ struct open_how_head {
 
 /* What was called and what came of it, before it is known whether anybody wants it. */
 static __always_inline void begin_call(struct record *record, struct pt_regs *regs, __u32 nr,
-                                       long ret, bool compat)
+				       long ret, bool compat)
 {
 	record->nr = (__u16)nr;
 	record->ret = compat ? (__s32)ret : ret;
@@ -46,7 +47,7 @@ static __always_inline __u64 arg(const struct record *record, __u8 place)
 }
 
 static __always_inline void add_directory(struct scratch *scratch, struct task_struct *task,
-                                          __u8 dir_arg, __u16 tag)
+					  __u8 dir_arg, __u16 tag)
 {
 	struct file *file;
 	struct fs_struct *fs;
@@ -64,7 +65,7 @@ static __always_inline void add_directory(struct scratch *scratch, struct task_s
 
 /* A name argument, and for a relative path where it starts from. */
 static __always_inline void add_name(struct scratch *scratch, struct task_struct *task,
-                                     const struct plan *plan, int which, __u16 tag, __u16 dir_tag)
+				     const struct plan *plan, int which, __u16 tag, __u16 dir_tag)
 {
 	__u8 place = plan->name_arg[which], dir = plan->dir_arg[which];
 	bool text = (plan->flags & PLAN_TEXT) || ((plan->flags & PLAN_TARGET_TEXT) && which == 0);
@@ -92,7 +93,7 @@ static __always_inline void add_address(struct scratch *scratch, const struct pl
 
 	if (plan->flags & PLAN_MESSAGE) {
 		bpf_probe_read_user(&message, sizeof(message),
-		                    (void *)arg(&scratch->record, plan->address_arg));
+				    (void *)arg(&scratch->record, plan->address_arg));
 	} else {
 		message.name = arg(&scratch->record, plan->address_arg);
 		message.len = (__u32)arg(&scratch->record, plan->address_len_arg);
@@ -126,7 +127,8 @@ static __always_inline void read_open_flags(struct record *record, const struct 
 		bpf_probe_read_user(&how, sizeof(how), (void *)record->args[2]);
 		record->args[3] = how.resolve;
 	} else {
-		how.flags = plan->open_arg == 0 ? (O_CREAT | O_TRUNC | 1) : arg(record, plan->open_arg);
+		how.flags =
+			plan->open_arg == 0 ? (O_CREAT | O_TRUNC | 1) : arg(record, plan->open_arg);
 		how.mode = arg(record, plan->mode_arg);
 	}
 	record->args[4] = (__u32)how.flags;
@@ -135,8 +137,8 @@ static __always_inline void read_open_flags(struct record *record, const struct 
 
 /* False when nobody wants this open. `walk` has the path when there is a file. */
 static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_struct *task,
-                                           const struct plan *plan, struct file *file,
-                                           struct walk *walk)
+					   const struct plan *plan, struct file *file,
+					   struct walk *walk)
 {
 	struct record *record = &scratch->record;
 	bool writing = open_is_writing(record->args[4]);
@@ -146,13 +148,14 @@ static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_
 	if (file == NULL)
 		return writing || name_is_watched(scratch, arg(record, plan->name_arg[0]));
 	walk_path(walk, scratch, task, &file->f_path);
-	return writing || walk_is_watched(walk) || walk_name_is_watched(walk, walk->leaf, PATH_HALF) ||
+	return writing || walk_is_watched(walk) ||
+	       walk_name_is_watched(walk, walk->leaf, PATH_HALF) ||
 	       walk_name_is_watched(walk, walk->directory, walk->leaf - 1);
 }
 
 /* False: filtered. Else the record is complete. */
 static __always_inline bool take_open(struct scratch *scratch, struct task_struct *task,
-                                      const struct plan *plan)
+				      const struct plan *plan)
 {
 	struct record *record = &scratch->record;
 	struct file *file = NULL;
@@ -190,12 +193,12 @@ static __always_inline bool call_is_filtered(const struct record *record, const 
 }
 
 static __always_inline void take_object(struct scratch *scratch, struct task_struct *task,
-                                        const struct plan *plan)
+					const struct plan *plan)
 {
 	struct record *record = &scratch->record;
-	__s32 fd = (plan->flags & PLAN_RETURNS_FD) ? (__s32)record->ret :
-	           plan->object_arg != 0           ? (__s32)arg(record, plan->object_arg) :
-	                                             -1;
+	__s32 fd = (plan->flags & PLAN_RETURNS_FD) ? (__s32)record->ret
+		   : plan->object_arg != 0	   ? (__s32)arg(record, plan->object_arg)
+						   : -1;
 	struct file *file = fd < 0 ? NULL : file_of(task, fd);
 
 	if (file == NULL)
@@ -206,7 +209,7 @@ static __always_inline void take_object(struct scratch *scratch, struct task_str
 }
 
 static __always_inline bool take_call(struct scratch *scratch, struct task_struct *task,
-                                      const struct plan *plan)
+				      const struct plan *plan)
 {
 	struct fs_struct *fs;
 
@@ -227,7 +230,7 @@ static __always_inline bool take_call(struct scratch *scratch, struct task_struc
 }
 
 static __always_inline int end_call(struct task_struct *task, struct pt_regs *regs, long ret,
-                                    __u32 nr, bool compat)
+				    __u32 nr, bool compat)
 {
 	struct plan_counters *counters;
 	struct scratch *scratch;
@@ -244,7 +247,8 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 		return 0;
 	counters->seen++;
 	begin_call(&scratch->record, regs, nr, ret, compat);
-	if ((plan->flags & PLAN_OPEN) ? take_open(scratch, task, plan) : take_call(scratch, task, plan))
+	if ((plan->flags & PLAN_OPEN) ? take_open(scratch, task, plan)
+				      : take_call(scratch, task, plan))
 		emit(scratch, counters);
 	else
 		counters->filtered++;
@@ -268,7 +272,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 }
 
 /* For a record that is not the end of a call. NULL: out of scratch, which cannot be. */
-static __always_inline struct scratch *begin_process(__u32 slot, struct plan_counters **ret_counters)
+static __always_inline struct scratch *begin_process(__u32 slot,
+						     struct plan_counters **ret_counters)
 {
 	struct scratch *scratch = scratch_of(slot);
 
@@ -295,8 +300,8 @@ static __always_inline __u16 current_call(struct task_struct *task)
 	return (__u16)BPF_CORE_READ(regs, orig_ax);
 }
 
-/* The registers are the new program's by now, the call number included. But an execveat that named a
- * descriptor left the path that was made up for it. */
+/* The registers are the new program's by now, the call number included. But an execveat that named
+ * a descriptor left the path that was made up for it. */
 static __always_inline __u16 exec_call(struct linux_binprm *binprm)
 {
 	if (bpf_core_field_exists(binprm->fdpath) && BPF_CORE_READ(binprm, fdpath) != NULL)
@@ -328,7 +333,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (exe != NULL)
 		fill_exe(scratch, task, exe);
 	add_user_bytes(scratch, BPF_CORE_READ(mm, arg_start),
-	               BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start), RECORD_STRING_ARGS);
+		       BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start),
+		       RECORD_STRING_ARGS);
 	if (fs != NULL)
 		add_path(scratch, task, &fs->pwd, RECORD_STRING_CWD);
 	add_cgroup(scratch, task);
@@ -338,8 +344,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		fill_object(scratch, input, 0);
 	if (take_environment)
 		add_user_bytes(scratch, BPF_CORE_READ(mm, env_start),
-		               BPF_CORE_READ(mm, env_end) - BPF_CORE_READ(mm, env_start),
-		               RECORD_STRING_ENV);
+			       BPF_CORE_READ(mm, env_end) - BPF_CORE_READ(mm, env_start),
+			       RECORD_STRING_ENV);
 	emit(scratch, counters);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
 /* The few kernel structures that the sensor reads, with only the fields it reads. Offsets are
  * relocated at load time against the running kernel's BTF, so neither the order nor completeness
- * matters, and the build needs no BTF of the build machine. Names with ___ are variants ("flavours")
- * for older kernels: what follows the underscores is ours. */
+ * matters, and the build needs no BTF of the build machine. Names with ___ are variants
+ * ("flavours") for older kernels: what follows the underscores is ours. */
 #ifndef SENSOR_EBPF_VMLINUX_MIN_H
 #define SENSOR_EBPF_VMLINUX_MIN_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
-/* From kernel objects to path names: dentries across mounts up to the process's own root, and cgroup
- * directories. Both write backwards into scratch->path, so that no component is copied twice. */
+/* From kernel objects to path names: dentries across mounts up to the process's own root, and
+ * cgroup directories. Both write backwards into scratch->path, so that no component is copied
+ * twice. */
 #ifndef SENSOR_EBPF_WALK_BPF_H
 #define SENSOR_EBPF_WALK_BPF_H
 
@@ -16,9 +17,10 @@ struct walk {
 	struct vfsmount *mnt, *root_mnt;
 	struct dentry *mnt_root; /* of mnt */
 	struct kernfs_node *node;
-	__u32 off;             /* where the path begins in scratch->path; PATH_HALF: empty */
-	__u32 leaf, directory; /* where its last and last but one component begin, after the slash */
-	bool done;             /* the root was reached: else the path was cut */
+	__u32 off; /* where the path begins in scratch->path; PATH_HALF: empty */
+	__u32 leaf,
+		directory; /* where its last and last but one component begin, after the slash */
+	bool done;	   /* the root was reached: else the path was cut */
 };
 
 /* Writes "/name" in front of what is there. */
@@ -32,7 +34,8 @@ static __always_inline bool walk_name(struct walk *walk, const void *name, __u32
 		return false;
 	off -= len + 1;
 	walk->scratch->path[masked(off, PATH_HALF - 1)] = '/';
-	bpf_probe_read_kernel(&walk->scratch->path[(masked(off, PATH_HALF - 1)) + 1], masked(len, 255), name);
+	bpf_probe_read_kernel(&walk->scratch->path[(masked(off, PATH_HALF - 1)) + 1],
+			      masked(len, 255), name);
 	walk->off = off;
 	return true;
 }
@@ -47,7 +50,7 @@ struct dentry_head {
 static __always_inline void dentry_head_read(struct dentry_head *head, struct dentry *dentry)
 {
 	if (bpf_core_field_offset(struct dentry, d_name) ==
-	            bpf_core_field_offset(struct dentry, d_parent) + sizeof(void *) &&
+		    bpf_core_field_offset(struct dentry, d_parent) + sizeof(void *) &&
 	    bpf_core_field_offset(struct qstr, name) == 8 &&
 	    bpf_core_field_offset(struct qstr, len) == 4) {
 		bpf_probe_read_kernel(head, sizeof(*head), &dentry->d_parent);
@@ -66,7 +69,8 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 static long walk_step(__u32 step, struct walk *walk)
 {
 	struct dentry_head head = { 0 };
-	struct vfsmount *mnt = walk->mnt; /* a local: BPF_CORE_READ would relocate our own struct too */
+	struct vfsmount *mnt =
+		walk->mnt; /* a local: BPF_CORE_READ would relocate our own struct too */
 
 	(void)step;
 	if (walk->dentry == walk->root_dentry && mnt == walk->root_mnt) {
@@ -104,7 +108,7 @@ static long walk_step(__u32 step, struct walk *walk)
 
 /* The path of `path` as `task` would name it; in walk->scratch->path from walk->off on. */
 static __always_inline void walk_path(struct walk *walk, struct scratch *scratch,
-                                      struct task_struct *task, struct path *path)
+				      struct task_struct *task, struct path *path)
 {
 	struct fs_struct *fs = task->fs;
 	struct path at = { 0 }, root = { 0 };
@@ -152,7 +156,8 @@ static long cgroup_step(__u32 step, struct walk *walk)
 
 static __always_inline struct kernfs_node *cgroup_node_of(struct css_set *set, __u64 subsys)
 {
-	void *at = (void *)set + bpf_core_field_offset(struct css_set, subsys) + subsys * sizeof(void *);
+	void *at = (void *)set + bpf_core_field_offset(struct css_set, subsys) +
+		   subsys * sizeof(void *);
 	struct cgroup_subsys_state *css = NULL;
 
 	bpf_probe_read_kernel(&css, sizeof(css), at);
@@ -162,17 +167,20 @@ static __always_inline struct kernfs_node *cgroup_node_of(struct css_set *set, _
 /* The directory of the task's cgroup: in the unified tree, or where runtimes still use the old
  * hierarchies in the one of pids, else of memory. */
 static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scratch,
-                                        struct task_struct *task)
+					struct task_struct *task)
 {
 	struct css_set *set = BPF_CORE_READ(task, cgroups);
 	struct kernfs_node *node = BPF_CORE_READ(set, dfl_cgrp, kn);
 
 	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF };
-	if (kernfs_parent(node) == NULL && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
-		node = cgroup_node_of(set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+	if (kernfs_parent(node) == NULL &&
+	    bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		node = cgroup_node_of(set,
+				      bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
 	else if (kernfs_parent(node) == NULL &&
-	         bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		node = cgroup_node_of(set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+		 bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		node = cgroup_node_of(set,
+				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
 	walk->node = node;
 	if (node != NULL)
 		bpf_loop(CGROUP_STEPS, cgroup_step, walk, 0);
@@ -180,8 +188,8 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 		walk_name(walk, "", 0);
 }
 
-/* Whether the path just walked is below a watched prefix. The key's length goes right in front of the
- * path, so that nothing is copied. */
+/* Whether the path just walked is below a watched prefix. The key's length goes right in front of
+ * the path, so that nothing is copied. */
 static __always_inline bool walk_is_watched(const struct walk *walk)
 {
 	__u32 off = masked(walk->off, PATH_HALF - 1), len = PATH_HALF - off;
@@ -191,8 +199,8 @@ static __always_inline bool walk_is_watched(const struct walk *walk)
 	return bpf_map_lookup_elem(&watched_prefixes, key) != NULL;
 }
 
-/* Whether a component of it, at scratch->path[from] to [to], is a watched name. Most are not, and are
- * told by length and first letter alone. */
+/* Whether a component of it, at scratch->path[from] to [to], is a watched name. Most are not, and
+ * are told by length and first letter alone. */
 static __always_inline bool walk_name_is_watched(const struct walk *walk, __u32 from, __u32 to)
 {
 	struct plan_name *name = &walk->scratch->name;

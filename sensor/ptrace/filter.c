@@ -21,17 +21,18 @@ void filter_make(const bool wanted[CALLS_MAX], struct filter *ret)
 
 	ret->count = 0;
 	add(ret, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-	                                      offsetof(struct seccomp_data, arch)));
+					      offsetof(struct seccomp_data, arch)));
 	add(ret, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
 	add(ret, trace);
 	add(ret, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-	                                      offsetof(struct seccomp_data, nr)));
+					      offsetof(struct seccomp_data, nr)));
 	add(ret, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PLAN_CALLS, 0, 1));
 	add(ret, trace);
 	for (size_t i = 0; i < calls_count; i++) {
 		if (!wanted[i])
 			continue;
-		add(ret, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i].nr, 0, 1));
+		add(ret,
+		    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i].nr, 0, 1));
 		add(ret, trace);
 	}
 	add(ret, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
@@ -40,7 +41,7 @@ void filter_make(const bool wanted[CALLS_MAX], struct filter *ret)
 int filter_install(const struct filter *filter)
 {
 	struct sock_fprog program = { .len = filter->count,
-		                      .filter = (struct sock_filter *)(uintptr_t)filter->code };
+				      .filter = (struct sock_filter *)(uintptr_t)filter->code };
 
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0)
 		return 0;

@@ -14,12 +14,12 @@ struct filter {
 	unsigned short count;
 };
 
-/* The 64-bit calls in `wanted` are traced, and every call that comes in by another way (32 bit, x32):
- * their numbers mean other calls, and refusing them would break programs. */
+/* The 64-bit calls in `wanted` are traced, and every call that comes in by another way (32 bit,
+ * x32): their numbers mean other calls, and refusing them would break programs. */
 void filter_make(const bool wanted[CALLS_MAX], struct filter *ret);
 
-/* Puts it on the calling thread for good. Without CAP_SYS_ADMIN this needs no_new_privs, which is set
- * then: set-user-ID programs no longer gain anything. 0 or -errno. */
+/* Puts it on the calling thread for good. Without CAP_SYS_ADMIN this needs no_new_privs, which is
+ * set then: set-user-ID programs no longer gain anything. 0 or -errno. */
 int filter_install(const struct filter *filter);
 
 #endif

@@ -1,6 +1,7 @@
-/* The ptrace probe: runs a command and observes it and all that comes of it. Wanted calls stop once at
- * their entry, where arguments are read, and once at their end, where the result and the descriptor
- * are; everything else runs untouched. Signals, job control and the exit status pass through.
+/* The ptrace probe: runs a command and observes it and all that comes of it. Wanted calls stop once
+ * at their entry, where arguments are read, and once at their end, where the result and the
+ * descriptor are; everything else runs untouched. Signals, job control and the exit status pass
+ * through.
  *
  * The thread that opens the probe must also poll it: ptrace knows threads, not processes. */
 #include "sensor/probe.h"
@@ -22,17 +23,17 @@
 
 enum { THREAD_BUCKETS = 1024, POLL_STOPS = 4096 };
 
-#define OPTIONS                                                                              \
+#define OPTIONS                                                                                    \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | \
 	 PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL)
 
 /* One tracee. Its number is bounded by the system's limit on threads. */
 struct thread {
 	uint32_t tid, tgid;
-	bool known;           /* its parent's fork was seen; until then it is held */
+	bool known; /* its parent's fork was seen; until then it is held */
 	bool held;
-	struct record *call;  /* being made; NULL: none. RECORD_MAX bytes */
-	struct record last;   /* of a process: its head, for the exit */
+	struct record *call; /* being made; NULL: none. RECORD_MAX bytes */
+	struct record last;  /* of a process: its head, for the exit */
 	struct thread *next;
 };
 
@@ -269,17 +270,19 @@ static bool open_is_wanted(const struct ptrace *probe, const struct record *reco
 		return true;
 	if (flags & O_PATH)
 		return false;
-	return path_is_watched(probe, path.at != NULL ? path : record_text(record, RECORD_STRING_NAME));
+	return path_is_watched(probe,
+			       path.at != NULL ? path : record_text(record, RECORD_STRING_NAME));
 }
 
 static bool call_is_wanted(const struct ptrace *probe, const struct record *record,
-                           const struct plan *plan)
+			   const struct plan *plan)
 {
 	if ((plan->flags & PLAN_STANDARD_FD) && (uint64_t)record->ret > 2)
 		return false;
 	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
 		return false;
-	if ((plan->flags & PLAN_NEEDS_ADDRESS) && record_text(record, RECORD_STRING_ADDRESS).at == NULL)
+	if ((plan->flags & PLAN_NEEDS_ADDRESS) &&
+	    record_text(record, RECORD_STRING_ADDRESS).at == NULL)
 		return false;
 	return !(plan->flags & PLAN_OPEN) || open_is_wanted(probe, record);
 }
@@ -339,9 +342,9 @@ static void on_fork(struct ptrace *probe, struct thread *parent, int event)
 	child->tgid = tgid_of(tid);
 	if (child->tgid == tid)
 		take_fork(probe, parent->tgid, tid,
-		          event == PTRACE_EVENT_FORK  ? SYS_fork :
-		          event == PTRACE_EVENT_VFORK ? SYS_vfork :
-		                                        SYS_clone);
+			  event == PTRACE_EVENT_FORK	? SYS_fork
+			  : event == PTRACE_EVENT_VFORK ? SYS_vfork
+							: SYS_clone);
 	if (was_held)
 		resume(child, 0);
 }
@@ -383,7 +386,8 @@ static void on_event(struct ptrace *probe, struct thread *thread, int event, int
 			thread->held = true; /* until its parent tells of it */
 			return;
 		}
-		if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+		if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN ||
+		    signal == SIGTTOU) {
 			ptrace(PTRACE_LISTEN, thread->tid, 0, 0);
 			return;
 		}

@@ -30,7 +30,7 @@ bool tracee_read(uint32_t tid, uint64_t address, void *to, size_t len)
 
 /* Page by page: the text may end right before memory that is not there. */
 void tracee_add_text(struct record *record, uint32_t tid, uint64_t address,
-                     enum record_string_tag tag)
+		     enum record_string_tag tag)
 {
 	char text[RECORD_STRING_MAX];
 	size_t len = 0;
@@ -56,7 +56,7 @@ void tracee_add_text(struct record *record, uint32_t tid, uint64_t address,
 }
 
 void tracee_add_link(struct record *record, uint32_t tid, const char *what,
-                     enum record_string_tag tag)
+		     enum record_string_tag tag)
 {
 	char path[64], text[RECORD_STRING_MAX];
 	ssize_t len;
@@ -121,8 +121,8 @@ static void read_open(struct record *record, uint32_t tid, const struct plan *pl
 		tracee_read(tid, record->args[2], &how, sizeof(how));
 		record->args[3] = how.resolve;
 	} else {
-		how.flags = plan->open_arg == 0 ? (uint64_t)(O_CREAT | O_TRUNC | O_WRONLY) :
-		                                  arg(record, plan->open_arg);
+		how.flags = plan->open_arg == 0 ? (uint64_t)(O_CREAT | O_TRUNC | O_WRONLY)
+						: arg(record, plan->open_arg);
 		how.mode = arg(record, plan->mode_arg);
 	}
 	record->args[4] = (uint32_t)how.flags;
@@ -169,8 +169,9 @@ static void add_unix(struct record *record, const struct sockaddr_storage *addre
 
 	if (len > offsetof(struct sockaddr_un, sun_path) && un->sun_path[0] != '\0')
 		record_add(record, RECORD_STRING_UNIX,
-		           (struct str){ un->sun_path,
-		                         strnlen(un->sun_path, len - offsetof(struct sockaddr_un, sun_path)) });
+			   (struct str){ un->sun_path,
+					 strnlen(un->sun_path,
+						 len - offsetof(struct sockaddr_un, sun_path)) });
 }
 
 /* A copy of the tracee's socket answers for itself. */
@@ -214,8 +215,8 @@ static uint8_t kind_of(mode_t mode, const char *target)
 	case S_IFBLK: return RECORD_OBJECT_DEVICE;
 	default: break;
 	}
-	return target[0] != '/' || strncmp(target, "/memfd:", 7) == 0 ? RECORD_OBJECT_ANONYMOUS :
-	                                                                RECORD_OBJECT_FILE;
+	return target[0] != '/' || strncmp(target, "/memfd:", 7) == 0 ? RECORD_OBJECT_ANONYMOUS
+								      : RECORD_OBJECT_FILE;
 }
 
 /* "anon_inode:[eventfd]" as the kernel's own walk shows it: "/[eventfd]". */
@@ -224,7 +225,8 @@ static void add_object_path(struct record *record, struct str target)
 	char text[RECORD_STRING_MAX];
 
 	if (str_starts(target, STR("anon_inode:"))) {
-		int len = snprintf(text, sizeof(text), "/%.*s", (int)(target.len - 11), target.at + 11);
+		int len = snprintf(text, sizeof(text), "/%.*s", (int)(target.len - 11),
+				   target.at + 11);
 
 		target = (struct str){ text, (size_t)len };
 	}
@@ -233,9 +235,9 @@ static void add_object_path(struct record *record, struct str target)
 
 void tracee_add_object(struct record *record, uint32_t tid, const struct plan *plan)
 {
-	int fd = (plan->flags & PLAN_RETURNS_FD) ? (int)record->ret :
-	         plan->object_arg != 0           ? (int)arg(record, plan->object_arg) :
-	                                           -1;
+	int fd = (plan->flags & PLAN_RETURNS_FD) ? (int)record->ret
+		 : plan->object_arg != 0	 ? (int)arg(record, plan->object_arg)
+						 : -1;
 	struct record_object *object = &record->object;
 	char path[64], target[RECORD_STRING_MAX];
 	struct stat st;
@@ -249,10 +251,11 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 		return;
 	target[len] = '\0';
 	*object = (struct record_object){ .fd = fd,
-		                          .kind = kind_of(st.st_mode, target),
-		                          .ino = st.st_ino,
-		                          .dev = (uint32_t)(major(st.st_dev) << 20 | minor(st.st_dev)),
-		                          .mode = st.st_mode };
+					  .kind = kind_of(st.st_mode, target),
+					  .ino = st.st_ino,
+					  .dev = (uint32_t)(major(st.st_dev) << 20 |
+							    minor(st.st_dev)),
+					  .mode = st.st_mode };
 	record->flags |= RECORD_HAS_OBJECT;
 	if (object->kind == RECORD_OBJECT_SOCKET)
 		fill_socket(record, record->tgid, fd);
@@ -261,7 +264,7 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 }
 
 int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
-                     struct proc_facts *facts)
+		     struct proc_facts *facts)
 {
 	struct timespec now;
 	int r = proc_read("/proc", tgid, what, facts);

@@ -12,7 +12,7 @@ bool tracee_read(uint32_t tid, uint64_t address, void *to, size_t len);
 
 /* Text up to its NUL into the record, or RECORD_FAULT. */
 void tracee_add_text(struct record *record, uint32_t tid, uint64_t address,
-                     enum record_string_tag tag);
+		     enum record_string_tag tag);
 
 /* At the entry of a call: name arguments with the folders relative ones start from, the address
  * argument, the flags and mode of an open. */
@@ -23,13 +23,13 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 
 /* Who it is. 0 or -errno. `facts` is scratch; with PROC_READ_IMAGE it has the rest afterwards. */
 int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
-                     struct proc_facts *facts);
+		     struct proc_facts *facts);
 
 /* After an exec: the executable, arguments, working directory, cgroup and, if read, environment. */
 void tracee_add_image(struct record *record, const struct proc_facts *facts);
 
 /* The target of /proc/TID/WHAT. */
 void tracee_add_link(struct record *record, uint32_t tid, const char *what,
-                     enum record_string_tag tag);
+		     enum record_string_tag tag);
 
 #endif

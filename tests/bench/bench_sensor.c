@@ -1,7 +1,7 @@
-/* What the sensor adds to a system call: getppid (of no interest), a reading open and close (filtered
- * in the kernel), a writing open and close (recorded, then dropped by the rules), fork and exec. Rounds
- * with and without the sensor take turns, so that a drifting clock hits both; the medians are printed,
- * their difference and ratio, and the CPU time that the sensor itself took.
+/* What the sensor adds to a system call: getppid (of no interest), a reading open and close
+ * (filtered in the kernel), a writing open and close (recorded, then dropped by the rules), fork
+ * and exec. Rounds with and without the sensor take turns, so that a drifting clock hits both; the
+ * medians are printed, their difference and ratio, and the CPU time that the sensor itself took.
  *
  *   bench_sensor SENSOR RULES [ROUNDS] */
 #include "base/cleanup.h"
@@ -94,7 +94,8 @@ static pid_t sensor_start(const char *sensor, const char *rules)
 		null = open("/dev/null", O_WRONLY);
 		dup2(null, STDOUT_FILENO);
 		dup2(fds[1], STDERR_FILENO);
-		execl(sensor, sensor, "--print", "--rules", rules, "--spool-dir", "/nonexistent", NULL);
+		execl(sensor, sensor, "--print", "--rules", rules, "--spool-dir", "/nonexistent",
+		      NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -106,7 +107,8 @@ static pid_t sensor_start(const char *sensor, const char *rules)
 		len += (size_t)n;
 		text[len] = '\0';
 		if (strstr(text, "start: version") != NULL)
-			return pid; /* the pipe stays open: it has nothing more to say but at its end */
+			return pid; /* the pipe stays open: it has nothing more to say but at its
+				       end */
 	}
 	fprintf(stderr, "%s", len > 0 ? text : "the sensor did not start\n");
 	waitpid(pid, NULL, 0);
@@ -144,7 +146,8 @@ int main(int argc, char **argv)
 	unsigned rounds = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 9;
 
 	if (argc < 3 || rounds == 0 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: bench_sensor SENSOR RULES [ROUNDS, at most %d]\n", ROUNDS_MAX);
+		fprintf(stderr, "usage: bench_sensor SENSOR RULES [ROUNDS, at most %d]\n",
+			ROUNDS_MAX);
 		return 2;
 	}
 	for (unsigned round = 0; round < rounds; round++) {

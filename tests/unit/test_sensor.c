@@ -1,5 +1,5 @@
-/* The sensor's parts without a kernel: cgroup paths, names of flags, the spool, the process table, and
- * a record's way to its JSON line. */
+/* The sensor's parts without a kernel: cgroup paths, names of flags, the spool, the process table,
+ * and a record's way to its JSON line. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sensor/container.h"
@@ -36,8 +36,9 @@ static const struct container_row {
 	  "/docker/ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff/docker/" HEX,
 	  "0123456789ab" },
 	{ "containerd in Kubernetes under systemd",
-	  "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1234_5678.slice/cri-containerd-" HEX
-	  ".scope", "0123456789ab" },
+	  "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1234_5678.slice/"
+	  "cri-containerd-" HEX ".scope",
+	  "0123456789ab" },
 	{ "containerd's form with colons",
 	  "/system.slice/containerd.service/kubepods-burstable-pod12.slice:cri-containerd:" HEX,
 	  "0123456789ab" },
@@ -60,10 +61,10 @@ static const struct container_row {
 	{ "BPM", "/system.slice/runc-bpm.slice/bpm-diego", "diego" },
 	{ "Garden", "/garden/0d5b3a1e-6b5c-4a0f-5d3e-1234", "0d5b3a1e-6b5c-4a0f-5d3e-1234" },
 	{ "ctr", "/default/redis", "redis" },
-	{ "63 digits are not an id", "/docker/123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-	  "host" },
-	{ "capitals are not an id", "/docker/0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef",
-	  "host" },
+	{ "63 digits are not an id",
+	  "/docker/123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "host" },
+	{ "capitals are not an id",
+	  "/docker/0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef", "host" },
 };
 
 static void container(void **state)
@@ -86,13 +87,16 @@ static const struct open_row {
 } open_rows[] = {
 	{ "reading", O_RDONLY, 0, "O_RDONLY" },
 	{ "reading and writing is one name", O_RDWR, 0, "O_RDWR" },
-	{ "what touch does", O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK, 0, "O_NONBLOCK|O_CREAT|O_WRONLY" },
+	{ "what touch does", O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK, 0,
+	  "O_NONBLOCK|O_CREAT|O_WRONLY" },
 	{ "a shell's redirection", O_WRONLY | O_CREAT | O_TRUNC, 0, "O_TRUNC|O_CREAT|O_WRONLY" },
-	{ "a file that was made", O_WRONLY | O_CREAT, RECORD_CREATED, "O_CREAT|O_WRONLY|O_F_CREATED" },
+	{ "a file that was made", O_WRONLY | O_CREAT, RECORD_CREATED,
+	  "O_CREAT|O_WRONLY|O_F_CREATED" },
 	{ "a file in the upper layer", O_RDONLY, RECORD_FD_UPPER, "O_RDONLY|FD_UPPER_LAYER" },
 	{ "a nameless file", O_TMPFILE | O_RDWR, 0, "O_DIRECTORY|O_RDWR|O_TMPFILE" },
 	{ "synchronous writing has both names", O_WRONLY | O_SYNC, 0, "O_SYNC|O_WRONLY" },
-	{ "closed on exec", O_RDONLY | O_CLOEXEC | O_DIRECTORY, 0, "O_DIRECTORY|O_RDONLY|O_CLOEXEC" },
+	{ "closed on exec", O_RDONLY | O_CLOEXEC | O_DIRECTORY, 0,
+	  "O_DIRECTORY|O_RDONLY|O_CLOEXEC" },
 };
 
 static void open_flags(void **state)
@@ -112,7 +116,7 @@ static void a_mode_is_shown_by_name(void **state)
 	(void)state;
 	flags_add(&out, flags_chmod, 04755);
 	assert_string_equal(buf_text(&out),
-	                    "S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID");
+			    "S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID");
 	buf_clear(&out);
 	flags_add(&out, flags_chmod, 0);
 	assert_string_equal(buf_text(&out), "0");
@@ -367,24 +371,36 @@ static void a_spool_belongs_to_one_sensor(void **state)
 
 /* ---- records and events ---- */
 
-
 static struct record *record_begin(enum record_type type, uint16_t nr)
 {
 	struct record *record = calloc(1, RECORD_MAX);
 
 	assert_non_null(record);
 	*record = (struct record){
-		.len = sizeof(*record), .type = (__u8)type, .class = RECORD_CLASS_OPEN, .nr = nr,
-		.time_ns = 5000000000, .tid = 4242, .tgid = 4242, .ppid = 4200, .vtid = 4242, .vpid = 4242,
-		.pgid = 4242, .vpgid = 4242, .sid = 4200, .uid = 0, .loginuid = (__u32)-1,
-		.start_ns = 4000000000, .parent_start_ns = 1000000000,
+		.len = sizeof(*record),
+		.type = (__u8)type,
+		.class = RECORD_CLASS_OPEN,
+		.nr = nr,
+		.time_ns = 5000000000,
+		.tid = 4242,
+		.tgid = 4242,
+		.ppid = 4200,
+		.vtid = 4242,
+		.vpid = 4242,
+		.pgid = 4242,
+		.vpgid = 4242,
+		.sid = 4200,
+		.uid = 0,
+		.loginuid = (__u32)-1,
+		.start_ns = 4000000000,
+		.parent_start_ns = 1000000000,
 	};
 	memcpy(record->comm, "touch", 6);
 	return record;
 }
 
 static struct record *exec_of(uint32_t tgid, uint32_t ppid, const char *comm, const char *exe,
-                              struct str args)
+			      struct str args)
 {
 	struct record *record = record_begin(RECORD_EXEC, SYS_execve);
 
@@ -418,7 +434,8 @@ static int rig_make(void **state)
 	rig.procs = procs_new("/nonexistent"); /* nothing is looked up behind the test's back */
 	rig.users = names_new("/nonexistent");
 	rig.groups = names_new("/nonexistent");
-	settings = (struct enrich_settings){ rig.fields, rig.procs, rig.users, rig.groups, STR("n1") };
+	settings =
+		(struct enrich_settings){ rig.fields, rig.procs, rig.users, rig.groups, STR("n1") };
 	*state = &rig;
 	return enrich_new(&settings, &rig.enrich);
 }
@@ -450,7 +467,7 @@ static const struct event *give(struct rig *rig, struct record *record)
 }
 
 static void assert_text(const struct rig *rig, const struct event *event, const char *name,
-                        const char *want)
+			const char *want)
 {
 	const struct value *value = event_get(event, fields_find(rig->fields, str_of(name)));
 
@@ -490,29 +507,38 @@ static void an_open_becomes_the_json_that_the_hub_expects(void **state)
 	record_add(record, RECORD_STRING_NAME, STR("/bin/surprise"));
 	wire_add_event(&out, give(rig, record), rig->fields, &sensor, 9);
 	assert_string_equal(
-	        buf_text(&out),
-	        "{\"time\":\"2001-09-09T01:46:45.000000000Z\",\"source\":\"syscall\",\"hostname\":\"n1\","
-	        "\"sensor\":{\"id\":\"id\",\"boot\":\"boot\",\"seq\":9,\"probe\":\"ebpf\"},\"fields\":{"
-	        "\"evt.type\":\"openat\",\"evt.cpu\":0,\"evt.rawres\":3,\"evt.res\":\"SUCCESS\","
-	        "\"proc.name\":\"touch\",\"proc.cmdline\":\"touch /bin/surprise\",\"proc.exe\":\"touch\","
-	        "\"proc.exepath\":\"/usr/bin/touch\",\"proc.args\":\"/bin/surprise\","
-	        "\"proc.cwd\":\"/home/amy/\",\"proc.pid\":4242,\"thread.tid\":4242,\"proc.ppid\":4200,"
-	        "\"proc.vpid\":4242,\"thread.vtid\":4242,\"proc.pgid\":4242,\"proc.vpgid\":4242,"
-	        "\"proc.sid\":4200,\"proc.tty\":0,\"proc.is_sid_leader\":false,"
-	        "\"proc.is_vpgid_leader\":true,\"proc.is_pgid_leader\":true,"
-	        "\"proc.pid.ts\":1000000004242000000,\"proc.duration\":758000000,"
-	        "\"proc.pname\":\"bash\",\"proc.pexe\":\"-bash\",\"proc.pexepath\":\"/usr/bin/bash\","
-	        "\"proc.pcmdline\":\"bash\",\"proc.pvpid\":4200,\"proc.ppid.ts\":1000000004200000000,"
-	        "\"proc.ppid.duration\":800000000,\"proc.aname[2]\":\"sshd\",\"proc.sname\":\"bash\","
-	        "\"user.uid\":0,\"user.name\":\"root\",\"group.gid\":0,\"group.name\":\"root\","
-	        "\"user.loginuid\":-1,\"user.loginname\":\"<NA>\",\"container.id\":\"host\","
-	        "\"container.name\":\"host\",\"fd.nameraw\":\"/bin/surprise\",\"fd.num\":3,"
-	        "\"fd.type\":\"file\",\"fd.typechar\":\"f\",\"fd.name\":\"/usr/bin/surprise\",\"fd.ino\":77,"
-	        "\"fd.dev\":0,\"evt.is_open_read\":false,\"evt.is_open_write\":true,"
-	        "\"evt.is_open_exec\":false,\"evt.is_open_create\":true,"
-	        "\"evt.arg.fd\":\"<f>/usr/bin/surprise\",\"evt.arg.dirfd\":\"AT_FDCWD\","
-	        "\"evt.arg.name\":\"/bin/surprise\",\"evt.arg.flags\":\"O_CREAT|O_WRONLY|O_F_CREATED\","
-	        "\"evt.arg.mode\":\"0644\"}}\n");
+		buf_text(&out),
+		"{\"time\":\"2001-09-09T01:46:45.000000000Z\",\"source\":\"syscall\",\"hostname\":"
+		"\"n1\","
+		"\"sensor\":{\"id\":\"id\",\"boot\":\"boot\",\"seq\":9,\"probe\":\"ebpf\"},"
+		"\"fields\":{"
+		"\"evt.type\":\"openat\",\"evt.cpu\":0,\"evt.rawres\":3,\"evt.res\":\"SUCCESS\","
+		"\"proc.name\":\"touch\",\"proc.cmdline\":\"touch "
+		"/bin/surprise\",\"proc.exe\":\"touch\","
+		"\"proc.exepath\":\"/usr/bin/touch\",\"proc.args\":\"/bin/surprise\","
+		"\"proc.cwd\":\"/home/amy/"
+		"\",\"proc.pid\":4242,\"thread.tid\":4242,\"proc.ppid\":4200,"
+		"\"proc.vpid\":4242,\"thread.vtid\":4242,\"proc.pgid\":4242,\"proc.vpgid\":4242,"
+		"\"proc.sid\":4200,\"proc.tty\":0,\"proc.is_sid_leader\":false,"
+		"\"proc.is_vpgid_leader\":true,\"proc.is_pgid_leader\":true,"
+		"\"proc.pid.ts\":1000000004242000000,\"proc.duration\":758000000,"
+		"\"proc.pname\":\"bash\",\"proc.pexe\":\"-bash\",\"proc.pexepath\":\"/usr/bin/"
+		"bash\","
+		"\"proc.pcmdline\":\"bash\",\"proc.pvpid\":4200,\"proc.ppid.ts\":"
+		"1000000004200000000,"
+		"\"proc.ppid.duration\":800000000,\"proc.aname[2]\":\"sshd\",\"proc.sname\":"
+		"\"bash\","
+		"\"user.uid\":0,\"user.name\":\"root\",\"group.gid\":0,\"group.name\":\"root\","
+		"\"user.loginuid\":-1,\"user.loginname\":\"<NA>\",\"container.id\":\"host\","
+		"\"container.name\":\"host\",\"fd.nameraw\":\"/bin/surprise\",\"fd.num\":3,"
+		"\"fd.type\":\"file\",\"fd.typechar\":\"f\",\"fd.name\":\"/usr/bin/"
+		"surprise\",\"fd.ino\":77,"
+		"\"fd.dev\":0,\"evt.is_open_read\":false,\"evt.is_open_write\":true,"
+		"\"evt.is_open_exec\":false,\"evt.is_open_create\":true,"
+		"\"evt.arg.fd\":\"<f>/usr/bin/surprise\",\"evt.arg.dirfd\":\"AT_FDCWD\","
+		"\"evt.arg.name\":\"/bin/"
+		"surprise\",\"evt.arg.flags\":\"O_CREAT|O_WRONLY|O_F_CREATED\","
+		"\"evt.arg.mode\":\"0644\"}}\n");
 	buf_done(&out);
 }
 
@@ -541,10 +567,16 @@ static void a_connection_has_both_ends(void **state)
 
 	record->class = RECORD_CLASS_NET;
 	record->flags = RECORD_HAS_OBJECT;
-	record->object = (struct record_object){ .fd = 4, .kind = RECORD_OBJECT_SOCKET, .family = AF_INET,
-		                                 .protocol = 6, .socket_type = 1, .state = 1,
-		                                 .local_port = 50000, .remote_port = 4444,
-		                                 .local = { 10, 0, 0, 2 }, .remote = { 192, 0, 2, 7 } };
+	record->object = (struct record_object){ .fd = 4,
+						 .kind = RECORD_OBJECT_SOCKET,
+						 .family = AF_INET,
+						 .protocol = 6,
+						 .socket_type = 1,
+						 .state = 1,
+						 .local_port = 50000,
+						 .remote_port = 4444,
+						 .local = { 10, 0, 0, 2 },
+						 .remote = { 192, 0, 2, 7 } };
 	event = give(rig, record);
 	assert_text(rig, event, "fd.name", "10.0.0.2:50000->192.0.2.7:4444");
 	assert_text(rig, event, "fd.sip", "192.0.2.7");
@@ -563,10 +595,16 @@ static void an_accepted_connection_has_its_roles_turned(void **state)
 
 	record->class = RECORD_CLASS_NET;
 	record->flags = RECORD_HAS_OBJECT;
-	record->object = (struct record_object){ .fd = 4, .kind = RECORD_OBJECT_SOCKET, .family = AF_INET6,
-		                                 .protocol = 6, .socket_type = 1, .state = 1,
-		                                 .local_port = 22, .remote_port = 50000,
-		                                 .local = { [15] = 1 }, .remote = { [15] = 1 } };
+	record->object = (struct record_object){ .fd = 4,
+						 .kind = RECORD_OBJECT_SOCKET,
+						 .family = AF_INET6,
+						 .protocol = 6,
+						 .socket_type = 1,
+						 .state = 1,
+						 .local_port = 22,
+						 .remote_port = 50000,
+						 .local = { [15] = 1 },
+						 .remote = { [15] = 1 } };
 	event = give(rig, record);
 	assert_text(rig, event, "fd.name", "::1:50000->::1:22");
 	assert_text(rig, event, "fd.typechar", "6");
@@ -611,8 +649,12 @@ static void the_oldest_process_gives_way_when_the_table_is_full(void **state)
 	struct rig *rig = *state;
 
 	for (uint32_t i = 1; i <= PROCS_MAX + 100; i++) {
-		struct record record = { .len = sizeof(record), .type = RECORD_CALL, .nr = SYS_setuid,
-			                 .tgid = i, .tid = i, .start_ns = i };
+		struct record record = { .len = sizeof(record),
+					 .type = RECORD_CALL,
+					 .nr = SYS_setuid,
+					 .tgid = i,
+					 .tid = i,
+					 .start_ns = i };
 
 		assert_non_null(procs_update(rig->procs, &record));
 	}
@@ -711,11 +753,15 @@ int main(void)
 	int failed = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(container_rows); i++)
-		containers[i] = (struct CMUnitTest){ .name = container_rows[i].name, .test_func = container,
-			                             .initial_state = (void *)(uintptr_t)&container_rows[i] };
+		containers[i] =
+			(struct CMUnitTest){ .name = container_rows[i].name,
+					     .test_func = container,
+					     .initial_state =
+						     (void *)(uintptr_t)&container_rows[i] };
 	for (size_t i = 0; i < ARRAY_LEN(open_rows); i++)
-		opens[i] = (struct CMUnitTest){ .name = open_rows[i].name, .test_func = open_flags,
-			                        .initial_state = (void *)(uintptr_t)&open_rows[i] };
+		opens[i] = (struct CMUnitTest){ .name = open_rows[i].name,
+						.test_func = open_flags,
+						.initial_state = (void *)(uintptr_t)&open_rows[i] };
 	failed += cmocka_run_group_tests_name("containers", containers, NULL, NULL);
 	failed += cmocka_run_group_tests_name("open flags", opens, NULL, NULL);
 	failed += cmocka_run_group_tests_name("names", flags, NULL, NULL);
