@@ -155,7 +155,9 @@ void reserve_make(struct journal *journal);
 void reserve_drop(struct journal *journal);
 bool reserve_has_room(const struct journal *journal); /* whether commits may be taken */
 bool reserve_disk_is_low(const struct journal *journal);
-bool reserve_is_tight(const struct journal *journal); /* whether alerts go before their time */
+bool reserve_is_used_up(const struct journal *journal); /* the disk is full, and so is the file */
+/* max_size, or what of the disk a file may take beside its WAL and the reserve. */
+uint64_t reserve_size_limit(const char *dir, uint64_t max_size);
 
 /* ids.c */
 size_t uuid_pack(const char text[37], uint8_t packed[37]); /* bytes used: 16 for a canonical uuid */

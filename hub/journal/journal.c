@@ -23,9 +23,10 @@ static uint64_t between(uint64_t low, uint64_t value, uint64_t high)
 	return value < low ? low : value > high ? high : value;
 }
 
-static void set_limits(struct limits *limits, int64_t max_size)
+static void set_limits(struct limits *limits, const char *dir, int64_t max_size)
 {
-	uint64_t size = max_size <= 0 ? (uint64_t)INT64_MAX : (uint64_t)max_size;
+	uint64_t wanted = max_size <= 0 ? (uint64_t)INT64_MAX : (uint64_t)max_size;
+	uint64_t size = reserve_size_limit(dir, wanted);
 
 	limits->max_size = size;
 	limits->low_mark = size - size / 16;
@@ -143,7 +144,7 @@ static struct journal *make(const struct journal_settings *settings)
 					: settings->retention_ms * NS_PER_MS;
 	journal->grace_ns = GRACE_S * NS_PER_S;
 	journal->opened_ns = clock_mono();
-	set_limits(&journal->limits, settings->max_size);
+	set_limits(&journal->limits, settings->dir, settings->max_size);
 	return journal;
 }
 

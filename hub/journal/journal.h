@@ -14,8 +14,10 @@ struct journal;
 
 struct journal_settings {
 	const char *dir;          /* must exist; the file is dir/journal.db */
-	int64_t max_size;         /* bytes; beyond it the oldest delivered alerts go, then -ENOSPC */
-	int64_t retention_ms;
+	/* Bytes; beyond it the oldest alerts that all outputs have settled go, then the oldest dead
+	 * letters, then commits get -ENOSPC. At most three quarters of the disk count. */
+	int64_t max_size;
+	int64_t retention_ms;     /* of settled alerts, dead letters and closed incidents */
 };
 
 /* A row to write. Strings are borrowed until the commit is done. */
@@ -63,8 +65,8 @@ struct journal_commit {
 	const struct journal_incident *incidents;
 	size_t incidents_count;
 	size_t bytes;             /* memory it holds, for the bound on what waits */
-	/* Called on the writer thread after fsync: 0, or -ENOSPC, -EIO, …: then nothing of it was kept.
-	 * first_seq is the first alert's position. */
+	/* Called on the writer thread after fsync: 0, or -ENOSPC, -EIO, -E2BIG (a text above 32 MiB), …:
+	 * then nothing of it was kept. first_seq is the first alert's position. */
 	void (*done)(struct journal_commit *commit, int result, uint64_t first_seq);
 };
 
@@ -120,10 +122,11 @@ struct journal_output {
 };
 
 /* Opens or makes the file, checks its integrity quickly, starts the writer thread. 0 or -errno, with
- * a text for people in `error` (256 bytes). */
+ * a text for people in `error` (256 bytes): -EBUSY when another process has it open, -ENOTSUP when a
+ * newer version wrote it, -EBADMSG when it is damaged or something else. */
 int journal_open(const struct journal_settings *settings, struct journal **ret, char *error);
 
-/* Commits what was submitted, stops the thread, closes. */
+/* Commits what was submitted, stops the thread, closes. Readers must be closed before; NULL is fine. */
 void journal_close(struct journal *journal);
 
 /* Hands over a commit. From any thread; never blocks on the disk. */
@@ -242,7 +245,7 @@ struct journal_balance {
 	char fault[200];     /* what does not hold */
 };
 
-/* Recounts law 1 from the rows of the store at `path`, read-only, hub running or not. Returns how many
+/* Recounts law 1 from the rows of the store at `path` (the file or its directory), read-only, hub running or not. Returns how many
  * balances were written (at most max), or -errno. */
 int journal_audit(const char *path, struct journal_balance *ret, size_t max, char *error);
 

@@ -25,10 +25,20 @@ bool reserve_has_room(const struct journal *journal)
 	return journal->reserve_held || journal->free_bytes >= free_wanted(journal);
 }
 
-bool reserve_is_tight(const struct journal *journal)
+bool reserve_is_used_up(const struct journal *journal)
 {
-	return journal->used_bytes >= journal->limits.low_mark ||
-	       (!journal->reserve_held && journal->free_bytes < 2 * free_wanted(journal));
+	return !journal->reserve_held && journal->free_bytes < 2 * free_wanted(journal);
+}
+
+uint64_t reserve_size_limit(const char *dir, uint64_t max_size)
+{
+	struct statvfs status;
+	uint64_t whole;
+
+	if (statvfs(dir, &status) < 0)
+		return max_size;
+	whole = (uint64_t)status.f_blocks * status.f_frsize;
+	return whole == 0 || max_size < whole / 4 * 3 ? max_size : whole / 4 * 3;
 }
 
 bool reserve_disk_is_low(const struct journal *journal)

@@ -12,6 +12,7 @@ enum {
 	STEP_DELIVERIES = 512, /* rows folded for one output */
 	STEP_INCIDENTS = 200,
 	TICK_MS = 1000,
+	FULL_DISK_S = 3600, /* see retain_step() */
 };
 
 /* --- what may go -------------------------------------------------------------------------------- */
@@ -268,6 +269,11 @@ static int sweep_incidents(struct journal *journal, int64_t cutoff)
 
 /* --- the step ----------------------------------------------------------------------------------- */
 
+static bool is_tight(const struct journal *journal)
+{
+	return journal->used_bytes >= journal->limits.low_mark;
+}
+
 /* The position up to which alerts go now; kept_from - 1 for none. */
 static int plan(struct journal *journal, size_t rows, int64_t cutoff, uint64_t *ret)
 {
@@ -280,31 +286,39 @@ static int plan(struct journal *journal, size_t rows, int64_t cutoff, uint64_t *
 		return r;
 	if (to > from + step - 1)
 		to = from + step - 1;
-	if (reserve_is_tight(journal))
+	if (is_tight(journal))
 		*ret = to;
 	else
 		r = old_to(journal, from, to, cutoff, ret);
 	return r;
 }
 
+/* On a full disk alerts go before their time, too, but not those of the last hour: who floods the hub
+ * must not wash away what has just happened. */
+static int64_t cutoff_now(const struct journal *journal, bool full)
+{
+	int64_t kept = FULL_DISK_S * NS_PER_S;
+
+	return clock_now() - (full && kept < journal->retention_ns ? kept : journal->retention_ns);
+}
+
 int retain_step(struct journal *journal, size_t rows)
 {
-	bool tight = reserve_is_tight(journal), ticked = clock_mono() >= journal->retain_ns;
-	int64_t cutoff = clock_now() - journal->retention_ns;
+	bool tight = is_tight(journal), full = reserve_is_used_up(journal);
+	int64_t cutoff = cutoff_now(journal, false);
 	uint64_t to = 0;
-	bool more, last_resort;
+	bool more;
 	int r;
 
-	if (!tight && !ticked)
+	if (!tight && !full && clock_mono() < journal->retain_ns)
 		return 0;
 	journal->retain_ns = clock_mono() + TICK_MS * NS_PER_MS;
-	r = plan(journal, rows, cutoff, &to);
+	r = plan(journal, rows, cutoff_now(journal, full), &to);
 	more = to >= journal->kept_from;
 	if (r == 0 && more)
 		r = delete_alerts(journal, to);
-	last_resort = !more && journal->used_bytes >= journal->limits.low_mark;
 	if (r == 0)
-		r = expire_letters(journal, last_resort ? INT64_MAX : cutoff);
+		r = expire_letters(journal, tight && !more ? INT64_MAX : cutoff);
 	if (r >= 0) {
 		more = more || r == 1;
 		r = sweep_incidents(journal, cutoff);

@@ -27,6 +27,7 @@ struct rig {
 	struct arena arena;
 	int64_t max_size, retention_ms;
 	size_t text_len; /* of alerts that are made */
+	int64_t age_ns;	 /* how long ago they were received */
 	uint64_t made;	 /* alerts */
 };
 
@@ -140,7 +141,7 @@ static inline struct rig_commit *rig_make(struct rig *rig, size_t count)
 		struct journal_alert *alert = &mine->alerts[i];
 		uint64_t n = ++rig->made;
 
-		*alert = (struct journal_alert){ .received_ns = clock_now(),
+		*alert = (struct journal_alert){ .received_ns = clock_now() - rig->age_ns,
 						 .time_ns = (int64_t)n,
 						 .priority = (enum priority)(n % 8),
 						 .change = n % 5 == 0 ? ALERT_OPENED : ALERT_REPEAT,
@@ -267,6 +268,33 @@ static inline void rig_assert_holds(const struct rig *rig, const char *output)
 
 	if (!balance.holds)
 		fail_msg("%s: %s", output, balance.fault);
+}
+
+/* Every position from the first kept on is there and holds the alert that was put there. */
+static inline void assert_whole(struct rig *rig)
+{
+	struct alert alerts[256];
+	uint64_t at = journal_first(rig->journal) - 1;
+	int count;
+
+	while ((count = journal_read(rig->reader, at, 256, 1 << 20, &rig->arena, alerts)) > 0) {
+		for (int i = 0; i < count; i++) {
+			assert_int_equal(alerts[i].seq, at + 1);
+			assert_int_equal(alerts[i].count, at + 1);
+			at++;
+		}
+		arena_reset(&rig->arena);
+	}
+	assert_int_equal(count, 0);
+	assert_int_equal(at, journal_last(rig->journal));
+}
+
+/* Until its last transaction worked. */
+static inline void rig_wait_healthy(struct rig *rig)
+{
+	for (int i = 0; i < 1000 && journal_health(rig->journal) != 0; i++)
+		journal_wait(rig->journal, UINT64_MAX, 10);
+	assert_int_equal(journal_health(rig->journal), 0);
 }
 
 /* Runs SQL on the file from outside, as somebody who tampers would. */

@@ -1,4 +1,4 @@
-/* The journal when things go wrong: kill -9, torn writes, a full disk, a disk that fails, files that are
+/* The journal when things go wrong: kill -9, torn writes, a disk that fails, files that are
  * not ours, readers that stay. libc's fdatasync() and pwrite64() stand in this program, so that SQLite
  * calls these and a test can hold or fail them. */
 #include "tests/unit/journal_rig.h"
@@ -6,9 +6,7 @@
 #include "hub/journal/inner.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -194,25 +192,6 @@ static uint64_t run_victim(const struct rig *rig, int ms)
 	return promised;
 }
 
-/* Every position from the first kept on is there and holds the alert that was put there. */
-static void assert_whole(struct rig *rig)
-{
-	struct alert alerts[256];
-	uint64_t at = journal_first(rig->journal) - 1;
-	int count;
-
-	while ((count = journal_read(rig->reader, at, 256, 1 << 20, &rig->arena, alerts)) > 0) {
-		for (int i = 0; i < count; i++) {
-			assert_int_equal(alerts[i].seq, at + 1);
-			assert_int_equal(alerts[i].count, at + 1);
-			at++;
-		}
-		arena_reset(&rig->arena);
-	}
-	assert_int_equal(count, 0);
-	assert_int_equal(at, journal_last(rig->journal));
-}
-
 static void kill_9_loses_nothing_that_was_acknowledged(void **state)
 {
 	struct rig *rig = *state;
@@ -302,128 +281,6 @@ static void a_torn_tail_is_cut_off_and_nothing_before_it(void **state)
 	}
 }
 
-/* --- a full disk -------------------------------------------------------------------------------- */
-
-static bool mount_small(struct rig *rig, const char *options)
-{
-	rig_close(rig);
-	if (mount("tmpfs", rig->dir, "tmpfs", 0, options) != 0) {
-		rig_open(rig);
-		return false;
-	}
-	rig_open(rig);
-	return true;
-}
-
-static void unmount(struct rig *rig)
-{
-	rig_close(rig);
-	assert_int_equal(umount(rig->dir), 0);
-	rig_open(rig);
-}
-
-static void fill(const struct rig *rig)
-{
-	static char block[1 << 16];
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/other", rig->dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	memset(block, 'x', sizeof(block));
-	for (size_t len = sizeof(block); len > 0; len /= 2)
-		while (write(fd, block, len) > 0)
-			;
-	close(fd);
-}
-
-static void wait_healthy(struct rig *rig)
-{
-	for (int i = 0; i < 1000 && journal_health(rig->journal) != 0; i++)
-		journal_wait(rig->journal, UINT64_MAX, 10);
-	assert_int_equal(journal_health(rig->journal), 0);
-}
-
-static void a_full_disk_refuses_alerts_but_takes_progress(void **state)
-{
-	struct rig *rig = *state;
-	struct journal_output output;
-	uint64_t promised = 0, seq;
-	char path[128];
-	int r = 0;
-
-	if (!mount_small(rig, "size=64m"))
-		skip();
-	rig_output(rig, "o", true, &output);
-	free(output.ahead);
-	for (int i = 0; i < 20; i++)
-		assert_int_equal(rig_add(rig, 100, NULL), 0);
-	promised = journal_last(rig->journal);
-	fill(rig);
-	for (int i = 0; i < 1000 && r == 0; i++) {
-		r = rig_add(rig, 100, &seq);
-		promised = r == 0 ? seq + 99 : promised;
-	}
-	assert_int_equal(r, -ENOSPC);
-	assert_int_equal(journal_health(rig->journal), -ENOSPC);
-	assert_int_equal(journal_last(rig->journal), promised);
-	assert_int_equal(rig_add(rig, 1, NULL), -ENOSPC);
-	for (uint64_t at = 0; at + 20 <= promised; at += 20)
-		assert_int_equal(rig_settle(rig, output.id, at, at + 20, JOURNAL_DEAD), 0);
-	rig_assert_holds(rig, "o");
-	snprintf(path, sizeof(path), "%s/other", rig->dir);
-	unlink(path);
-	wait_healthy(rig);
-	rig->made = promised;
-	assert_int_equal(rig_add(rig, 100, NULL), 0);
-	rig_assert_holds(rig, "o");
-	assert_whole(rig);
-	rig_close(rig);
-	rig_open(rig);
-	assert_int_equal(journal_last(rig->journal), promised + 100);
-	assert_whole(rig);
-	rig_assert_holds(rig, "o");
-	unmount(rig);
-}
-
-/* As an output does: what the disk does not take is handed over again. */
-static void settle_at_last(struct rig *rig, uint32_t output, uint64_t from, uint64_t to)
-{
-	int r = -ENOSPC;
-
-	for (int i = 0; i < 100 && r == -ENOSPC; i++)
-		r = rig_settle(rig, output, from, to, JOURNAL_DELIVERED);
-	assert_int_equal(r, 0);
-}
-
-/* The journal itself fills the disk, its limit being larger: what is settled makes room again. */
-static void a_journal_larger_than_its_disk_goes_on(void **state)
-{
-	struct rig *rig = *state;
-	struct journal_output output;
-	uint64_t at = 0, refused = 0;
-
-	if (!mount_small(rig, "size=48m"))
-		skip();
-	rig_output(rig, "o", true, &output);
-	free(output.ahead);
-	for (int i = 0; i < 250; i++) { /* 112 MB */
-		int r = rig_add(rig, 500, NULL);
-
-		assert_true(r == 0 || r == -ENOSPC);
-		refused += r != 0;
-		if (r != 0)
-			wait_healthy(rig);
-		settle_at_last(rig, output.id, at, journal_last(rig->journal));
-		at = journal_last(rig->journal);
-	}
-	assert_true(refused < 50);
-	assert_true(journal_first(rig->journal) > 1);
-	rig_assert_holds(rig, "o");
-	unmount(rig);
-}
-
 /* --- readers ------------------------------------------------------------------------------------ */
 
 static off_t wal_size(const struct rig *rig)
@@ -499,7 +356,7 @@ static void a_reader_that_never_ends_is_bounded_too(void **state)
 	assert_true(wal_size(rig) >= 24 << 20 && wal_size(rig) < 30 << 20);
 	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	sqlite3_close(db);
-	wait_healthy(rig);
+	rig_wait_healthy(rig);
 	rig->made = journal_last(rig->journal);
 	assert_int_equal(rig_add(rig, 500, NULL), 0);
 	assert_whole(rig);
@@ -584,8 +441,6 @@ int main(int argc, char **argv)
 		WITH_RIG(an_idle_journal_finds_out_that_the_disk_is_back),
 		WITH_RIG(kill_9_loses_nothing_that_was_acknowledged),
 		WITH_RIG(a_torn_tail_is_cut_off_and_nothing_before_it),
-		WITH_RIG(a_full_disk_refuses_alerts_but_takes_progress),
-		WITH_RIG(a_journal_larger_than_its_disk_goes_on),
 		WITH_RIG(the_wal_stays_short_while_readers_read),
 		WITH_RIG(a_reader_that_never_ends_is_bounded_too),
 		cmocka_unit_test(foreign_files_are_refused_with_a_reason),
