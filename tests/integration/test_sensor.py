@@ -383,6 +383,63 @@ def test_hostile_bytes_in_names_survive(everything, tmp_path):
     assert back == name
 
 
+INT80 = """
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/mman.h>
+
+int main(int argc, char **argv)
+{
+	char *low = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	long result;
+
+	strcpy(low, argv[argc - 1]);
+	/* 39 is mkdir there, getpid here */
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(39), "b"(low), "c"(0700) : "memory");
+	return result != 0;
+}
+"""
+
+
+def test_a_call_by_the_32_bit_entry_is_the_same_call(everything, tmp_path):
+    (tmp_path / "int80.c").write_text(INT80)
+    if shutil.which("gcc") is None:
+        pytest.skip("skipped, because gcc is not installed")
+    subprocess.run(["gcc", "-o", tmp_path / "int80", tmp_path / "int80.c"], check=True)
+    made_at = str(tmp_path / "made")
+    if subprocess.run([tmp_path / "int80", made_at], check=False).returncode != 0:
+        pytest.skip("skipped, because the kernel has no 32-bit entry")
+    fields = wait_for(lambda: everything.find(evt__arg__path=made_at))[0]["fields"]
+    assert fields["evt.type"] == "mkdir" and fields["proc.name"] == "int80"
+
+
+def cgroup_root():
+    """Where the unified hierarchy is mounted, or None."""
+    with open("/proc/mounts") as mounts:
+        for line in mounts:
+            _, where, kind, *_ = line.split()
+            if kind == "cgroup2":
+                return where
+    return None
+
+
+def test_the_container_is_read_off_the_cgroup(everything):
+    root = cgroup_root()
+    if root is None or not os.access(root, os.W_OK):
+        pytest.skip("skipped, because there is no cgroup2 to write to")
+    number = uuid.uuid4().hex + uuid.uuid4().hex
+    group = os.path.join(root, f"docker-{number}.scope")
+    os.mkdir(group)
+    try:
+        subprocess.run(["sh", "-c", f"echo $$ >{group}/cgroup.procs && cat /etc/hostname"],
+                       stdout=subprocess.DEVNULL, check=True)
+        fields = wait_for(lambda: everything.find(evt__type="execve", proc__name="cat"))[0]["fields"]
+        assert fields["container.id"] == number[:12] and fields["container.full_id"] == number
+    finally:
+        wait_for(lambda: not open(f"{group}/cgroup.procs").read())
+        os.rmdir(group)
+
+
 SHIPPED = os.path.join(ROOT, "rules", "tocsin_rules.yaml")
 
 
@@ -526,6 +583,21 @@ def test_a_storm_of_forks_is_accounted_for(receiver, sensors, rules):
     assert stats["lost"]["process"] == 0
     assert stats["seen"] >= 6000
     assert stats["table"]["processes"] < 1000
+
+
+@needs_ebpf
+def test_what_a_full_ring_drops_is_counted_exactly(receiver, sensors, marked):
+    sensor = sensors(receiver.port, "--rules", marked)
+    os.kill(sensor.process.pid, signal.SIGSTOP)
+    make_events(60000, "flood")
+    subprocess.run(["true"], check=True)
+    os.kill(sensor.process.pid, signal.SIGCONT)
+    assert sensor.stop() == 0
+    stats = receiver.heartbeats[-1]["stats"]
+    lost = stats["lost"]
+    assert lost["path"] > 0 and stats["emitted"] + lost["path"] == 60000
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + sum(lost.values())
+    assert lost["process"] == 0, "the reserve is for these"
 
 
 @needs_ebpf
