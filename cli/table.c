@@ -60,6 +60,8 @@ static void add_cell(const struct table *table, size_t column, struct str text, 
 		buf_addf(out, "%*s", blanks, "");
 	buf_add(out, text);
 	if (column + 1 == table->columns) {
+		while (out->len > 0 && out->at[out->len - 1] == ' ')
+			buf_cut(out, out->len - 1);
 		buf_add_char(out, '\n');
 		return;
 	}
