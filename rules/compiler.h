@@ -16,7 +16,8 @@ struct compiler {
 	/* The condition or output being compiled: */
 	const struct text *text;
 	struct problem *problem;
-	bool any_field; /* another source's rule: fields that we do not know are text */
+	bool any_field;	   /* another source's rule: fields that we do not know are text */
+	bool skip_unknown; /* the rule is skipped when something in it is unknown */
 };
 
 /* All return false with c->problem set, or with loader->out_of_memory. */

@@ -16,21 +16,33 @@ bool pieces_add(struct loader *loader, struct pieces *pieces, struct str text,
 	return true;
 }
 
+static void too_long(struct loader *loader, const struct pieces *pieces)
+{
+	struct place place = { .node = pieces->at[0].node };
+
+	report_add(loader->report, RULES_ERR_VALIDATE, &place,
+		   "longer than %d bytes, what is appended and its lists included", RULES_TEXT_MAX);
+}
+
 struct str pieces_join(struct loader *loader, const struct pieces *pieces)
 {
 	struct buf out = { .max = RULES_TEXT_MAX };
-	struct str copy;
+	struct str copy = STR("");
 
 	for (size_t i = 0; i < pieces->count; i++) {
 		if (i > 0)
 			buf_add_char(&out, ' ');
 		buf_add(&out, pieces->at[i].text);
 	}
-	copy = arena_str(loader->arena, buf_ok(&out) ? buf_str(&out) : STR(""));
-	if (copy.at == NULL || !buf_ok(&out))
-		loader->out_of_memory = true;
+	if (buf_ok(&out))
+		copy = arena_str(loader->arena, buf_str(&out));
+	else
+		too_long(loader, pieces);
 	buf_done(&out);
-	return copy.at == NULL ? STR("") : copy;
+	if (copy.at != NULL)
+		return copy;
+	loader->out_of_memory = true;
+	return STR("");
 }
 
 struct place text_place(const struct text *text, size_t offset)
@@ -182,12 +194,12 @@ static bool draft_keep(struct loader *loader, struct draft *draft, uint32_t end,
 {
 	uint32_t *origin;
 
-	if (!buf_ok(&draft->text) || !buf_ok(&draft->origin))
-		return false;
 	origin = arena_alloc(loader->arena, (draft->text.len + 1) * sizeof(*origin));
 	ret->text = arena_str(loader->arena, buf_str(&draft->text));
-	if (origin == NULL || ret->text.at == NULL)
+	if (origin == NULL || ret->text.at == NULL) {
+		loader->out_of_memory = true;
 		return false;
+	}
 	if (draft->text.len > 0)
 		memcpy(origin, draft->origin.at, draft->text.len * sizeof(*origin));
 	origin[draft->text.len] = end;
@@ -214,13 +226,14 @@ bool text_expand(struct loader *loader, const struct pieces *pieces, struct text
 			to = swap;
 		}
 	}
-	ok = draft_keep(loader, from, (uint32_t)joined.len, ret);
+	ok = buf_ok(&from->text) && buf_ok(&from->origin);
+	if (!ok)
+		too_long(loader, pieces);
+	ok = ok && draft_keep(loader, from, (uint32_t)joined.len, ret);
 	for (size_t i = 0; i < 2; i++) {
 		buf_done(&drafts[i].text);
 		buf_done(&drafts[i].origin);
 	}
-	if (!ok)
-		loader->out_of_memory = true;
 	return ok;
 }
 
@@ -252,7 +265,7 @@ static bool list_resolve(struct loader *loader, struct list *list)
 		other = &loader->lists[at];
 		other->used = true;
 		for (size_t j = 0; j < other->count; j++)
-			if (list->resolved_count >= RULES_LIST_MAX ||
+			if (list->resolved_count < RULES_LIST_MAX &&
 			    !list_add(loader, list, &cap, other->items[j]))
 				return false;
 	}

@@ -68,8 +68,10 @@ struct macro {
 	struct ast *ast; /* NULL when it does not parse or resolve: see problem */
 	struct problem problem;
 
-	bool is_compiled, is_warned;
-	uint32_t compiled; /* node of the compiled condition */
+	bool is_warned;
+	bool is_compiled[2]; /* for system calls; for other sources, whose fields are any */
+	uint32_t compiled[2];
+	struct problem compile_problem[2];
 	unsigned depth;
 	bool has_types;
 	struct type_pair types;

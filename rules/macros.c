@@ -149,8 +149,10 @@ static void macro_resolve(struct loader *loader, struct macro *macro)
 	if (macro->stage != STAGE_NEW)
 		return;
 	macro->stage = STAGE_BUSY;
-	if (!text_expand(loader, &macro->condition, &macro->text))
+	if (!text_expand(loader, &macro->condition, &macro->text)) {
+		macro->stage = STAGE_DONE;
 		return;
+	}
 	r = ast_parse(macro->text.text, RULES_DEPTH_MAX, loader->arena, &ast, &error);
 	if (r == -EBADMSG)
 		problem_set(loader, &macro->problem, RULES_ERR_COMPILE_CONDITION, &macro->text,

@@ -187,27 +187,30 @@ static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *
 	return node_intern(c, node, children, ret);
 }
 
-/* A macro is compiled once; what was wrong with it is everybody's problem who meets it. */
+/* A macro is compiled once for each kind of source; what was wrong with it is everybody's problem
+ * who meets it. */
 static bool compile_macro(struct compiler *c, struct macro *macro, uint32_t *ret)
 {
-	struct problem *outer_problem = c->problem;
+	struct problem *outer_problem = c->problem,
+		       *problem = &macro->compile_problem[c->any_field];
 	const struct text *outer_text = c->text;
+	bool *done = &macro->is_compiled[c->any_field];
 
-	if (!macro->is_compiled && macro->problem.text == NULL) {
-		c->problem = &macro->problem;
+	if (!*done && problem->text == NULL) {
+		c->problem = problem;
 		c->text = &macro->text;
-		macro->is_compiled = compile_condition(c, macro->ast, &macro->compiled);
+		*done = compile_condition(c, macro->ast, &macro->compiled[c->any_field]);
 		c->problem = outer_problem;
 		c->text = outer_text;
 	}
-	if (!macro->is_compiled) {
-		if (macro->problem.text == NULL)
-			return false;
-		*c->problem = macro->problem;
-		macro->problem.reported = true;
+	if (!*done) {
+		if (problem->text != NULL)
+			*c->problem = *problem;
+		/* A rule that is skipped for what is unknown does not tell it for the others. */
+		problem->reported |= !(c->skip_unknown && problem->is_unknown_filter);
 		return false;
 	}
-	*ret = macro->compiled;
+	*ret = macro->compiled[c->any_field];
 	return true;
 }
 

@@ -349,6 +349,7 @@ static bool compile_rule(struct compiler *c, struct rule_item *item)
 	work->item = item;
 	c->problem = &work->problem;
 	c->any_field = !str_eq(item->source, syscall_source);
+	c->skip_unknown = item->skip_unknown;
 	ok = compile_part(work, compile_rule_condition);
 	ok &= compile_part(work, compile_rule_output);
 	if (ok && copy_tags(work)) {
