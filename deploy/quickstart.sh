@@ -83,26 +83,23 @@ hub=$!
 wait_for 10 curl -sf "http://127.0.0.1:$ingest/readyz" || { cat "$work/hub.log"; exit 1; }
 cat "$work/hub.log"
 export TOCSIN_URL=http://127.0.0.1:$admin
-tocsin() { "$build/cli/tocsin" "$@" --token-file "$work/data/admin.token"; }
 
 say "4. Starting the sensor"
-run_sensor() {
-	"$build/sensor/tocsin-sensor" --hub "http://127.0.0.1:$ingest" --rules "$root/rules/tocsin_rules.yaml" \
-		--spool-dir "$work/spool" "$@"
-}
+run_sensor=("$build/sensor/tocsin-sensor" --hub "http://127.0.0.1:$ingest" --rules "$root/rules/tocsin_rules.yaml"
+	--spool-dir "$work/spool")
 "$build/sensor/tocsin-sensor" --doctor || true
 if "$build/sensor/tocsin-sensor" --doctor 2>&1 | grep -qi '^probe: *ebpf'; then
-	run_sensor --probe ebpf 2>"$work/sensor.log" &
+	"${run_sensor[@]}" --probe ebpf 2>"$work/sensor.log" &
 	sensor=$!
 	wait_for 10 grep -q '^start: ' "$work/sensor.log" || { cat "$work/sensor.log"; exit 1; }
 	cat "$work/sensor.log"
 fi
 
 say "5. The web UI"
-tocsin login
+"$build/cli/tocsin" login --token-file "$work/data/admin.token"
 
 say "6. Somebody writes below /bin (alerts appear here as they arrive)"
-tocsin tail &
+"$build/cli/tocsin" tail --token-file "$work/data/admin.token" &
 tail=$!
 sleep 0.5
 [ -e "$target" ] || touched=yes
@@ -110,7 +107,7 @@ printf '\n$ touch %s\n' "$target"
 if [ -n "$sensor" ]; then
 	bash -c "touch $target; true"
 else
-	run_sensor --probe ptrace -- bash -c "touch $target; true" 2>"$work/sensor.log"
+	"${run_sensor[@]}" --probe ptrace -- bash -c "touch $target; true" 2>"$work/sensor.log"
 fi
 begin=$(date +%s%N)
 wait_for 10 grep -q surprise "$work/alerts.json" || { echo "no alert came; the sensor says:"; cat "$work/sensor.log"; status=1; exit 1; }

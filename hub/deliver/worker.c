@@ -416,10 +416,16 @@ static void apply_replayed(struct worker *worker, uint64_t letter, const struct 
 	struct journal_dead dead = { .seq = alert->seq, .at_ns = clock_now(), .attempts = 1 };
 
 	snprintf(dead.note, sizeof(dead.note), "%s", delivery->note);
-	if (delivery->verdict == OUTPUT_DELIVERED)
-		journal_replay_done(worker->journal, letter, JOURNAL_DELIVERED, NULL);
-	else if (delivery->verdict == OUTPUT_NEVER)
+	if (delivery->verdict == OUTPUT_DELIVERED &&
+	    journal_replay_done(worker->journal, letter, JOURNAL_DELIVERED, NULL) == 0) {
+		pthread_mutex_lock(&worker->lock);
+		worker->status.delivered++;
+		worker->status.dead--;
+		worker->status.last_ok_ns = clock_now();
+		pthread_mutex_unlock(&worker->lock);
+	} else if (delivery->verdict == OUTPUT_NEVER) {
 		journal_replay_done(worker->journal, letter, JOURNAL_DEAD, &dead);
+	}
 }
 
 /* Sends replayed letters, before anything newer. Returns how many were tried. */

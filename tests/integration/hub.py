@@ -57,7 +57,7 @@ class Hub:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [BUILD / "hub" / "tocsin-hub", "--config", self.write_config()], stderr=log, stdout=log,
-                env={**os.environ, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", **self.environment})
+                env={**os.environ, "ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=8", **self.environment})
         if wait:
             def ready():
                 if self.process.poll() is not None:

@@ -156,12 +156,22 @@ def test_a_full_disk_refuses_and_recovers_without_a_restart(tmp_path):
         for _ in range(10):
             assert hub.post(alert())[0] == 200
         ballast = disk / "ballast"
-        ballast.write_bytes(b"x" * (8 << 20))
-        generator = load(hub, tmp_path, 6, connections=8, first=1000000)
-        figures = json.loads(generator.communicate(timeout=60)[0])
-        assert figures["refused"] > 0, "the disk never filled"
-        status, headers, _ = hub.post(alert())
-        assert status == 503 and int(headers["Retry-After"]) > 0
+        generator = load(hub, tmp_path, 4, connections=8, first=1000000)
+        time.sleep(0.5)
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"x" * 65536)
+            except OSError:
+                pass
+            figures = json.loads(generator.communicate(timeout=60)[0])
+            assert figures["refused"] > 0, "the disk never filled"
+
+        def refused():
+            status, headers, _ = hub.post(alert())
+            return status == 503 and int(headers["Retry-After"]) > 0
+
+        wait_for(refused, 20, "a refusal")
         assert hub.request("GET", "/readyz")[0] == 503
         ballast.unlink()
         wait_for(lambda: hub.post(alert(77777777))[0] == 200, 30, "the recovery")
@@ -225,6 +235,7 @@ def test_dead_letters_are_kept_and_replayed(tmp_path):
     status, replayed = hub.api("POST", "/api/v1/dead-letters/replay", {"output": "hook"})
     assert status == 200 and replayed["replayed"] == 3
     wait_for(lambda: receiver.seen == {1, 2, 3}, 15, "the replay")
+    wait_for(lambda: hub.metric("tocsin_hub_output_alerts", output="hook", state="dead") == 0, 5, "the count")
     hub.stop()
     hub.audit()
     receiver.close()
