@@ -595,7 +595,8 @@ def test_what_a_full_ring_drops_is_counted_exactly(receiver, sensors, marked):
     assert sensor.stop() == 0
     stats = receiver.heartbeats[-1]["stats"]
     lost = stats["lost"]
-    assert lost["path"] > 0 and stats["emitted"] + lost["path"] == 60000
+    # Other programs' calls are lost with ours, so their number is a bound; the equation is exact.
+    assert 0 < 60000 - stats["emitted"] <= lost["path"] < 60000
     assert stats["seen"] == stats["filtered"] + stats["emitted"] + sum(lost.values())
     assert lost["process"] == 0, "the reserve is for these"
 
