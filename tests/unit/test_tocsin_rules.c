@@ -15,6 +15,11 @@ static const struct row {
 	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY|O_TRUNC','fd.name':'/usr/bin/"
 	  "surprise',"
 	  "'fd.num':3,'fd.typechar':'f','evt.is_open_write':true,'proc.name':'touch'}" },
+	{ "a runtime for a parent is no excuse", "Write below binary dir", true,
+	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/bin/"
+	  "surprise','fd.num':3,"
+	  "'fd.typechar':'f','proc.name':'touch','proc.pname':'containerd-shim',"
+	  "'container.id':'3f2b5c6d7e8f'}" },
 	{ "a package manager may write programs", "Write below binary dir", false,
 	  "{'evt.type':'openat','evt.arg.flags':'O_CREAT|O_WRONLY','fd.name':'/usr/bin/"
 	  "ls.dpkg-new',"
@@ -55,6 +60,9 @@ static const struct row {
 	  "'proc.name':'bash','proc.pname':'nginx'}" },
 	{ "so is one that an interpreter prepares", "Reverse shell", true,
 	  "{'evt.type':'dup3','evt.rawres':1,'fd.typechar':'6','proc.name':'python3'}" },
+	{ "so is a shell whose parent is gone", "Reverse shell", true,
+	  "{'evt.type':'dup2','evt.rawres':2,'fd.typechar':'4','proc.name':'sh','proc.pname':'"
+	  "systemd'}" },
 	{ "a shell that connects is told", "Reverse shell", true,
 	  "{'evt.type':'connect','evt.rawres':0,'fd.typechar':'4','fd.sport':4242,'proc.name':'"
 	  "bash'}" },
