@@ -38,6 +38,14 @@ fault(const struct given *given, const char *format, ...)
 		conf_fault(given->reader, given->node, "%s", text);
 }
 
+/* The same about a value that may hold a password. */
+static void fault_hidden(const struct given *given, const char *text)
+{
+	if (given->node != NULL)
+		given->node->is_shown = false;
+	fault(given, "%s", text);
+}
+
 /* "quoted" for a message, cut to what a line can carry. */
 #define SHOWN(given) (int)((given)->text.len > 80 ? 80 : (given)->text.len), (given)->text.at
 
@@ -183,6 +191,8 @@ static void set_address(const struct given *given)
 
 	if ((off && (given->field->flags & CONF_OR_OFF)) || conf_parse_address(given->text))
 		set_text(given, given->text);
+	else if (memchr(given->text.at, '@', given->text.len) != NULL)
+		fault_hidden(given, "is not an address; names and passwords do not belong here");
 	else
 		fault(given, "\"%.*s\" is not an address (try 127.0.0.1:2801, [::1]:2801 or unix:/run/x.sock)",
 		      SHOWN(given));

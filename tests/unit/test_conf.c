@@ -264,6 +264,11 @@ static const struct bad {
 	  "    2 | log: {level: \"?\"}\n"
 	  "      |              ^\n"
 	  "2 errors\n" },
+	{ "a password in an address is not repeated", "listen: redis://u:s3cret@host:1\n",
+	  "hub.yaml:1:9: listen: is not an address; names and passwords do not belong here\n"
+	  "    1 | listen: ***********************\n"
+	  "      |         ^\n"
+	  "1 error\n" },
 	{ "a secret that cannot be read names the file", "admin: {token: \"file:/nonexistent/x\"}\n",
 	  "hub.yaml:1:16: admin.token: /nonexistent/x: No such file or directory\n"
 	  "    1 | admin: {token: \"file:/nonexistent/x\"}\n"
