@@ -18,7 +18,7 @@ import uuid
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("TOCSIN_BUILD", os.path.join(ROOT, "build"))
+BUILD = os.environ.get("TOCSIN_BUILD", os.path.join(ROOT, "build", "asan"))
 SENSOR = os.path.join(BUILD, "sensor", "tocsin-sensor")
 CAP_SYS_ADMIN, CAP_BPF = 21, 39
 
@@ -711,6 +711,49 @@ def test_two_sensors_do_not_share_a_spool(receiver, sensors, marked):
     sensors(receiver.port, "--rules", marked)
     with pytest.raises(AssertionError, match="another sensor"):
         sensors(receiver.port, "--rules", marked)
+
+
+# ---- with the hub itself ----
+
+
+@needs_ebpf
+def test_an_alert_arrives_at_an_output_of_the_hub_also_after_the_hub_was_killed(sensors, tmp_path):
+    if not os.path.exists(os.path.join(BUILD, "hub", "tocsin-hub")):
+        pytest.skip("skipped, because the hub is not built")
+    from hub import Hub
+    (tmp_path / "hub").mkdir()
+    alerts = tmp_path / "alerts.json"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    hub = Hub(tmp_path / "hub", {"listen": f"127.0.0.1:{port}", "rules_files": [SHIPPED],
+                                 "outputs": {"archive": {"type": "file", "path": str(alerts)}}}).start()
+    sensor = sensors(hub.port, "--rules", SHIPPED)
+
+    def stored(path):
+        text = alerts.read_text() if alerts.exists() else ""
+        return [alert for alert in map(json.loads, text.splitlines())
+                if alert["output_fields"].get("fd.name", "").endswith(path)]
+
+    def surprise():
+        path = f"/bin/surprise-{uuid.uuid4().hex[:8]}"
+        subprocess.run(["touch", path], check=True)
+        os.unlink(path)
+        return os.path.basename(path)
+
+    path = surprise()
+    alert = wait_for(lambda: stored(path), what="the alert")[0]
+    assert alert["rule"] == "Write below binary dir" and alert["priority"] == "Error"
+    assert "File below a known binary directory opened for writing" in alert["output"]
+    assert f"process=touch parent={OURS} grandparent=" in alert["output"]
+    hub.kill()
+    during = [surprise() for _ in range(5)]
+    wait_for(lambda: "events go to the spool" in sensor.text())
+    hub.start()
+    for name in during:
+        wait_for(lambda name=name: stored(name), 60, "the alert from the spool")
+    assert hub.metric("tocsin_hub_sensor_sequence_gaps_total") == 0
+    sensor.stop()
+    hub.stop()
 
 
 # ---- the ptrace probe ----
