@@ -46,6 +46,8 @@ static void intern_ancestors(struct enrich *enrich)
 static void intern_params(struct enrich *enrich)
 {
 	for (size_t i = 0; i < calls_count; i++)
+		enrich->by_nr[calls[i].nr] = &calls[i];
+	for (size_t i = 0; i < calls_count; i++)
 		for (size_t p = 0; p < CALL_PARAMS_MAX && calls[i].params[p].name != NULL; p++)
 			enrich->params[i][p] = intern(enrich->settings.fields, "evt.arg.",
 						      calls[i].params[p].name, UINT32_MAX);
@@ -166,21 +168,14 @@ struct str enrich_path(struct enrich *enrich, struct str folder, struct str name
 	return path;
 }
 
-struct str enrich_type(const struct record *record)
-{
-	const struct call *call;
-
-	if (record->type == RECORD_EXIT)
-		return STR("procexit");
-	call = call_find(record->nr);
-	return call == NULL ? STR("") : str_of(call->name);
-}
-
 static void put_frame(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
 
-	enrich_put_borrowed(enrich, FIELD_EVT_TYPE, enrich_type(record));
+	if (record->type == RECORD_EXIT)
+		enrich_put_borrowed(enrich, FIELD_EVT_TYPE, STR("procexit"));
+	else if (enrich->call != NULL)
+		enrich_put_borrowed(enrich, FIELD_EVT_TYPE, str_of(enrich->call->name));
 	enrich_put_int(enrich, FIELD_EVT_CPU, record->cpu);
 	if (record->flags & RECORD_NO_RESULT || record->type == RECORD_EXIT)
 		return;
@@ -209,7 +204,9 @@ const struct event *enrich_record(struct enrich *enrich, const struct record *re
 	event_clear(event);
 	arena_reset(&enrich->arena);
 	enrich->record = record;
-	enrich->call = record->type == RECORD_EXIT ? NULL : call_find(record->nr);
+	enrich->call = record->type == RECORD_EXIT || record->nr >= PLAN_CALLS
+			       ? NULL
+			       : enrich->by_nr[record->nr];
 	enrich->proc = procs_update(enrich->settings.procs, record);
 	enrich->fd_name = STR("");
 	enrich->fd_typechar = '\0';

@@ -32,8 +32,4 @@ void enrich_want(struct enrich *enrich, field_id id);
 const struct event *enrich_record(struct enrich *enrich, const struct record *record,
 				  int64_t boot_offset_ns);
 
-/* evt.type of a record: the call's name, "procexit", or empty for a call that is not in the table.
- */
-struct str enrich_type(const struct record *record);
-
 #endif

@@ -36,6 +36,7 @@ struct enrich {
 	bool *wanted;	 /* by field id */
 	size_t wanted_count;
 	struct ancestor_ids ancestors;
+	const struct call *by_nr[PLAN_CALLS];
 	field_id params[CALLS_MAX][CALL_PARAMS_MAX]; /* evt.arg.NAME */
 	field_id exec_flags, exec_filename;
 	struct socket_memory sockets[ENRICH_SOCKETS];

@@ -29,7 +29,7 @@ struct sensor {
 	struct http_settings http;
 	char id[IDENTITY_TEXT], boot[IDENTITY_TEXT];
 	struct wire_sensor wire;
-	bool wanted[CALLS_MAX], wants_exit; /* types that become events */
+	bool wanted[PLAN_CALLS], wants_exit; /* by call number: what becomes an event */
 
 	struct buf batch;
 	uint32_t batch_events;
@@ -165,8 +165,9 @@ static int start_probe(struct sensor *sensor)
 
 	prefilter_calls(sensor->prefilter, &settings);
 	for (size_t i = 0; i < calls_count; i++)
-		sensor->wanted[i] = sensor->options->lifecycle ||
-				    prefilter_wants_type(sensor->prefilter, str_of(calls[i].name));
+		sensor->wanted[calls[i].nr] =
+			sensor->options->lifecycle ||
+			prefilter_wants_type(sensor->prefilter, str_of(calls[i].name));
 	sensor->wants_exit = sensor->options->lifecycle ||
 			     prefilter_wants_type(sensor->prefilter, STR("procexit"));
 	settings.take_environment = prefilter_wants_environment(sensor->prefilter);
@@ -242,12 +243,9 @@ static void ship(struct sensor *sensor, const struct event *event)
 /* Records that only keep the table right are not worth the fields of an event. */
 static bool becomes_event(const struct sensor *sensor, const struct record *record)
 {
-	const struct call *call;
-
 	if (record->type == RECORD_EXIT)
 		return sensor->wants_exit;
-	call = call_find(record->nr);
-	return call != NULL && sensor->wanted[call - calls];
+	return record->nr < PLAN_CALLS && sensor->wanted[record->nr];
 }
 
 static bool is_asked_for(const struct sensor *sensor, const struct record *record)
