@@ -24,6 +24,7 @@ enum option_id {
 	OPTION_CERT,
 	OPTION_KEY,
 	OPTION_INSECURE,
+	OPTION_METRICS,
 	OPTION_PRINT,
 	OPTION_DOCTOR,
 	OPTION_LOG_LEVEL,
@@ -51,6 +52,7 @@ static const struct option_row {
 	{ "cert-file", "FILE", OPTION_CERT, "client certificate, PEM" },
 	{ "key-file", "FILE", OPTION_KEY, "its key, PEM" },
 	{ "insecure", NULL, OPTION_INSECURE, "do not check the hub's certificate" },
+	{ "metrics", "HOST:PORT", OPTION_METRICS, "answer Prometheus there on /metrics" },
 	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub" },
 	{ "doctor", NULL, OPTION_DOCTOR, "say what this machine lets a sensor do, and end" },
 	{ "log-level", "LEVEL", OPTION_LOG_LEVEL, "error, warning, notice, info or debug (info)" },
@@ -198,6 +200,7 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_CERT: options->cert_file = value; return 0;
 	case OPTION_KEY: options->key_file = value; return 0;
 	case OPTION_INSECURE: options->insecure = true; return 0;
+	case OPTION_METRICS: options->metrics = value; return 0;
 	case OPTION_PRINT: options->print = true; return 0;
 	case OPTION_DOCTOR: options->doctor = true; return 0;
 	case OPTION_LOG_LEVEL:

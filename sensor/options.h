@@ -20,6 +20,7 @@ struct options {
 	const char *spool_dir;
 	char *hostname; /* owned */
 	const char *ca_file, *cert_file, *key_file;
+	const char *metrics; /* HOST:PORT for /metrics; NULL: none */
 	bool insecure;
 	bool doctor, print;
 	enum log_level log_level;

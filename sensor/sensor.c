@@ -4,7 +4,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sensor/account.h"
 #include "sensor/enrich.h"
+#include "sensor/exporter.h"
 #include "sensor/identity.h"
 #include "sensor/prefilter.h"
 #include "sensor/push.h"
@@ -26,6 +28,8 @@ struct sensor {
 	struct enrich *enrich;
 	struct outbox *outbox; /* NULL with --print */
 	struct push *push;
+	struct exporter *exporter; /* NULL: nobody asked for metrics */
+	struct buf report;
 	struct http_settings http;
 	char id[IDENTITY_TEXT], boot[IDENTITY_TEXT];
 	struct wire_sensor wire;
@@ -185,6 +189,19 @@ static int start_probe(struct sensor *sensor)
 	return 0;
 }
 
+static int start_exporter(struct sensor *sensor)
+{
+	const char *address = sensor->options->metrics;
+	int r = address == NULL ? 0 : exporter_start(address, &sensor->exporter);
+
+	if (r < 0)
+		log_err("metrics: %s: %s", address, strerror(-r));
+	else if (address != NULL)
+		log_info("metrics: /metrics on %s (port %u)", address,
+			 exporter_port(sensor->exporter));
+	return r;
+}
+
 static int sensor_start(struct sensor *sensor)
 {
 	int r;
@@ -197,6 +214,8 @@ static int sensor_start(struct sensor *sensor)
 		r = start_tables(sensor);
 	if (r == 0)
 		r = sensor->options->print ? start_identity(sensor) : start_push(sensor);
+	if (r == 0)
+		r = start_exporter(sensor);
 	if (r == 0)
 		r = start_probe(sensor);
 	return r;
@@ -277,44 +296,29 @@ static void on_record(const struct record *record, void *userdata)
 
 /* ---- loop ---- */
 
-/* seen = filtered + emitted + lost + in_ring, at every moment when nothing moves. */
-static void add_counts(struct sensor *sensor, struct buf *out)
-{
-	struct probe_counts counts;
-	uint64_t seen = 0, filtered = sensor->filtered, emitted = 0;
-	struct procs_stats procs = procs_stats(sensor->procs);
-
-	sensor->probe->counts(sensor->probe_state, &counts);
-	for (size_t i = 0; i < RECORD_CLASSES; i++) {
-		seen += counts.of[i].seen;
-		filtered += counts.of[i].filtered;
-		emitted += counts.of[i].emitted;
-	}
-	buf_addf(out, "\"seen\":%llu,\"filtered\":%llu,\"emitted\":%llu,\"in_ring\":%llu,",
-		 (unsigned long long)seen, (unsigned long long)filtered,
-		 (unsigned long long)sensor->seq, (unsigned long long)(emitted - sensor->taken));
-	buf_add(out, STR("\"lost\":{"));
-	for (size_t i = 0; i < RECORD_CLASSES; i++)
-		buf_addf(out, "\"%s\":%llu,", probe_class_names[i],
-			 (unsigned long long)counts.of[i].dropped);
-	buf_addf(out, "\"memory\":%llu},", (unsigned long long)sensor->failed);
-	buf_addf(out,
-		 "\"table\":{\"processes\":%llu,\"evicted\":%llu,\"missed\":%llu,\"looked_up\":%"
-		 "llu}",
-		 (unsigned long long)procs.count, (unsigned long long)procs.evicted,
-		 (unsigned long long)procs.missed, (unsigned long long)procs.looked_up);
-}
-
+/* The account, to whoever reads it. */
 static void report(struct sensor *sensor)
 {
-	struct buf text = { 0 };
+	struct account account = { .procs = procs_stats(sensor->procs),
+				   .taken = sensor->taken,
+				   .filtered = sensor->filtered,
+				   .emitted = sensor->seq,
+				   .failed = sensor->failed };
+	struct buf *text = &sensor->report;
 
-	add_counts(sensor, &text);
-	if (buf_ok(&text) && sensor->push != NULL)
-		push_report(sensor->push, buf_str(&text), sensor->seq);
-	else if (buf_ok(&text))
-		log_debug("counts: {%.*s}", STR_ARG(buf_str(&text)));
-	buf_done(&text);
+	sensor->probe->counts(sensor->probe_state, &account.probe);
+	buf_clear(text);
+	account_add_json(&account, text);
+	if (buf_ok(text) && sensor->push != NULL)
+		push_report(sensor->push, buf_str(text), sensor->seq);
+	else if (buf_ok(text))
+		log_debug("counts: {%.*s}", STR_ARG(buf_str(text)));
+	if (sensor->exporter == NULL)
+		return;
+	buf_clear(text);
+	account_add_metrics(&account, sensor->outbox, sensor->probe->name, text);
+	if (buf_ok(text))
+		exporter_set(sensor->exporter, buf_str(text));
 }
 
 static void tick(struct sensor *sensor)
@@ -367,6 +371,7 @@ static void sensor_end(struct sensor *sensor)
 		report(sensor);
 	}
 	seal(sensor);
+	exporter_stop(sensor->exporter);
 	push_stop(sensor->push);
 	if (sensor->outbox != NULL) {
 		struct outbox_stats stats;
@@ -386,6 +391,7 @@ static void sensor_end(struct sensor *sensor)
 	prefilter_free(sensor->prefilter);
 	fields_free(sensor->fields);
 	buf_done(&sensor->batch);
+	buf_done(&sensor->report);
 }
 
 int sensor_run(const struct options *options, const struct probe_ops *probe)

@@ -695,6 +695,26 @@ def test_sigterm_leaves_nothing_behind_but_the_spool(receiver, sensors, marked):
 
 
 @needs_ebpf
+def test_metrics_say_what_the_heartbeat_says(receiver, sensors, marked):
+    sensor = sensors(receiver.port, "--rules", marked, "--metrics", "127.0.0.1:0")
+    port = int(re.search(r"\(port (\d+)\)", sensor.text()).group(1))
+
+    def scrape(path="/metrics"):
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+    make_events(30, "metrics")
+    text = wait_for(lambda: "tocsin_sensor_events_total 30\n" in scrape() and scrape())
+    assert text.startswith("HTTP/1.1 200 OK\r\n")
+    assert re.search(r'^tocsin_sensor_records_lost_total{class="process"} 0$', text, re.M)
+    assert re.search(r'^tocsin_sensor_records_seen_total{class="path"} [1-9]', text, re.M)
+    assert re.search(r'^tocsin_sensor_spool_events 0$', text, re.M)
+    assert scrape("/other").startswith("HTTP/1.1 404")
+    assert sensor.stop() == 0
+
+
+@needs_ebpf
 def test_the_token_is_sent_and_never_shown(receiver, sensors, marked, tmp_path):
     secret = "s3cret-" + uuid.uuid4().hex
     (tmp_path / "token").write_text(secret + "\n")

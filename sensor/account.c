@@ -1,0 +1,129 @@
+/* The account as JSON and as metrics. */
+#include "sensor/account.h"
+
+#include "base/metrics.h"
+
+static uint64_t seen_of(const struct account *account)
+{
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		seen += account->probe.of[i].seen;
+	return seen;
+}
+
+static uint64_t filtered_of(const struct account *account)
+{
+	uint64_t filtered = account->filtered;
+
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		filtered += account->probe.of[i].filtered;
+	return filtered;
+}
+
+/* Made by the probe and not yet taken. The two are not read at the same instant. */
+static uint64_t ring_of(const struct account *account)
+{
+	uint64_t made = 0;
+
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		made += account->probe.of[i].emitted;
+	return made > account->taken ? made - account->taken : 0;
+}
+
+void account_add_json(const struct account *account, struct buf *out)
+{
+	buf_addf(out, "\"seen\":%llu,\"filtered\":%llu,\"emitted\":%llu,\"in_ring\":%llu,",
+		 (unsigned long long)seen_of(account), (unsigned long long)filtered_of(account),
+		 (unsigned long long)account->emitted, (unsigned long long)ring_of(account));
+	buf_add(out, STR("\"lost\":{"));
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		buf_addf(out, "\"%s\":%llu,", probe_class_names[i],
+			 (unsigned long long)account->probe.of[i].dropped);
+	buf_addf(out, "\"memory\":%llu},", (unsigned long long)account->failed);
+	buf_addf(out,
+		 "\"table\":{\"processes\":%llu,\"evicted\":%llu,\"missed\":%llu,\"looked_up\":%"
+		 "llu}",
+		 (unsigned long long)account->procs.count,
+		 (unsigned long long)account->procs.evicted,
+		 (unsigned long long)account->procs.missed,
+		 (unsigned long long)account->procs.looked_up);
+}
+
+static void add_by_class(struct metrics *metrics, const struct account *account, const char *name,
+			 const char *help, size_t offset)
+{
+	metrics_family(metrics, METRIC_COUNTER, name, NULL, help);
+	for (size_t i = 0; i < RECORD_CLASSES; i++) {
+		const struct metric_label labels[] = { { "class", str_of(probe_class_names[i]) },
+						       { NULL, { NULL, 0 } } };
+		const char *row = (const char *)&account->probe.of[i];
+
+		metrics_u64(metrics, labels, *(const uint64_t *)(const void *)(row + offset));
+	}
+}
+
+static void add_one(struct metrics *metrics, enum metric_type type, const char *name,
+		    const char *unit, const char *help, uint64_t value)
+{
+	metrics_family(metrics, type, name, unit, help);
+	metrics_u64(metrics, NULL, value);
+}
+
+static void add_outbox(struct metrics *metrics, struct outbox *outbox)
+{
+	struct outbox_stats stats = outbox_stats(outbox);
+
+	add_one(metrics, METRIC_GAUGE, "tocsin_sensor_hub_down", NULL,
+		"1 while the hub does not take events", stats.down);
+	add_one(metrics, METRIC_GAUGE, "tocsin_sensor_spool_bytes", "bytes",
+		"Bytes of events that wait on disk", stats.spool.bytes);
+	add_one(metrics, METRIC_GAUGE, "tocsin_sensor_spool_events", NULL,
+		"Events that wait on disk", stats.spool.events);
+	add_one(metrics, METRIC_COUNTER, "tocsin_sensor_spool_lost_events", NULL,
+		"Events dropped because the spool was full or could not be written",
+		stats.spool.lost_events + stats.lost_events);
+	add_one(metrics, METRIC_COUNTER, "tocsin_sensor_spool_corrupt_bytes", "bytes",
+		"Bytes of the spool that were given up", stats.spool.corrupt_bytes);
+}
+
+void account_add_metrics(const struct account *account, struct outbox *outbox, const char *probe,
+			 struct buf *out)
+{
+	struct metrics metrics = { .out = out };
+	const struct metric_label info[] = { { "version", STR(TOCSIN_VERSION) },
+					     { "probe", str_of(probe) },
+					     { NULL, { NULL, 0 } } };
+
+	metrics_family(&metrics, METRIC_INFO, "tocsin_sensor_build", NULL, "Version and probe");
+	metrics_u64(&metrics, info, 1);
+	add_by_class(&metrics, account, "tocsin_sensor_records_seen",
+		     "Happenings that the probe looked at", offsetof(struct plan_counters, seen));
+	add_by_class(&metrics, account, "tocsin_sensor_records_filtered",
+		     "Of them, dropped by the probe because nobody wants them",
+		     offsetof(struct plan_counters, filtered));
+	add_by_class(&metrics, account, "tocsin_sensor_records_emitted",
+		     "Of them, handed to the sensor", offsetof(struct plan_counters, emitted));
+	add_by_class(&metrics, account, "tocsin_sensor_records_lost",
+		     "Of them, lost because the ring was full",
+		     offsetof(struct plan_counters, dropped));
+	add_one(&metrics, METRIC_GAUGE, "tocsin_sensor_ring_records", NULL,
+		"Records that wait in the ring", ring_of(account));
+	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_events_unmatched", NULL,
+		"Records that no rule matched or that only keep the process table right",
+		account->filtered);
+	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_events", NULL,
+		"Events numbered and sent or spooled", account->emitted);
+	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_events_failed", NULL,
+		"Events lost for want of memory", account->failed);
+	add_one(&metrics, METRIC_GAUGE, "tocsin_sensor_processes", NULL, "Processes in the table",
+		account->procs.count);
+	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_processes_evicted", NULL,
+		"Processes forgotten because the table was full", account->procs.evicted);
+	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_processes_missed", NULL,
+		"Processes that were not in the table when they were asked for",
+		account->procs.missed);
+	if (outbox != NULL)
+		add_outbox(&metrics, outbox);
+	metrics_end(&metrics);
+}
