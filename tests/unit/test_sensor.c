@@ -720,7 +720,6 @@ static void a_long_string_is_cut_and_said_so(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest containers[ARRAY_LEN(container_rows)], opens[ARRAY_LEN(open_rows)];
 	const struct CMUnitTest flags[] = {
 		cmocka_unit_test(a_mode_is_shown_by_name),
 		cmocka_unit_test(an_unknown_value_is_shown_as_a_number),
@@ -750,22 +749,24 @@ int main(void)
 		cmocka_unit_test(a_record_that_is_not_whole_is_refused),
 		cmocka_unit_test(a_long_string_is_cut_and_said_so),
 	};
-	int failed = 0;
+	struct CMUnitTest all[ARRAY_LEN(container_rows) + ARRAY_LEN(open_rows) + ARRAY_LEN(flags) +
+			      ARRAY_LEN(spool) + ARRAY_LEN(events)];
+	size_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(container_rows); i++)
-		containers[i] =
+		all[count++] =
 			(struct CMUnitTest){ .name = container_rows[i].name,
 					     .test_func = container,
 					     .initial_state =
 						     (void *)(uintptr_t)&container_rows[i] };
 	for (size_t i = 0; i < ARRAY_LEN(open_rows); i++)
-		opens[i] = (struct CMUnitTest){ .name = open_rows[i].name,
-						.test_func = open_flags,
-						.initial_state = (void *)(uintptr_t)&open_rows[i] };
-	failed += cmocka_run_group_tests_name("containers", containers, NULL, NULL);
-	failed += cmocka_run_group_tests_name("open flags", opens, NULL, NULL);
-	failed += cmocka_run_group_tests_name("names", flags, NULL, NULL);
-	failed += cmocka_run_group_tests_name("spool", spool, NULL, NULL);
-	failed += cmocka_run_group_tests_name("events", events, NULL, NULL);
-	return failed;
+		all[count++] = (struct CMUnitTest){ .name = open_rows[i].name,
+						    .test_func = open_flags,
+						    .initial_state = (void *)(uintptr_t)&open_rows[i] };
+	memcpy(all + count, flags, sizeof(flags));
+	count += ARRAY_LEN(flags);
+	memcpy(all + count, spool, sizeof(spool));
+	count += ARRAY_LEN(spool);
+	memcpy(all + count, events, sizeof(events));
+	return cmocka_run_group_tests_name("sensor", all, NULL, NULL); /* one group: one TAP plan */
 }
