@@ -88,7 +88,10 @@ static int audit(const char *path)
 	}
 	count = journal_audit(path, balances, BALANCES_MAX, error);
 	if (count < 0) {
-		cli_complain("%s: %s", path, *error == '\0' ? strerror(-count) : error);
+		if (*error == '\0')
+			cli_complain("%s: %s", path, strerror(-count));
+		else
+			cli_complain("%s", error);
 		status = CLI_NO;
 	} else {
 		status = print_balances(balances, (size_t)count);

@@ -167,6 +167,33 @@ static void print_help(void)
 	      "4 not allowed. See tocsin(1).\n", stdout);
 }
 
+static bool is_in_group(const struct cli_verb *verb, const char *group)
+{
+	const size_t len = strlen(group);
+
+	return strncmp(verb->name, group, len) == 0 && verb->name[len] == ' ';
+}
+
+/* The first word of some verbs asked for help. False when it is none. */
+static bool print_group_help(int argc, char **argv)
+{
+	bool found = false;
+
+	if (argc != 3 || (strcmp(argv[2], "--help") != 0 && strcmp(argv[2], "-h") != 0))
+		return false;
+	for (size_t i = 0; cli_verbs[i] != NULL; i++) {
+		if (!is_in_group(cli_verbs[i], argv[1]))
+			continue;
+		if (!found)
+			printf("Usage: tocsin %s VERB [OPTION]... [ARGUMENT]...\n\n", argv[1]);
+		found = true;
+		printf("  %-20s %s\n", cli_verbs[i]->name, cli_verbs[i]->summary);
+	}
+	if (found)
+		printf("\ntocsin %s VERB --help tells more.\n", argv[1]);
+	return found;
+}
+
 static int settle_shared(void)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -267,11 +294,11 @@ static const struct cli_verb *find_verb(int argc, char **argv, int *ret_words)
 static int no_such_verb(int argc, char **argv)
 {
 	struct buf names = { 0 };
-	size_t len = strlen(argv[1]);
 
 	for (size_t i = 0; cli_verbs[i] != NULL; i++)
-		if (strncmp(cli_verbs[i]->name, argv[1], len) == 0 && cli_verbs[i]->name[len] == ' ')
-			buf_addf(&names, "%s%s", names.len > 0 ? " or " : "", cli_verbs[i]->name + len + 1);
+		if (is_in_group(cli_verbs[i], argv[1]))
+			buf_addf(&names, "%s%s", names.len > 0 ? " or " : "",
+			         cli_verbs[i]->name + strlen(argv[1]) + 1);
 	if (names.len == 0)
 		cli_usage("there is no verb \"%s\"", argv[1]);
 	else if (argc > 2)
@@ -295,6 +322,8 @@ int cli_main(int argc, char **argv)
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		argv[1] = (char *)(uintptr_t)"version";
 	current = find_verb(argc, argv, &words);
+	if (current == NULL && print_group_help(argc, argv))
+		return CLI_YES;
 	if (current == NULL)
 		return no_such_verb(argc, argv);
 	argc -= words;

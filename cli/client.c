@@ -125,7 +125,8 @@ static int find_token(struct client *client, const struct known *known)
 		if (path != NULL && read_token(path, text, sizeof(text))) {
 			token = text;
 		} else if (cli.token_file != NULL || errno == EACCES) {
-			cli_complain("%s: %s", path == NULL ? "token" : path, strerror(errno));
+			cli_complain("%s: %s (the admin token; --token-file or $TOCSIN_TOKEN gives it otherwise)",
+			             path == NULL ? "token" : path, strerror(errno));
 			return CLI_FORBIDDEN;
 		}
 	}
@@ -205,6 +206,12 @@ int client_status(const struct client *client, int status, struct str body)
 	return CLI_NO;
 }
 
+int client_unreachable(const struct client *client, const char *error)
+{
+	cli_complain("%s: no hub answers: %s (does it run? --url or --config says where)", client->url, error);
+	return CLI_UNREACHABLE;
+}
+
 int client_call(struct client *client, const char *method, const char *path, struct str body,
                 struct buf *answer)
 {
@@ -224,8 +231,7 @@ int client_call(struct client *client, const char *method, const char *path, str
 	http_perform(http, &request, 1, 1, NULL, NULL);
 	http_free(http);
 	if (request.failure != HTTP_OK) {
-		cli_complain("%s: no hub answers: %s", client->url, request.error);
-		status = CLI_UNREACHABLE;
+		status = client_unreachable(client, request.error);
 	} else {
 		status = client_status(client, request.status, buf_str(&request.answer));
 	}

@@ -28,6 +28,9 @@ int client_call(struct client *client, const char *method, const char *path, str
 /* What an HTTP status means: 0, or an exit status with the reason printed. */
 int client_status(const struct client *client, int status, struct str body);
 
+/* Says that nobody answered, and what to do about it; returns the exit status for that. */
+int client_unreachable(const struct client *client, const char *error);
+
 /* Percent-encodes all but letters, digits and -._~ (RFC 3986). */
 void client_add_escaped(struct buf *out, struct str text);
 

@@ -119,8 +119,7 @@ int stream_follow(const struct client *client, const char *path, struct sse *sse
 			break;
 		ever = ever || heard;
 		if (!ever) {
-			cli_complain("%s: no hub answers: %s", client->url, error);
-			result = CLI_UNREACHABLE;
+			result = client_unreachable(client, error);
 			break;
 		}
 		if (heard || !told)
