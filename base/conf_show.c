@@ -69,7 +69,7 @@ static void add_value(const struct conf_field *field, const void *at, struct buf
 	case CONF_STRING:
 	case CONF_ADDRESS: add_text(*(const char *const *)at, out); break;
 	case CONF_SECRET: buf_add(out, STR("\"<secret>\"")); break;
-	case CONF_BOOL: add_text(*(const bool *)at ? "true" : "false", out); break;
+	case CONF_BOOL: buf_add(out, *(const bool *)at ? STR("true") : STR("false")); break;
 	case CONF_INT: buf_add_i64(out, *(const int64_t *)at); break;
 	case CONF_DURATION: conf_add_duration(*(const int64_t *)at, out); break;
 	case CONF_SIZE: conf_add_size(*(const int64_t *)at, out); break;

@@ -280,6 +280,25 @@ static void fill_outputs(struct conf_reader *reader, struct config *config)
 	config->outputs = outputs;
 }
 
+/* A field may have any name, but without a dot it is rather a slip, and its route would never match. */
+static void check_match_key(struct conf_reader *reader, const struct conf_node *node)
+{
+	static const char *const keys[] = { "source", "rule", "hostname", "priority", "tags", NULL };
+	const char *meant;
+
+	if (memchr(node->key.at, '.', node->key.len) != NULL)
+		return;
+	for (size_t i = 0; keys[i] != NULL; i++)
+		if (str_eq(node->key, str_of(keys[i])))
+			return;
+	meant = conf_closest(node->key, keys);
+	if (meant != NULL)
+		conf_warn(reader, node, "\"%.40s\" is no usual field, did you mean \"%s\"?", node->key.at, meant);
+	else
+		conf_warn(reader, node, "\"%.40s\" is no usual field (try source, rule, hostname, priority, "
+		          "tags or one such as proc.name)", node->key.at);
+}
+
 static void fill_matchers(struct conf_reader *reader, const struct conf_node *route,
                           struct config_route *ret)
 {
@@ -300,6 +319,7 @@ static void fill_matchers(struct conf_reader *reader, const struct conf_node *ro
 		struct config_matcher *matcher = &matchers[ret->matchers_count];
 
 		matcher->key = one->key.at;
+		check_match_key(reader, one);
 		if (!conf_strings(reader, one, &matcher->values))
 			continue;
 		if (matcher->values.count == 0)

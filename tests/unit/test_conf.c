@@ -501,6 +501,21 @@ static void without_routes_everything_goes_everywhere(void **state)
 	unload(&loaded);
 }
 
+static void a_match_key_that_is_no_field_is_a_warning(void **state)
+{
+	struct loaded loaded;
+
+	(void)state;
+	load("outputs: {a: {type: stdout}}\n"
+	     "routes:\n"
+	     "  - {outputs: [a], match: {hostnme: x, k8s.ns.name: x, tags: x}}\n", &loaded);
+	assert_int_equal(loaded.result, 0);
+	assert_non_null(strstr(loaded.report.at, "warning: routes[0].match.hostnme: \"hostnme\" is no usual field, "
+	                                         "did you mean \"hostname\"?\n"));
+	assert_non_null(strstr(loaded.report.at, "\n1 warning\n"));
+	unload(&loaded);
+}
+
 static void an_output_that_no_route_reaches_is_a_warning(void **state)
 {
 	struct loaded loaded;
@@ -670,6 +685,7 @@ int main(void)
 		cmocka_unit_test(every_setting_lands_in_its_place),
 		cmocka_unit_test(what_is_shown_holds_no_secret_and_loads_again),
 		cmocka_unit_test(without_routes_everything_goes_everywhere),
+		cmocka_unit_test(a_match_key_that_is_no_field_is_a_warning),
 		cmocka_unit_test(an_output_that_no_route_reaches_is_a_warning),
 		cmocka_unit_test(the_environment_wins_over_the_file),
 		cmocka_unit_test(secrets_come_from_files_variables_and_credentials),
