@@ -93,7 +93,7 @@ static int take_data_dir(struct hub *hub)
 		return -ENAMETOOLONG;
 	hub->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (hub->lock_fd < 0) {
-		log_err("%s: %s", path, strerror(errno));
+		log_err("data_dir %s: %s", dir, strerror(errno));
 		return -errno;
 	}
 	if (flock(hub->lock_fd, LOCK_EX | LOCK_NB) < 0) {
@@ -148,9 +148,12 @@ static int open_journal(struct hub *hub)
 		log_err("journal in %s: %s", hub->config->data_dir, error[0] != '\0' ? error : strerror(-r));
 		return r;
 	}
-	log_info("journal %s/journal.db: alerts %llu to %llu", hub->config->data_dir,
-	         (unsigned long long)journal_first(hub->journal),
-	         (unsigned long long)journal_last(hub->journal));
+	if (journal_last(hub->journal) < journal_first(hub->journal))
+		log_info("journal %s/journal.db: no alerts", hub->config->data_dir);
+	else
+		log_info("journal %s/journal.db: alerts %llu to %llu", hub->config->data_dir,
+		         (unsigned long long)journal_first(hub->journal),
+		         (unsigned long long)journal_last(hub->journal));
 	return 0;
 }
 
@@ -182,6 +185,8 @@ static int open_outputs(struct hub *hub)
 	}
 	for (size_t i = 0; i < hub->config->outputs_count; i++)
 		log_info("output %s: %s", hub->config->outputs[i].name, hub->config->outputs[i].ops->type);
+	if (hub->config->outputs_count == 0)
+		log_notice("no outputs are configured: alerts are kept and shown, but delivered nowhere");
 	return 0;
 }
 

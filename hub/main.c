@@ -91,9 +91,13 @@ static bool setup_log(const struct arguments *arguments, const struct config *co
 		level = choice(arguments->level, levels);
 	if (arguments->format != NULL)
 		format = choice(arguments->format, formats);
+	if (level < 0)
+		fprintf(stderr, "tocsin-hub: --log-level: \"%s\" is not error, warning, notice, info or debug\n",
+		        arguments->level);
+	if (format < 0)
+		fprintf(stderr, "tocsin-hub: --log-format: \"%s\" is not text or json\n", arguments->format);
 	if (level < 0 || format < 0) {
-		fprintf(stderr, "tocsin-hub: %s is unknown\ntry tocsin-hub --help\n",
-		        level < 0 ? arguments->level : arguments->format);
+		fputs("try tocsin-hub --help\n", stderr);
 		return false;
 	}
 	log_setup((enum log_level)(level + LOG_LEVEL_ERR), (enum log_format)format);
