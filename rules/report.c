@@ -138,7 +138,7 @@ static void print_note(const struct rules_note *note, struct buf *out)
 	}
 	buf_add_printable(out, str_of(note->text));
 	buf_add_char(out, '\n');
-	if (note->source != NULL && note->column <= SOURCE_MAX)
+	if (note->source != NULL && str_trim(str_of(note->source)).len > 0 && note->column <= SOURCE_MAX)
 		print_caret(note, out);
 }
 
