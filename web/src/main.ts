@@ -31,7 +31,7 @@ function leave(): void {
 }
 
 function showLogin(): void {
-	if (main.querySelector("form.login"))
+	if (main.querySelector("form.login") && !note)
 		return;
 	leave();
 	header.hidden = true;

@@ -13,7 +13,7 @@ const STATES: Record<Output["state"], { word: string; step: string; help: string
 	idle: { word: "Idle", step: "good", help: "Everything is delivered." },
 	working: { word: "Working", step: "note", help: "Delivering now." },
 	backoff: { word: "Backing off", step: "bad", help: "The far side is away or overloaded; it is tried again." },
-	hold: { word: "On hold", step: "severe", help: "The far side refuses the hub as configured; it is probed slowly." },
+	hold: { word: "On hold", step: "severe", help: "Nothing can be delivered as it is configured; it is tried now and then." },
 };
 
 interface Card {
@@ -127,7 +127,7 @@ function cardOf(name: string): Card {
 			badge.className = `badge ${look.step}`;
 			badge.textContent = look.word;
 			type.textContent = output.type;
-			help.textContent = stuck ? `${look.help} Next try ${output.next_try_seconds > 0 ? `in ${duration(output.next_try_seconds)}` : "now"}.` : look.help;
+			help.textContent = output.state === "idle" && output.dead > 0 ? "Nothing waits, but not everything could be delivered: see the dead letters." : stuck ? `${look.help} Next try ${output.next_try_seconds > 0 ? `in ${duration(output.next_try_seconds)}` : "now"}.` : look.help;
 			kick.hidden = !stuck;
 			lag.textContent = count(output.lag);
 			oldest.textContent = output.lag ? duration(output.oldest_seconds) : "–";

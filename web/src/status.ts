@@ -41,7 +41,7 @@ function showStatus(box: HTMLElement, status: Status): void {
 
 	replace(box,
 		facts("Hub", [["version", version], ["host", value(hostname)], ["up for", duration(uptime_seconds)],
-			["started", value(new Date(started).toLocaleString())], ...plain.map(([name, json]) => row(name, json as Json))]),
+			["started", value(new Date(started).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }))], ...plain.map(([name, json]) => row(name, json as Json))]),
 		facts("Journal", [
 			["state", h("span", { class: `badge ${journal.healthy ? "good" : "severe"}` }, journal.healthy ? "writing" : "failing")],
 			["alerts kept", count(kept)],
