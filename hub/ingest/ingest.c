@@ -96,7 +96,7 @@ static void add_verdicts(struct buf *out, const struct batch *batch)
 static void answer_batch(struct ingest *ingest, struct server_request *request,
                          const struct batch *batch)
 {
-	bool refused = batch->counts[ITEM_REJECTED] == batch->items;
+	bool refused = batch->items > 0 && batch->counts[ITEM_REJECTED] == batch->items;
 	unsigned status = refused ? 400 : 200;
 	struct buf *out = &ingest->answer;
 

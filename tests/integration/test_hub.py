@@ -73,6 +73,14 @@ def test_forms_of_a_batch(archive, form):
     assert [a["output_fields"]["evt.num"] for a in read(count)] == list(range(1, count + 1))
 
 
+def test_a_list_of_nothing_is_good(archive):
+    hub, _ = archive
+    status, answer = hub.events("[]")
+    assert status == 200 and answer["verdicts"] == [] and answer["errors"] == []
+    assert hub.post([])[0] == 200
+    assert hub.request("GET", "/ping")[0] == 200
+
+
 def test_a_bad_item_is_named_and_its_neighbours_are_taken(archive):
     hub, read = archive
     text = "[" + json.dumps(alert(1)) + ', {"rule": tru}, ' + json.dumps(alert(2)) + ', {"rule":"x"}]'
