@@ -269,6 +269,15 @@ static void test_event(struct ingest *ingest, struct server_request *request)
 	buf_done(&body);
 }
 
+/* The text under a key, empty without one or when it is something else. */
+static struct str text_of(const struct json *json, uint32_t object, struct str key, struct arena *arena)
+{
+	uint32_t node = json_get(json, object, key);
+
+	return node == 0 || json->nodes[node].kind != JSON_STRING ? (struct str){ 0 }
+	                                                          : json_string(json, node, arena);
+}
+
 static void heartbeat(struct ingest *ingest, struct server_request *request)
 {
 	struct json_node nodes[512];
@@ -276,20 +285,19 @@ static void heartbeat(struct ingest *ingest, struct server_request *request)
 		             .depth_max = 8 };
 	struct arena arena;
 	struct sensor *sensor = NULL;
-	uint32_t who, host;
+	struct str boot;
+	uint32_t who;
 	size_t end;
 
 	arena_init(&arena, 1 << 20);
 	if (json.text.len <= SENSOR_STATUS_MAX && json_read(&json, 0, &end) == 0 &&
 	    json_blanks(json.text, end) == json.text.len) {
 		who = json_get(&json, 0, STR("sensor"));
-		host = json_get(&json, 0, STR("hostname"));
-		if (who != 0)
+		boot = who == 0 ? (struct str){ 0 } : text_of(&json, who, STR("boot"), &arena);
+		if (boot.len > 0) /* without one the sensor's numbers would begin afresh */
 			sensor = sensors_see(ingest->settings.sensors,
-			                     json_string(&json, json_get(&json, who, STR("id")), &arena),
-			                     json_string(&json, json_get(&json, who, STR("boot")), &arena),
-			                     host == 0 ? (struct str){ 0 } : json_string(&json, host, &arena),
-			                     clock_now());
+			                     text_of(&json, who, STR("id"), &arena), boot,
+			                     text_of(&json, 0, STR("hostname"), &arena), clock_now());
 	}
 	arena_done(&arena);
 	if (sensor == NULL) {

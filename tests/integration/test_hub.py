@@ -81,6 +81,12 @@ def test_a_list_of_nothing_is_good(archive):
     assert hub.request("GET", "/ping")[0] == 200
 
 
+@pytest.mark.parametrize("text", ['{}', '{"sensor":{}}', '{"sensor":{"id":"n1"}}', '{"sensor":{"id":1,"boot":[]}}'])
+def test_a_heartbeat_names_its_sensor_and_boot(archive, text):
+    hub, _ = archive
+    assert hub.request("POST", "/api/v1/sensors/heartbeat", text)[0] == 400
+
+
 def test_a_bad_item_is_named_and_its_neighbours_are_taken(archive):
     hub, read = archive
     text = "[" + json.dumps(alert(1)) + ', {"rule": tru}, ' + json.dumps(alert(2)) + ', {"rule":"x"}]'
