@@ -6,7 +6,7 @@
 
 enum { BATCH_MARKS_MAX = 64, BATCH_CHANGES_MAX = 256 };
 
-/* What a batch took of a sensor. */
+/* What a batch took of one boot of a sensor. */
 struct batch_sensor {
 	struct str id, boot;
 	uint64_t first_seq; /* the lowest number taken; 0: none */
@@ -19,7 +19,7 @@ bool batch_add_verdict(struct batch *batch, enum item_verdict verdict);
 bool batch_reject(struct batch *batch, size_t offset, const char *reason);
 bool batch_add_incident(struct batch *batch, const struct journal_incident *incident);
 
-/* The mark of this sensor in the batch, added if need be. NULL at BATCH_MARKS_MAX or out of memory. */
+/* The mark of this sensor's present boot in the batch, added if need be. NULL at BATCH_MARKS_MAX or out of memory. */
 struct batch_sensor *batch_mark(struct batch *batch, struct sensor *sensor);
 
 #endif

@@ -44,8 +44,7 @@ struct pipeline {
 	_Atomic(struct batch *) finished; /* pushed by the journal's thread, taken by ours */
 	struct batch *pool;
 	size_t pool_count;
-	uint64_t last_ticket, done_ticket;
-	uint64_t failed_ticket;           /* the youngest that failed */
+	uint64_t failed;                  /* commits, since the start */
 	size_t underway;
 
 	counter events, alerts[PRIORITY_COUNT], rejected, duplicates, unmatched, passed_on, failures;
@@ -238,7 +237,7 @@ struct batch *batch_new(struct pipeline *line)
 		line->pool_count--;
 	}
 	arena = batch->arena;
-	*batch = (struct batch){ .arena = arena, .pipeline = line, .depends = UINT64_MAX };
+	*batch = (struct batch){ .arena = arena, .pipeline = line };
 	return batch;
 }
 
@@ -318,12 +317,14 @@ static int add_alert(struct pipeline *line, struct batch *batch, struct compose 
 {
 	struct journal_alert row = { .identity = identity, .received_ns = line->event.received_ns,
 		                     .time_ns = compose->time_ns, .priority = compose->priority };
+	struct str key = fingerprint(line, compose->rule, item);
 	struct incident *incident;
 	bool opened;
 
-	incident = incidents_hit(line->incidents, fingerprint(line, compose->rule, item),
-	                         compose->priority, line->event.received_ns, &opened);
-	if (incident == NULL || !buf_ok(&line->key))
+	if (!buf_ok(&line->key))
+		return -ENOMEM;
+	incident = incidents_hit(line->incidents, key, compose->priority, line->event.received_ns, &opened);
+	if (incident == NULL)
 		return -ENOMEM;
 	compose_uuid(row.id, (const uint64_t[]){ identity.hi, identity.lo });
 	compose->id = row.id;
@@ -385,35 +386,36 @@ static struct hash128 identity_of_rule(const struct pipeline *line, struct hash1
 /* A duplicate's original may not be on disk yet: this batch then shares its fate. */
 static int take_duplicate(struct pipeline *line, struct batch *batch)
 {
-	if (batch->depends > line->done_ticket + 1)
-		batch->depends = line->done_ticket + 1;
+	if (!batch->depends)
+		batch->failed_before = line->failed;
+	batch->depends = true;
 	counter_add(&line->duplicates, 1);
 	return batch_add_verdict(batch, ITEM_DUPLICATE) ? 0 : -ENOMEM;
 }
 
-/* Marks the sensor's number: 1 it is new (or has none), 0 it was taken before, or -ENOMEM. */
-static int mark_sensor(struct pipeline *line, struct batch *batch)
+/* Marks the sensor's number. False when it was taken before. */
+static bool mark_sensor(struct pipeline *line, struct batch *batch)
 {
 	const struct event *event = &line->event;
 	struct batch_sensor *mark;
 	struct sensor *sensor;
 
 	if (event->sensor.id.len == 0)
-		return 1;
+		return true;
 	sensor = sensors_see(line->settings.sensors, event->sensor.id, event->sensor.boot, event->hostname,
 	                     event->received_ns);
 	if (sensor == NULL) /* an id that cannot be one: the content stands for itself */
-		return 1;
+		return true;
 	mark = batch_mark(batch, sensor);
-	if (mark == NULL)
-		return -ENOMEM;
+	if (mark == NULL) /* too many in one request: the window of identities alone tells repeats */
+		return true;
 	if (event->sensor.seq == 0)
-		return 1;
+		return true;
 	if (!sensor_take(line->settings.sensors, sensor, event->sensor.seq))
-		return 0;
+		return false;
 	if (mark->first_seq == 0)
 		mark->first_seq = event->sensor.seq;
-	return 1;
+	return true;
 }
 
 /* An alert that another engine raised passes through as it is. */
@@ -509,10 +511,7 @@ static int take_item(struct pipeline *line, struct batch *batch, struct str body
 	}
 	if (r < 0)
 		return r;
-	r = mark_sensor(line, batch);
-	if (r < 0)
-		return r;
-	if (r == 0)
+	if (!mark_sensor(line, batch))
 		return take_duplicate(line, batch);
 	return item.kind == ITEM_ALERT ? take_alert(line, batch, &item) : take_event(line, batch, &item);
 }
@@ -604,32 +603,34 @@ static void commit_done(struct journal_commit *commit, int result, uint64_t firs
 	}
 }
 
-static void add_sensor_rows(struct batch *batch)
+static void add_sensor_rows(const struct pipeline *line, struct batch *batch)
 {
 	struct journal_sensor *rows;
 
 	if (batch->marks_count == 0)
 		return;
+	if (batch->depends && line->underway > 0)
+		return; /* what it repeats may yet fail: the disk must not say that it was taken */
 	rows = arena_alloc(&batch->arena, batch->marks_count * sizeof(*rows));
 	if (rows == NULL)
 		return; /* dedup after a restart falls back to identities */
 	for (size_t i = 0; i < batch->marks_count; i++) {
 		const struct sensor *sensor = batch->marks[i].sensor;
 
-		rows[i] = (struct journal_sensor){
+		if (!str_eq(batch->marks[i].boot, str_of(sensor->boot)))
+			continue; /* an older boot: its numbers are over */
+		rows[batch->commit.sensors_count++] = (struct journal_sensor){
 			.id = batch->marks[i].id, .boot = batch->marks[i].boot, .seq = sensor->seq,
 			.seen_ns = sensor->seen_ns, .gaps = sensor->gaps,
 			.hostname = arena_str(&batch->arena, str_of(sensor->hostname)),
 		};
 	}
 	batch->commit.sensors = rows;
-	batch->commit.sensors_count = batch->marks_count;
 }
 
 void pipeline_submit(struct pipeline *line, struct batch *batch)
 {
-	add_sensor_rows(batch);
-	batch->ticket = ++line->last_ticket;
+	add_sensor_rows(line, batch);
 	batch->commit.bytes = batch->arena.used + sizeof(*batch);
 	batch->commit.done = commit_done;
 	line->underway++;
@@ -644,13 +645,11 @@ int pipeline_fd(const struct pipeline *line)
 static void finish(struct pipeline *line, struct batch *batch)
 {
 	line->underway--;
-	if (batch->ticket > line->done_ticket)
-		line->done_ticket = batch->ticket;
 	if (batch->result < 0) {
 		counter_add(&line->failures, 1);
-		line->failed_ticket = batch->ticket;
+		line->failed++;
 		forget(line, batch);
-	} else if (batch->depends <= line->failed_ticket) {
+	} else if (batch->depends && batch->failed_before != line->failed) {
 		batch->result = -EAGAIN; /* it called something a duplicate that was then lost */
 	}
 	batch->done(batch, batch->result);

@@ -47,8 +47,8 @@ struct batch {
 	size_t marks_count;
 	struct journal_incident *incidents;
 	size_t incidents_count;
-	uint64_t ticket;              /* position in the order of submission */
-	uint64_t depends;             /* the oldest ticket whose failure fails this one too */
+	bool depends;                 /* it called something a duplicate … */
+	uint64_t failed_before;       /* … when so many commits had failed: another one fails it too */
 	int result;
 
 	uint8_t *verdicts;            /* enum item_verdict, one per item */

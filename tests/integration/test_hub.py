@@ -87,6 +87,15 @@ def test_a_heartbeat_names_its_sensor_and_boot(archive, text):
     assert hub.request("POST", "/api/v1/sensors/heartbeat", text)[0] == 400
 
 
+def test_a_request_of_very_many_sensors(archive):
+    hub, read = archive
+    items = [alert(n) | {"sensor": {"id": f"s{n}", "boot": "b", "seq": 1}} for n in range(1, 101)]
+    for verdict in ("accepted", "duplicate"):
+        status, answer = hub.events(json.dumps(items))
+        assert status == 200 and answer["verdicts"] == [verdict] * 100
+    assert len(read(100)) == 100
+
+
 def test_a_bad_item_is_named_and_its_neighbours_are_taken(archive):
     hub, read = archive
     text = "[" + json.dumps(alert(1)) + ', {"rule": tru}, ' + json.dumps(alert(2)) + ', {"rule":"x"}]'
