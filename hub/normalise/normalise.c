@@ -52,21 +52,17 @@ static struct str scalar_text(struct work *work, uint32_t node)
 
 bool normalise_time_number(struct str number, int64_t *ret_ns)
 {
-	int64_t whole;
+	int64_t whole, unit, ns;
 	double value;
 
 	if (str_to_i64(number, &whole)) {
-		if (whole <= 0)
-			return false;
-		if (whole < 100000000000) /* seconds until the year 5138 */
-			*ret_ns = whole * NS_PER_S;
-		else if (whole < 100000000000000)
-			*ret_ns = whole * NS_PER_MS;
-		else if (whole < 100000000000000000)
-			*ret_ns = whole * 1000;
-		else
-			*ret_ns = whole;
-		return *ret_ns > 0;
+		unit = whole < 100000000000 ? NS_PER_S /* seconds until the year 5138 */
+		       : whole < 100000000000000 ? NS_PER_MS
+		       : whole < 100000000000000000 ? 1000 : 1;
+		if (whole <= 0 || __builtin_mul_overflow(whole, unit, &ns))
+			return false; /* nanoseconds end in the year 2262 */
+		*ret_ns = ns;
+		return true;
 	}
 	if (!str_to_double(number, &value) || !(value > 0) || value > 9e9)
 		return false;
