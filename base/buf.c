@@ -25,12 +25,12 @@ bool buf_reserve(struct buf *buf, size_t extra)
 
 	if (buf->failed)
 		return false;
-	if (buf->cap - buf->len > extra) /* one byte kept for buf_text() */
-		return true;
-	if (extra >= max || buf->len > max - extra) {
+	if (extra > max || buf->len > max - extra) {
 		buf->failed = true;
 		return false;
 	}
+	if (buf->cap - buf->len > extra) /* one byte kept for buf_text() */
+		return true;
 	if (cap < 128)
 		cap = 128;
 	while (cap - buf->len <= extra)
@@ -108,7 +108,7 @@ void buf_addf(struct buf *buf, const char *format, ...)
 
 const char *buf_text(struct buf *buf)
 {
-	if (!buf_reserve(buf, 1))
+	if (!buf_reserve(buf, 0)) /* the byte that is always kept */
 		return NULL;
 	buf->at[buf->len] = '\0';
 	return buf->at;

@@ -54,6 +54,23 @@ static void times_are_written_as_they_are_read(void **state)
 	buf_done(&out);
 }
 
+static void a_buffer_ends_at_its_bound(void **state)
+{
+	struct buf out = { .max = 10 };
+
+	(void)state;
+	buf_add(&out, STR("12345"));
+	buf_add(&out, STR("67890"));
+	assert_true(buf_ok(&out) && out.len == 10);
+	assert_string_equal(buf_text(&out), "1234567890");
+	buf_add_char(&out, '1'); /* although there is memory for it */
+	assert_false(buf_ok(&out));
+	buf_clear(&out);
+	buf_add(&out, STR("12345678901"));
+	assert_true(!buf_ok(&out) && out.len == 0);
+	buf_done(&out);
+}
+
 static const struct json_row {
 	const char *text;
 	bool good;
@@ -196,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(times),
 		cmocka_unit_test(times_are_written_as_they_are_read),
+		cmocka_unit_test(a_buffer_ends_at_its_bound),
 		cmocka_unit_test(json_grammar),
 		cmocka_unit_test(every_byte_string_survives_json),
 		cmocka_unit_test(subtrees_are_stepped_over),
