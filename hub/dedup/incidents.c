@@ -243,8 +243,13 @@ void incidents_unhit(struct incidents *incidents, uint64_t id, bool opened)
 
 struct incident *incidents_due(struct incidents *incidents, int64_t now_ns, enum alert_change *ret)
 {
-	struct incident *quietest = incidents->quietest;
+	struct incident *quietest = incidents->quietest, *first = incidents->due_first;
 
+	/* A clock that was set back: what stands in the future would hold up all behind it. */
+	if (quietest != NULL && quietest->last_ns > now_ns)
+		quietest->last_ns = now_ns;
+	if (first != NULL && first->announced_ns > now_ns)
+		first->announced_ns = now_ns;
 	if (quietest != NULL && incidents->count > incidents->settings.max_open) {
 		incidents->evicted++;
 		*ret = ALERT_RESOLVED;

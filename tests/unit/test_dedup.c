@@ -107,6 +107,29 @@ static void repeats_are_counted_and_announced_and_resolved(void **state)
 	incidents_free(incidents);
 }
 
+static void a_clock_set_back_holds_nothing_up(void **state)
+{
+	struct incidents *incidents = make(10);
+	enum alert_change change;
+	bool opened;
+
+	(void)state;
+	incidents_hit(incidents, STR("from the future"), PRIORITY_ERROR, 1000000, &opened);
+	incidents_hit(incidents, STR("a"), PRIORITY_ERROR, 1000, &opened);
+	incidents_hit(incidents, STR("a"), PRIORITY_ERROR, 1001, &opened);
+	assert_null(incidents_due(incidents, 1002, &change));
+	assert_non_null(incidents_due(incidents, 1012, &change));
+	assert_int_equal(change, ALERT_ONGOING);
+	for (int i = 0; i < 2; i++) {
+		struct incident *over = incidents_due(incidents, 1200, &change);
+
+		assert_non_null(over);
+		assert_int_equal(change, ALERT_RESOLVED);
+		free(over);
+	}
+	incidents_free(incidents);
+}
+
 static void a_lost_opening_is_made_up_for(void **state)
 {
 	struct incidents *incidents = make(10);
@@ -184,6 +207,7 @@ int main(void)
 		cmocka_unit_test(identities_leave_by_age_and_by_number),
 		cmocka_unit_test(the_window_agrees_with_a_model),
 		cmocka_unit_test(repeats_are_counted_and_announced_and_resolved),
+		cmocka_unit_test(a_clock_set_back_holds_nothing_up),
 		cmocka_unit_test(a_lost_opening_is_made_up_for),
 		cmocka_unit_test(too_many_resolve_the_quietest_early),
 		cmocka_unit_test(a_sensors_numbers_are_taken_once_and_gaps_counted),
