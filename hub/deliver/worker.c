@@ -17,6 +17,7 @@ enum {
 	IDLE_MS = 1000,
 	RETRY_PROGRESS_MS = 200,
 	SLOT_BACKOFF_MS = 1000,
+	REPLAY_PAUSE_MS = 5000,    /* for newer ones, after letters that did not go through */
 	BLOCKED = 4096,            /* places of the table of order keys that wait */
 };
 
@@ -337,8 +338,8 @@ static void apply(struct worker *worker, struct slot *slot, const struct deliver
 {
 	if (delivery->verdict == OUTPUT_UNTRIED)
 		return;
-	if (slot->attempts < 255)
-		slot->attempts++;
+	if (slot->attempts < 255 && delivery->verdict != OUTPUT_BROKEN)
+		slot->attempts++; /* while the output is held no alert is at fault */
 	switch (delivery->verdict) {
 	case OUTPUT_DELIVERED:
 		histogram_add(&worker->latency, clock_now() - slot->alert.received_ns);
@@ -384,14 +385,40 @@ static size_t pick(struct worker *worker, int64_t now, size_t max, int64_t *next
 	return picked;
 }
 
+/* Picks one to see whether the far side is back: of those that may go first in their order the one
+ * tried least, so that one that never goes through does not speak for all others. */
+static size_t pick_probe(struct worker *worker, int64_t now, int64_t *next_ns)
+{
+	bool blocked[BLOCKED] = { false };
+	struct slot *probe = NULL;
+
+	for (uint32_t i = 0; i < worker->count; i++) {
+		struct slot *slot = slot_at(worker, i);
+		bool *mine = &blocked[slot->order % BLOCKED];
+
+		if (slot->outcome != 0 || (slot->order != 0 && *mine))
+			continue;
+		*mine = slot->order != 0;
+		if (slot->next_try_ns > now) {
+			if (*next_ns == 0 || slot->next_try_ns < *next_ns)
+				*next_ns = slot->next_try_ns;
+		} else if (probe == NULL || slot->attempts < probe->attempts) {
+			probe = slot;
+		}
+	}
+	worker->picked[0] = probe;
+	return probe != NULL;
+}
+
 /* Sends once. Returns how many alerts were in the call; 0: nothing is due. */
 static size_t send_due(struct worker *worker, int64_t now, int64_t *next_ns)
 {
 	size_t max = worker->output->ops->batch_max, count;
 
 	if (worker->condition >= DELIVER_BACKOFF)
-		max = 1; /* a probe */
-	count = pick(worker, now, max < OUTPUT_BATCH_MAX ? max : OUTPUT_BATCH_MAX, next_ns);
+		count = pick_probe(worker, now, next_ns);
+	else
+		count = pick(worker, now, max < OUTPUT_BATCH_MAX ? max : OUTPUT_BATCH_MAX, next_ns);
 	if (count == 0)
 		return 0;
 	publish(worker);
@@ -410,35 +437,40 @@ static size_t send_due(struct worker *worker, int64_t now, int64_t *next_ns)
 
 /* --- dead letters that come back ---------------------------------------------------------------- */
 
-static void apply_replayed(struct worker *worker, uint64_t letter, const struct alert *alert,
+/* Whether the letter is settled, on disk. */
+static bool apply_replayed(struct worker *worker, uint64_t letter, const struct alert *alert,
                            const struct delivery *delivery)
 {
 	struct journal_dead dead = { .seq = alert->seq, .at_ns = clock_now(), .attempts = 1 };
 
 	snprintf(dead.note, sizeof(dead.note), "%s", delivery->note);
-	if (delivery->verdict == OUTPUT_DELIVERED &&
-	    journal_replay_done(worker->journal, letter, JOURNAL_DELIVERED, NULL) == 0) {
-		pthread_mutex_lock(&worker->lock);
-		worker->status.delivered++;
-		worker->status.dead--;
-		worker->status.last_ok_ns = clock_now();
-		pthread_mutex_unlock(&worker->lock);
-	} else if (delivery->verdict == OUTPUT_NEVER) {
-		journal_replay_done(worker->journal, letter, JOURNAL_DEAD, &dead);
-	}
+	if (delivery->verdict == OUTPUT_NEVER)
+		return journal_replay_done(worker->journal, letter, JOURNAL_DEAD, &dead) == 0;
+	if (delivery->verdict != OUTPUT_DELIVERED ||
+	    journal_replay_done(worker->journal, letter, JOURNAL_DELIVERED, NULL) < 0)
+		return false;
+	pthread_mutex_lock(&worker->lock);
+	worker->status.delivered++;
+	worker->status.dead--;
+	worker->status.last_ok_ns = clock_now();
+	pthread_mutex_unlock(&worker->lock);
+	return true;
 }
 
-/* Sends replayed letters, before anything newer. Returns how many were tried. */
+/* Sends replayed letters, before anything newer; those that do not go through, or whose end cannot be
+ * written down, come again after a pause. Returns how many were tried. */
 static size_t send_replayed(struct worker *worker)
 {
 	struct alert *alerts = worker->read_space;
 	uint64_t letters[WORKER_LETTERS];
 	size_t max = worker->output->ops->batch_max;
 	struct slot slots[WORKER_LETTERS];
-	int count;
+	int count, settled = 0;
 
 	if (max > WORKER_LETTERS)
 		max = WORKER_LETTERS;
+	if (worker->condition >= DELIVER_BACKOFF)
+		max = 1; /* a probe */
 	arena_reset(&worker->reading);
 	count = journal_replayed(worker->reader, worker->id, max, &worker->reading, alerts, letters);
 	pthread_mutex_lock(&worker->lock);
@@ -453,7 +485,9 @@ static size_t send_replayed(struct worker *worker)
 	worker_send(worker, worker->picked, (size_t)count);
 	worker_judge(worker, (size_t)count);
 	for (int i = 0; i < count; i++)
-		apply_replayed(worker, letters[i], &alerts[i], &worker->deliveries[i]);
+		settled += apply_replayed(worker, letters[i], &alerts[i], &worker->deliveries[i]);
+	if (settled < count)
+		worker->replay_check_ns = clock_mono() + REPLAY_PAUSE_MS * NS_PER_MS;
 	return (size_t)count;
 }
 

@@ -1,4 +1,5 @@
 """Law 1 against real processes: kill -9 under load, dead and slow destinations, a full disk."""
+import io
 import json
 import os
 import random
@@ -236,6 +237,45 @@ def test_dead_letters_are_kept_and_replayed(tmp_path):
     assert status == 200 and replayed["replayed"] == 3
     wait_for(lambda: receiver.seen == {1, 2, 3}, 15, "the replay")
     wait_for(lambda: hub.metric("tocsin_hub_output_alerts", output="hook", state="dead") == 0, 5, "the count")
+    hub.stop()
+    hub.audit()
+    receiver.close()
+
+
+@pytest.mark.parametrize("how", ["first", "replayed"])
+def test_one_alert_that_never_goes_through_does_not_stop_the_others(tmp_path, how):
+    """The far side has an accident over one alert: the others of other hosts still arrive."""
+    receiver = MoodyReceiver()
+    receiver.moody = False
+    status = {"of 1": 500 if how == "first" else 422}
+    answer = receiver.answer
+
+    def picky(request):
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        if json.loads(body)["output_fields"]["evt.num"] == 1:
+            request.send_response(status["of 1"])
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+        else:
+            connection, request.rfile = request.rfile, io.BytesIO(body)
+            answer(request)
+            request.rfile = connection
+
+    receiver.answer = picky
+    hub = Hub(tmp_path, {"outputs": {"hook": {"type": "webhook", "url": receiver.url}}}).start()
+    assert hub.post(alert(1) | {"hostname": "unlucky"})[0] == 200
+    if how == "first":
+        wait_for(lambda: hub.metric("tocsin_hub_output_up", output="hook") == 0, 15, "a backoff")
+    else:
+        wait_for(lambda: hub.api("GET", "/api/v1/dead-letters?output=hook")[1]["letters"], 15, "a dead letter")
+        status["of 1"] = 500
+        assert hub.api("POST", "/api/v1/dead-letters/replay", {"output": "hook"})[1]["replayed"] == 1
+        wait_for(lambda: hub.metric("tocsin_hub_output_up", output="hook") == 0, 15, "a backoff")
+    for number in (2, 3, 4):
+        assert hub.post(alert(number) | {"hostname": f"node{number}"})[0] == 200
+    wait_for(lambda: receiver.seen == {2, 3, 4}, 30, "the others")
+    states = {s: hub.metric("tocsin_hub_output_alerts", output="hook", state=s) for s in ("delivered", "pending", "dead")}
+    assert states == {"delivered": 3, "pending": 1 if how == "first" else 0, "dead": 0 if how == "first" else 1}
     hub.stop()
     hub.audit()
     receiver.close()
