@@ -112,6 +112,7 @@ static void slow_down(struct worker *worker, const struct delivery *worst)
 
 void worker_judge(struct worker *worker, size_t count)
 {
+	static const struct delivery nothing = { .verdict = OUTPUT_LATER, .note = "nothing was tried" };
 	const struct delivery *worst = NULL;
 	size_t answered = 0, refused = 0;
 
@@ -129,9 +130,10 @@ void worker_judge(struct worker *worker, size_t count)
 		    (delivery->verdict == worst->verdict && delivery->retry_after_ms > worst->retry_after_ms))
 			worst = delivery;
 	}
+	if (worst == NULL && answered == 0)
+		worst = &nothing; /* the same call again at once would spin */
 	if (worst == NULL) {
-		if (answered > 0)
-			recovered(worker);
+		recovered(worker);
 		if (worker->concurrency < (unsigned)worker->output->concurrency && answered > worker->concurrency)
 			worker->concurrency++;
 		return;

@@ -497,7 +497,8 @@ static size_t send_replayed(struct worker *worker)
 static void rest(struct worker *worker, int64_t now, int64_t next_ns)
 {
 	int64_t wait_ms = IDLE_MS;
-	bool full = worker->count == WORKER_WINDOW || worker->bytes >= WORKER_BYTES || !box_has_room(worker);
+	bool full = worker->count == WORKER_WINDOW || worker->bytes >= WORKER_BYTES ||
+	            !box_has_room(worker) || worker->read_check_ns > now;
 
 	if (worker->next_try_ns > now)
 		next_ns = worker->next_try_ns;
@@ -520,10 +521,11 @@ static bool turn(struct worker *worker)
 		worker->next_try_ns = 0;
 		worker->replay_check_ns = 0;
 	}
-	if (box_has_room(worker))
+	if (box_has_room(worker) && worker->read_check_ns <= now)
 		got = fill(worker);
 	if (got < 0) {
 		log_warning("output %s: reading the journal: %s", worker->output->name, strerror(-got));
+		worker->read_check_ns = now + NS_PER_S;
 		got = 0;
 	}
 	if (worker->next_try_ns <= now && worker->replay_check_ns <= now) {

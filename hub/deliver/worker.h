@@ -73,6 +73,7 @@ struct worker {
 	int64_t failing_since_ns;
 	uint64_t failures_since;
 	int64_t replay_check_ns;
+	int64_t read_check_ns;     /* the journal is not read before */
 	unsigned random;
 
 	_Atomic bool stop, kick;
