@@ -94,7 +94,7 @@ size_t deliver_count(const struct deliver *deliver)
 void deliver_status(struct deliver *deliver, size_t index, struct deliver_status *ret)
 {
 	struct worker *worker = &deliver->workers[index];
-	uint64_t last = journal_last(worker->journal);
+	uint64_t last = journal_last(worker->journal), settled;
 	int64_t next_try_ns;
 
 	pthread_mutex_lock(&worker->lock);
@@ -102,7 +102,9 @@ void deliver_status(struct deliver *deliver, size_t index, struct deliver_status
 	ret->oldest_ns = worker->oldest_ns == 0 ? 0 : clock_now() - worker->oldest_ns;
 	next_try_ns = worker->status_next_try_ns - clock_mono();
 	pthread_mutex_unlock(&worker->lock);
-	ret->lag = last > ret->cursor ? last - ret->cursor : 0;
+	/* By what is settled, not by the cursor: what was settled beyond it would count twice. */
+	settled = worker->start + ret->delivered + ret->dead + ret->suppressed;
+	ret->lag = last > settled ? last - settled : 0;
 	ret->next_try_ms = next_try_ns > 0 ? next_try_ns / NS_PER_MS : 0;
 	if (ret->state == DELIVER_IDLE && ret->lag > 0)
 		ret->state = DELIVER_WORKING;
