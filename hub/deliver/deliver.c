@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { START_GRACE_MS = 5000 }; /* for workers that run when a later one cannot start */
+
 struct deliver {
 	struct journal *journal;
 	struct worker *workers;
@@ -51,7 +53,7 @@ int deliver_start(const struct config *config, struct journal *journal, struct d
 		r = start_worker(worker, error);
 	}
 	if (r < 0) {
-		deliver_stop(deliver, 0);
+		deliver_stop(deliver, START_GRACE_MS);
 		return r;
 	}
 	*ret = deliver;
