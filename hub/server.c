@@ -35,6 +35,7 @@ struct inner {
 	/* streams */
 	bool streaming, waiting, finished;
 	struct buf pending;
+	size_t pending_sent;         /* of them, gone */
 	size_t pending_limit;
 };
 
@@ -510,7 +511,7 @@ void server_problem(struct server_request *request, unsigned status, const char 
 static ssize_t stream_read(void *userdata, uint64_t position, char *out, size_t max)
 {
 	struct inner *inner = userdata;
-	size_t len = inner->pending.len < max ? inner->pending.len : max;
+	size_t left = inner->pending.len - inner->pending_sent, len = left < max ? left : max;
 
 	(void)position;
 	if (len == 0) {
@@ -519,10 +520,23 @@ static ssize_t stream_read(void *userdata, uint64_t position, char *out, size_t 
 		park(inner);
 		return 0;
 	}
-	memcpy(out, inner->pending.at, len);
-	memmove(inner->pending.at, inner->pending.at + len, inner->pending.len - len);
-	inner->pending.len -= len;
+	memcpy(out, inner->pending.at + inner->pending_sent, len);
+	inner->pending_sent += len;
 	return (ssize_t)len;
+}
+
+/* Takes what is gone out of the buffer once it is half of it: each byte is moved once at most. */
+static void drop_sent(struct inner *inner)
+{
+	struct buf *pending = &inner->pending;
+	size_t left = pending->len - inner->pending_sent;
+
+	if (inner->pending_sent < left)
+		return;
+	if (left > 0)
+		memmove(pending->at, pending->at + inner->pending_sent, left);
+	pending->len = left;
+	inner->pending_sent = 0;
 }
 
 void server_stream(struct server_request *request, const char *content_type, size_t limit)
@@ -542,11 +556,13 @@ bool server_push(struct server_request *request, struct str bytes)
 {
 	struct inner *inner = request->inner;
 
-	if (inner->finished || inner->pending.len + bytes.len > inner->pending_limit)
+	if (inner->finished ||
+	    inner->pending.len - inner->pending_sent + bytes.len > inner->pending_limit)
 		return false;
+	drop_sent(inner);
 	buf_add(&inner->pending, bytes);
 	unpark(inner);
-	return true;
+	return buf_ok(&inner->pending);
 }
 
 void server_finish(struct server_request *request)
