@@ -213,8 +213,14 @@ static int take(struct options *options, enum option_id id, const char *value)
 
 static int finish(struct options *options, int argc, char **argv)
 {
-	if (optind < argc)
+	if (optind < argc) {
+		if (strcmp(argv[optind - 1], "--") != 0) {
+			fprintf(stderr, "tocsin-sensor: unexpected argument \"%s\": a COMMAND stands behind --\n",
+				argv[optind]);
+			return -EINVAL;
+		}
 		options->command = argv + optind;
+	}
 	if (options->hostname == NULL) {
 		char name[HOST_NAME_MAX + 1] = "";
 
