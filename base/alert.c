@@ -5,7 +5,8 @@
 
 #include <errno.h>
 
-enum { ALERT_NODES = 8192, ALERT_DEPTH = 64 };
+/* What ingest lets through at most (ingest.max_fields, ingest.max_depth) and our own members. */
+enum { ALERT_NODES = 65536 + 64, ALERT_DEPTH = 256 };
 
 static int read_tags(struct alert *alert, const struct json *json, uint32_t node, struct arena *arena)
 {

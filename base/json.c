@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <sys/random.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -207,31 +208,45 @@ static int read_word(struct reader *in, struct json_node *node)
 	return fail(in, in->at, "expected a value");
 }
 
-/* Two spellings of one key ("a" and "\u0061") are the same key. */
-static bool same_key(const struct json *json, const struct json_node *a, const struct json_node *b)
-{
-	struct str x = { json->text.at + a->at, a->len }, y = { json->text.at + b->at, b->len };
-	char left[256], right[256];
+enum { KEY_SPACE = 256 };
 
-	if (!a->escaped && !b->escaped)
-		return str_eq(x, y);
-	if (x.len > sizeof(left) || y.len > sizeof(right))
-		return str_eq(x, y);
-	return str_eq((struct str){ left, json_unescape(x, left) },
-	              (struct str){ right, json_unescape(y, right) });
+/* The bytes of a key; one with escapes is unescaped into `space` when it fits there. */
+static struct str key_bytes(const struct json *json, const struct json_node *key, char *space)
+{
+	struct str raw = { json->text.at + key->at, key->len };
+
+	if (!key->escaped || raw.len > KEY_SPACE)
+		return raw;
+	return (struct str){ space, json_unescape(raw, space) };
 }
 
-/* Keys are compared with all before them in their object; cap bounds the square. */
+/* FNV-1a from a start that differs from run to run, so that nobody can prepare keys that meet. */
+static uint32_t key_hash(struct str bytes)
+{
+	static _Atomic uint32_t seed;
+	uint32_t hash = seed;
+
+	if (hash == 0) {
+		hash = getrandom(&hash, sizeof(hash), GRND_NONBLOCK) < 0 ? 2166136261u : hash | 1;
+		seed = hash;
+	}
+	for (size_t i = 0; i < bytes.len; i++)
+		hash = (hash ^ (unsigned char)bytes.at[i]) * 16777619u;
+	return hash ^ hash >> 15;
+}
+
+/* A key is compared by hash with all before it in its object, and by bytes where the hashes meet: two
+ * spellings of one key ("a" and "\u0061") are the same key. The number of nodes bounds the square. */
 static bool key_is_new(const struct json *json, uint32_t object, uint32_t key)
 {
-	const struct json_node *nodes = json->nodes;
+	struct json_node *nodes = json->nodes;
+	char mine[KEY_SPACE], other[KEY_SPACE];
+	struct str bytes = key_bytes(json, &nodes[key], mine);
 
-	for (uint32_t i = object + 1; i < key; i = nodes[i + 1].next) {
-		if (!nodes[i].escaped && !nodes[key].escaped && nodes[i].len != nodes[key].len)
-			continue;
-		if (same_key(json, &nodes[i], &nodes[key]))
+	nodes[key].next = key_hash(bytes);
+	for (uint32_t i = object + 1; i < key; i = nodes[i + 1].next)
+		if (nodes[i].next == nodes[key].next && str_eq(bytes, key_bytes(json, &nodes[i], other)))
 			return false;
-	}
 	return true;
 }
 

@@ -27,7 +27,7 @@ enum json_kind {
 struct json_node {
 	uint32_t at;    /* offset of the first byte; of a string the one behind its quote */
 	uint32_t len;   /* bytes; of a string without its quotes */
-	uint32_t next;  /* index of the node behind this subtree */
+	uint32_t next;  /* index of the node behind this subtree; of a key: a hash of its bytes */
 	uint8_t kind;   /* enum json_kind */
 	bool escaped;   /* string: json_unescape() gives other bytes than the span */
 };

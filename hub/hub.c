@@ -309,13 +309,19 @@ int hub_run(struct hub *hub)
 
 void hub_free(struct hub *hub)
 {
+	bool ended;
+
 	if (hub == NULL)
 		return;
 	api_stop(hub->api);
 	ingest_free(hub->ingest);
-	deliver_stop(hub->deliver, STOP_GRACE_MS);
+	ended = deliver_stop(hub->deliver, STOP_GRACE_MS);
 	if (hub->journal != NULL)
 		journal_close(hub->journal);
+	if (!ended) { /* a driver still waits for its far side: nothing of what it uses may go before it */
+		log_notice("stopped; a send was still under way and will be repeated");
+		_exit(0);
+	}
 	pipeline_free(hub->pipeline);
 	sensors_free(hub->sensors);
 	rules_free(hub->rules);

@@ -272,9 +272,9 @@ static void add_fingerprint_value(struct pipeline *line, const struct fingerprin
 		buf_add_json(&line->key, event->hostname);
 		return;
 	}
-	node = item == NULL ? 0
-	                    : json_get(&item->json, item->kind == ITEM_ALERT ? item->output_fields
-	                                                                    : item->raw_fields, field->name);
+	node = item == NULL ? 0 : item->kind == ITEM_ALERT ? item->output_fields : item->raw_fields;
+	if (node != 0)
+		node = json_get(&item->json, node, field->name);
 	if (node == 0)
 		buf_add(&line->key, STR("null"));
 	else

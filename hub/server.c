@@ -438,9 +438,15 @@ static void answer(struct server_request *request, unsigned status, const char *
 {
 	struct inner *inner = request->inner;
 
-	if (response == NULL || inner->response != NULL) {
+	if (inner->response != NULL) {
 		if (response != NULL)
 			MHD_destroy_response(response);
+		return;
+	}
+	if (response == NULL) { /* out of memory: the one answer that needs none */
+		inner->response = request->server->empty;
+		inner->status = 503;
+		unpark(inner);
 		return;
 	}
 	if (content_type != NULL)

@@ -60,14 +60,14 @@ int deliver_start(const struct config *config, struct journal *journal, struct d
 	return 0;
 }
 
-void deliver_stop(struct deliver *deliver, int64_t grace_ms)
+bool deliver_stop(struct deliver *deliver, int64_t grace_ms)
 {
 	struct timespec until;
 	int64_t end = clock_now() + grace_ms * NS_PER_MS;
 	bool all = true;
 
 	if (deliver == NULL)
-		return;
+		return true;
 	until = (struct timespec){ .tv_sec = end / NS_PER_S, .tv_nsec = end % NS_PER_S };
 	for (size_t i = 0; i < deliver->count; i++)
 		atomic_store(&deliver->workers[i].stop, true);
@@ -81,9 +81,10 @@ void deliver_stop(struct deliver *deliver, int64_t grace_ms)
 			worker_done(worker);
 	}
 	if (!all)
-		return;
+		return false;
 	free(deliver->workers);
 	free(deliver);
+	return true;
 }
 
 size_t deliver_count(const struct deliver *deliver)

@@ -36,8 +36,10 @@ struct deliver_status {
 int deliver_start(const struct config *config, struct journal *journal, struct deliver **ret,
                   char *error);
 
-/* Stops: sends under way get `grace_ms` to end; progress is written. Accepts NULL. */
-void deliver_stop(struct deliver *deliver, int64_t grace_ms);
+/* Stops: sends under way get `grace_ms` to end; progress is written. False when a worker is still inside
+ * its driver: its memory, the journal and the configuration must then live until the process ends.
+ * Accepts NULL. */
+bool deliver_stop(struct deliver *deliver, int64_t grace_ms);
 
 size_t deliver_count(const struct deliver *deliver);
 void deliver_status(struct deliver *deliver, size_t index, struct deliver_status *ret);

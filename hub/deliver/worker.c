@@ -19,6 +19,8 @@ enum {
 	SLOT_BACKOFF_MS = 1000,
 	REPLAY_PAUSE_MS = 5000,    /* for newer ones, after letters that did not go through */
 	BLOCKED = 4096,            /* places of the table of order keys that wait */
+	STUCK_ATTEMPTS = 20,       /* an alert that failed so often no longer holds up its host */
+	DEAD_LOG_S = 60,           /* dead letters are told at most so often, with their number */
 };
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -313,6 +315,23 @@ static void publish(struct worker *worker)
 
 /* --- sending ------------------------------------------------------------------------------------ */
 
+/* A dead letter wants somebody's eye; a thousand of them one line. */
+static void tell_dead(struct worker *worker, const struct slot *slot, const char *note)
+{
+	int64_t now = clock_mono();
+
+	pthread_mutex_lock(&worker->lock);
+	snprintf(worker->status.note, sizeof(worker->status.note), "%s", note);
+	pthread_mutex_unlock(&worker->lock);
+	worker->dead_untold++;
+	if (worker->dead_told_ns != 0 && now - worker->dead_told_ns < DEAD_LOG_S * NS_PER_S)
+		return;
+	log_warning("output %s: %llu to the dead letters, the last one alert %llu: %s", worker->output->name,
+	            (unsigned long long)worker->dead_untold, (unsigned long long)slot->alert.seq, note);
+	worker->dead_told_ns = now;
+	worker->dead_untold = 0;
+}
+
 static void bury(struct worker *worker, struct slot *slot, const char *note)
 {
 	struct outbox *box = &worker->boxes[worker->filling];
@@ -321,6 +340,7 @@ static void bury(struct worker *worker, struct slot *slot, const char *note)
 	*dead = (struct journal_dead){ .seq = slot->alert.seq, .at_ns = clock_now(),
 		                       .attempts = slot->attempts };
 	snprintf(dead->note, sizeof(dead->note), "%s", note);
+	tell_dead(worker, slot, note);
 	settle(worker, slot, JOURNAL_DEAD);
 }
 
@@ -360,6 +380,13 @@ static void apply(struct worker *worker, struct slot *slot, const struct deliver
 	}
 }
 
+/* Order within a host is worth waiting for, but not for ever: one alert that the far side never takes
+ * must not silence its host. */
+static bool holds_back_its_host(const struct slot *slot)
+{
+	return slot->order != 0 && slot->attempts < STUCK_ATTEMPTS;
+}
+
 /* Picks what may be sent now, in order; an alert whose host has an earlier one waiting waits too. */
 static size_t pick(struct worker *worker, int64_t now, size_t max, int64_t *next_ns)
 {
@@ -375,7 +402,7 @@ static size_t pick(struct worker *worker, int64_t now, size_t max, int64_t *next
 		if (slot->order != 0 && *mine)
 			continue;
 		if (slot->next_try_ns > now) {
-			*mine = slot->order != 0;
+			*mine = holds_back_its_host(slot);
 			if (*next_ns == 0 || slot->next_try_ns < *next_ns)
 				*next_ns = slot->next_try_ns;
 			continue;
@@ -398,7 +425,7 @@ static size_t pick_probe(struct worker *worker, int64_t now, int64_t *next_ns)
 
 		if (slot->outcome != 0 || (slot->order != 0 && *mine))
 			continue;
-		*mine = slot->order != 0;
+		*mine = holds_back_its_host(slot);
 		if (slot->next_try_ns > now) {
 			if (*next_ns == 0 || slot->next_try_ns < *next_ns)
 				*next_ns = slot->next_try_ns;
@@ -408,6 +435,27 @@ static size_t pick_probe(struct worker *worker, int64_t now, int64_t *next_ns)
 	}
 	worker->picked[0] = probe;
 	return probe != NULL;
+}
+
+/* When the window is full and its oldest alert has failed again and again while others went through,
+ * that one is what is wrong: it becomes a dead letter instead of a stop for everything behind it. In an
+ * outage nothing goes through, and nothing is given up. */
+static void give_way(struct worker *worker, size_t count)
+{
+	struct slot *oldest = worker->count > 0 ? slot_at(worker, 0) : NULL;
+	char note[OUTPUT_NOTE_MAX + 64];
+	bool passed = false;
+
+	for (size_t i = 0; i < count; i++)
+		passed |= worker->deliveries[i].verdict == OUTPUT_DELIVERED;
+	if (!passed || oldest == NULL || oldest->outcome != 0 || oldest->attempts < STUCK_ATTEMPTS ||
+	    (worker->count < WORKER_WINDOW && worker->bytes < WORKER_BYTES))
+		return;
+	pthread_mutex_lock(&worker->lock);
+	snprintf(note, sizeof(note), "gave way after %u attempts, others went through: %s", oldest->attempts,
+	         worker->status.note);
+	pthread_mutex_unlock(&worker->lock);
+	bury(worker, oldest, note);
 }
 
 /* Sends once. Returns how many alerts were in the call; 0: nothing is due. */
@@ -426,6 +474,7 @@ static size_t send_due(struct worker *worker, int64_t now, int64_t *next_ns)
 	worker_judge(worker, count);
 	for (size_t i = 0; i < count; i++)
 		apply(worker, worker->picked[i], &worker->deliveries[i]);
+	give_way(worker, count);
 	if (worker->condition == DELIVER_BACKOFF)
 		for (size_t i = 0; i < count; i++) /* the output waits as a whole */
 			worker->picked[i]->next_try_ns = 0;

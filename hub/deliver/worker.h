@@ -73,6 +73,8 @@ struct worker {
 	int64_t failing_since_ns;
 	uint64_t failures_since;
 	int64_t replay_check_ns;
+	int64_t dead_told_ns;      /* when dead letters were last logged */
+	uint64_t dead_untold;
 	int64_t read_check_ns;     /* the journal is not read before */
 	unsigned random;
 

@@ -83,7 +83,7 @@ class Hub:
             self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=60)
         text = self.read_log()
-        assert "AddressSanitizer" not in text and "LeakSanitizer" not in text and "runtime error" not in text, text[-6000:]
+        assert "ThreadSanitizer" not in text and "AddressSanitizer" not in text and "LeakSanitizer" not in text and "runtime error" not in text, text[-6000:]
         assert status == expect, f"exit status {status}\n" + text[-3000:]
 
     def request(self, method, path, body=None, headers=None, port=None, timeout=30):

@@ -4,6 +4,7 @@ import json
 import random
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -137,6 +138,16 @@ def test_refusals_say_where_and_why(archive):
         assert status == 400, body
         assert answer["errors"][0]["offset"] == offset and word in answer["errors"][0]["reason"], (body, answer)
         assert hub.post(body)[0] == 400
+
+
+def test_many_keys_in_one_object_cost_little(archive):
+    """Looking for a key that stands twice must not be a way to keep the hub busy."""
+    hub, _ = archive
+    keys = ",".join('"\\u0061%06d":0' % n for n in range(480))
+    body = ('{"rule":"r","priority":"info","output_fields":{' + keys + "}}\n") * 200
+    began = time.monotonic()
+    assert hub.events(body)[0] == 200
+    assert time.monotonic() - began < 10
 
 
 def test_the_same_event_twice_is_one(archive):
