@@ -200,9 +200,14 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct kafka_conf *kafka
 	    !set_property(conf, "linger.ms", "1", note) ||
 	    !set_property(conf, "log.connection.close", "false", note))
 		return false;
-	for (size_t i = 0; i < kafka->properties.count; i++)
+	for (size_t i = 0; i < kafka->properties.count; i++) {
+		if (strcmp(kafka->properties.at[i].key, "message.timeout.ms") == 0) {
+			snprintf(note, OUTPUT_NOTE_MAX, "properties.message.timeout.ms: say it with timeout");
+			return false;
+		}
 		if (!set_property(conf, kafka->properties.at[i].key, kafka->properties.at[i].value, note))
 			return false;
+	}
 	/* last: a call must not wait longer than the engine was told */
 	return set_property(conf, "message.timeout.ms", timeout, note);
 }

@@ -343,13 +343,12 @@ def test_kafka_stopped_and_started_loses_nothing(tmp_path):
     with Kafka(tmp_path / "kafka") as kafka:
         kafka.create_topic("alerts")
         hub = Hub(tmp_path, {"outputs": {
-            "kafka": {"type": "kafka", "brokers": kafka.brokers, "topic": "alerts",
-                      "properties": {"message.timeout.ms": "3000"}},
+            "kafka": {"type": "kafka", "brokers": kafka.brokers, "topic": "alerts", "timeout": "3s"},
             "archive": {"type": "file", "path": str(file)}}}).start()
-        generator = load(hub, tmp_path, 60, extra=["-r", "500"])
+        generator = load(hub, tmp_path, 120, extra=["-r", "500"])
         time.sleep(1.5)
         kafka.stop()
-        wait_for(lambda: hub.metric("tocsin_hub_output_up", output="kafka") == 0, 30, "the output's notice")
+        wait_for(lambda: hub.metric("tocsin_hub_output_up", output="kafka") == 0, 60, "the output's notice")
         before = len(numbers_in(file))
         wait_for(lambda: len(numbers_in(file)) > before + 100, 10, "the other output to go on")
         kafka.start()
