@@ -16,7 +16,7 @@
 
 enum {
 	SERVER_BACKLOG = 1024,
-	SERVER_CONNECTION_MEMORY = 16 << 10, /* headers of one request; also libmicrohttpd's read buffer */
+	SERVER_CONNECTION_MEMORY = 8 << 10, /* headers of one request; also libmicrohttpd's read buffer */
 	SERVER_POOL = 1024,                  /* request structs kept for reuse */
 	SERVER_BODY_KEEP = 16 << 10,         /* a larger body buffer is not kept with its struct */
 	SERVER_STREAM_BLOCK = 4096,
