@@ -199,6 +199,36 @@ def test_sensor_events_are_evaluated_and_their_numbers_taken_once(tmp_path):
     hub.stop()
 
 
+def test_changes_of_an_incident_and_every_alert(tmp_path):
+    """A chat hears that it began, goes on, and is over; the archive gets each alert and no notes."""
+    files = {name: tmp_path / name for name in ("chat", "archive")}
+    hub = Hub(tmp_path, {
+        "incidents": {"resolve_after": "3s", "update_interval": "1s", "fields": ["hostname", "proc.name"]},
+        "outputs": {name: {"type": "file", "path": str(path)} for name, path in files.items()},
+        "routes": [{"outputs": ["chat"], "deliver": "changes", "minimum_priority": "warning", "continue": True},
+                   {"outputs": ["archive"], "deliver": "every"}]}).start()
+
+    def read(name):
+        return [json.loads(line) for line in files[name].read_text().splitlines()] if files[name].exists() else []
+
+    for _ in range(5):
+        assert hub.post(alert())[0] == 200
+    assert hub.post(alert(priority="Notice", rule="quiet"))[0] == 200
+    assert hub.post(alert(hostname="node-2"))[0] == 200
+    wait_for(lambda: sum(a["tocsin"]["change"] == "resolved" for a in read("chat")) >= 2, 20, "the end of both")
+    heard = [(a["hostname"], a["tocsin"]["change"], a["tocsin"]["count"]) for a in read("chat")]
+    assert [h for h in heard if h[0] == "node-1"][0] == ("node-1", "opened", 1)
+    assert ("node-1", "ongoing", 5) in heard and ("node-1", "resolved", 5) in heard
+    assert [h for h in heard if h[0] == "node-2"] == [("node-2", "opened", 1), ("node-2", "resolved", 1)]
+    assert "Resolved: " in read("chat")[-1]["output"]
+    assert [a["tocsin"]["change"] for a in read("archive")].count("repeat") == 4
+    assert len(read("archive")) == 7
+    hub.drained("chat")
+    hub.drained("archive")
+    hub.stop()
+    hub.audit()
+
+
 def test_limits(tmp_path):
     hub = Hub(tmp_path, {"ingest": {"max_body": "4KiB", "max_body_unpacked": "8KiB", "max_event": "2KiB",
                                     "max_depth": 8, "max_fields": 64, "max_batch": 3, "max_connections": 20}}).start()
