@@ -50,32 +50,38 @@ with_path(const struct conf_node *node, const char *format, va_list args, struct
 	return buf_text(out) == NULL ? "out of memory" : out->at;
 }
 
+/* With the place of `node`; of a warning or an error. */
+static void __attribute__((format(printf, 4, 0)))
+tell(struct conf_reader *reader, const struct conf_node *node, bool warning, const char *format,
+     va_list args)
+{
+	unsigned line = node == NULL ? 0 : node->line, column = node == NULL ? 0 : node->column;
+	struct buf out = { 0 };
+	const char *text = with_path(node, format, args, &out);
+
+	if (warning)
+		conf_warning_add(reader->errors, reader->tree.file, line, column, NULL, "%s", text);
+	else
+		conf_error_add(reader->errors, reader->tree.file, line, column, NULL, "%s", text);
+	buf_done(&out);
+}
+
 void conf_fault(struct conf_reader *reader, const struct conf_node *node, const char *format, ...)
 {
-	struct buf out = { 0 };
-	const char *text;
 	va_list args;
 
 	va_start(args, format);
-	text = with_path(node, format, args, &out);
+	tell(reader, node, false, format, args);
 	va_end(args);
-	conf_error_add(reader->errors, reader->tree.file, node == NULL ? 0 : node->line,
-	               node == NULL ? 0 : node->column, NULL, "%s", text);
-	buf_done(&out);
 }
 
 void conf_warn(struct conf_reader *reader, const struct conf_node *node, const char *format, ...)
 {
-	struct buf out = { 0 };
-	const char *text;
 	va_list args;
 
 	va_start(args, format);
-	text = with_path(node, format, args, &out);
+	tell(reader, node, true, format, args);
 	va_end(args);
-	conf_warning_add(reader->errors, reader->tree.file, node == NULL ? 0 : node->line,
-	                 node == NULL ? 0 : node->column, NULL, "%s", text);
-	buf_done(&out);
 }
 
 void conf_show_values(struct conf_node *node)

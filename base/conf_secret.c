@@ -1,6 +1,7 @@
 /* Reading secrets from where the configuration says that they are. */
 #include "base/cleanup.h"
 #include "base/conf_secret.h"
+#include "base/read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,24 +23,6 @@ static int take(struct str value, struct arena *arena, const char *what, struct 
 	return secret->value == NULL ? refuse(secret, -ENOMEM, what, "out of memory") : 0;
 }
 
-static ssize_t read_all(int fd, char *text, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, text + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 static int read_secret_file(const char *path, struct arena *arena, struct conf_secret *secret)
 {
 	/* Not blocking: a pipe that nobody writes to must not hang the start. */
@@ -56,7 +39,7 @@ static int read_secret_file(const char *path, struct arena *arena, struct conf_s
 		return refuse(secret, -ENOMEM, path, "out of memory");
 	if (!S_ISREG(status.st_mode))
 		return refuse(secret, -EINVAL, path, "is not a regular file");
-	len = read_all(fd, text, CONF_SECRET_MAX + 1);
+	len = read_full(fd, text, CONF_SECRET_MAX + 1);
 	if (len < 0 || len > CONF_SECRET_MAX)
 		return refuse(secret, len < 0 ? (int)len : -EFBIG, path,
 		              len < 0 ? strerror((int)-len) : "more than 64 KiB");

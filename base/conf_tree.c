@@ -2,6 +2,7 @@
  * includes its header. */
 #include "base/cleanup.h"
 #include "base/conf.h"
+#include "base/read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -262,22 +263,14 @@ int conf_read_text(struct conf_reader *reader, const char *name, struct str text
 static int read_whole(struct conf_reader *reader, int fd, struct str *ret)
 {
 	char *text = arena_alloc(reader->arena, CONF_FILE_MAX + 1);
-	size_t len = 0;
+	ssize_t len;
 
 	if (text == NULL)
 		return -ENOMEM;
-	while (len < CONF_FILE_MAX + 1) {
-		ssize_t n = read(fd, text + len, CONF_FILE_MAX + 1 - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*ret = (struct str){ text, len };
+	len = read_full(fd, text, CONF_FILE_MAX + 1);
+	if (len < 0)
+		return (int)len;
+	*ret = (struct str){ text, (size_t)len };
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "include/fields.h"
 
 #include "base/arena.h"
+#include "base/hash.h"
 
 #include <stdlib.h>
 
@@ -22,15 +23,11 @@ static const struct field_info catalogue[FIELD_CATALOGUE_END] = {
 #undef FIELD
 };
 
-/* FNV-1a: names here come from rules and settings, not from strangers, and lookups with a stranger's
+/* Not keyed: names here come from rules and settings, not from strangers, and lookups with a stranger's
  * keys never insert. */
 static size_t slot_of(struct str name)
 {
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < name.len; i++)
-		hash = (hash ^ (unsigned char)name.at[i]) * 16777619u;
-	return hash & (SLOTS - 1);
+	return hash_fnv(FNV_START, name) & (SLOTS - 1);
 }
 
 /* The slot that holds the name, or the free one where it belongs. */

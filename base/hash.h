@@ -29,6 +29,17 @@ void hash_add(struct hash_state *state, struct str piece);
 void hash_add_u64(struct hash_state *state, uint64_t value);
 struct hash128 hash_end(struct hash_state *state);
 
+/* FNV-1a (Fowler, Noll, Vo), 32 bit: for tables whose keys are ours, or where keys that meet cost no
+ * more than a look. Not keyed: never for identity. `start` is FNV_START, or a seed. */
+#define FNV_START 2166136261u
+
+static inline uint32_t hash_fnv(uint32_t start, struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		start = (start ^ (unsigned char)s.at[i]) * 16777619u;
+	return start;
+}
+
 /* One input at once. */
 struct hash128 hash128_of(const struct hash_key *key, struct str s);
 uint64_t hash64_of(const struct hash_key *key, struct str s);

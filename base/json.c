@@ -1,6 +1,8 @@
 /* The strict span reader. One pass; the parser's own stack is an array bounded by JSON_DEPTH. */
 #include "base/json.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <sys/random.h>
 #ifdef __SSE2__
@@ -227,11 +229,10 @@ static uint32_t key_hash(struct str bytes)
 	uint32_t hash = seed;
 
 	if (hash == 0) {
-		hash = getrandom(&hash, sizeof(hash), GRND_NONBLOCK) < 0 ? 2166136261u : hash | 1;
+		hash = getrandom(&hash, sizeof(hash), GRND_NONBLOCK) < 0 ? FNV_START : hash | 1;
 		seed = hash;
 	}
-	for (size_t i = 0; i < bytes.len; i++)
-		hash = (hash ^ (unsigned char)bytes.at[i]) * 16777619u;
+	hash = hash_fnv(hash, bytes);
 	return hash ^ hash >> 15;
 }
 

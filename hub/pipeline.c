@@ -24,7 +24,6 @@ enum {
 
 struct fingerprint_field {
 	struct str name;
-	field_id id;
 	bool hostname;
 };
 
@@ -61,7 +60,6 @@ static void fingerprint_setup(struct pipeline *line)
 
 		line->fingerprint[line->fingerprint_count++] = (struct fingerprint_field){
 			.name = name,
-			.id = fields_find(line->settings.fields, name),
 			.hostname = str_eq(name, STR("hostname")),
 		};
 	}

@@ -20,13 +20,6 @@ static void print_report(const struct rules_report *report)
 	buf_done(&text);
 }
 
-/* Fields that no rule reads but incidents tell apart by. */
-static void intern_fingerprint(const struct config *config, struct fields *fields)
-{
-	for (size_t i = 0; i < config->incidents.fields.count; i++)
-		fields_intern(fields, str_of(config->incidents.fields.at[i]));
-}
-
 int rules_file_load(const struct config *config, struct fields *fields, struct rules **ret)
 {
 	const struct rules_settings settings = {
@@ -39,7 +32,6 @@ int rules_file_load(const struct config *config, struct fields *fields, struct r
 	int r;
 
 	*ret = NULL;
-	intern_fingerprint(config, fields);
 	if (config->rules_files.count == 0)
 		return 0;
 	report = malloc(sizeof(*report));

@@ -6,8 +6,7 @@
 #include "include/fields.h"
 #include "rules/rules.h"
 
-/* Loads config->rules_files; none is no error: *ret is NULL. Also interns the fields that incidents
- * need. Errors and warnings go to stderr with their place. 0 or -EINVAL. */
+/* Loads config->rules_files; none is no error: *ret is NULL. Errors and warnings go to stderr with their place. 0 or -EINVAL. */
 int rules_file_load(const struct config *config, struct fields *fields, struct rules **ret);
 
 /* [{"name":…,"priority":…,"source":…,"tags":[…],"enabled":…},…]; NULL rules: []. */

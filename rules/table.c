@@ -1,20 +1,12 @@
 /* Open addressing with linear probing, at most two thirds full. */
 #include "rules/table.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 enum { CAP_MIN = 16 };
-
-/* FNV-1a. */
-static uint32_t hash_of(struct str key)
-{
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < key.len; i++)
-		hash = (hash ^ (unsigned char)key.at[i]) * 16777619u;
-	return hash;
-}
 
 static struct table_slot *slot_of(const struct table *table, struct str key, uint32_t hash)
 {
@@ -45,7 +37,7 @@ static int grow(struct table *table)
 
 int table_put(struct table *table, struct str key, uint32_t value)
 {
-	uint32_t hash = hash_of(key);
+	uint32_t hash = hash_fnv(FNV_START, key);
 	struct table_slot *slot;
 
 	if (table->count * 3 >= table->cap * 2) {
@@ -67,7 +59,7 @@ bool table_get(const struct table *table, struct str key, uint32_t *ret)
 
 	if (table->cap == 0)
 		return false;
-	slot = slot_of(table, key, hash_of(key));
+	slot = slot_of(table, key, hash_fnv(FNV_START, key));
 	if (slot->value_plus_1 == 0)
 		return false;
 	*ret = slot->value_plus_1 - 1;

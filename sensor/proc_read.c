@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/read.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -24,22 +25,8 @@ static int folder_open(const char *folder, uint32_t tgid)
 static ssize_t file_read(int folder, const char *name, char *to, size_t max)
 {
 	autoclose int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
-	size_t len = 0;
 
-	if (fd < 0)
-		return -errno;
-	while (len < max) {
-		ssize_t n = read(fd, to + len, max - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
+	return fd < 0 ? -errno : read_full(fd, to, max);
 }
 
 static void link_read(int folder, const char *name, struct buf *out)

@@ -3,6 +3,7 @@
 #include "hub/dedup/sensors.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -50,11 +51,7 @@ void sensors_free(struct sensors *sensors)
 /* Bounded by SENSORS_MAX: a stranger who picks ids makes chains of at most that. */
 static struct sensor **bucket_of(struct sensors *sensors, struct str id)
 {
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < id.len; i++)
-		hash = (hash ^ (unsigned char)id.at[i]) * 16777619u;
-	return &sensors->buckets[hash % BUCKETS];
+	return &sensors->buckets[hash_fnv(FNV_START, id) % BUCKETS];
 }
 
 static void list_remove(struct sensors *sensors, struct sensor *sensor)
@@ -246,5 +243,8 @@ void sensors_metrics(struct sensors *sensors, struct metrics *metrics)
 	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_sensor_sequence_gaps", NULL,
 	               "Sequence numbers of sensors that never arrived.");
 	metrics_u64(metrics, NULL, sensors->gaps);
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_sensors_forgotten", NULL,
+	               "Sensors forgotten because more than the limit report.");
+	metrics_u64(metrics, NULL, sensors->forgotten);
 	pthread_mutex_unlock(&sensors->lock);
 }

@@ -31,7 +31,6 @@ struct ingest {
 	struct buf unpacked, answer;
 	counter codes[CODES];
 	counter late_total;
-	struct histogram latency;
 };
 
 static const unsigned code_list[CODES] = { 200, 400, 401, 404, 405, 413, 415, 429, 503 };

@@ -2,6 +2,7 @@
 #include "hub/ingest/senders.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 #include <stdlib.h>
 
@@ -37,12 +38,9 @@ void senders_free(struct senders *senders)
 static struct bucket *bucket_of(struct senders *senders, const char *address, int64_t now_ns)
 {
 	struct bucket *set, *oldest;
-	uint32_t hash = 2166136261u;
 	double gained;
 
-	for (const char *c = address; *c != '\0'; c++)
-		hash = (hash ^ (unsigned char)*c) * 16777619u;
-	set = senders->buckets[hash % SETS];
+	set = senders->buckets[hash_fnv(FNV_START, str_of(address)) % SETS];
 	oldest = set;
 	for (int i = 0; i < WAYS; i++) {
 		if (set[i].at_ns != 0 && strcmp(set[i].address, address) == 0) {

@@ -74,9 +74,5 @@ void uuid_unpack(struct str packed, char text[37])
 /* FNV-1a: an id that a sender chose may meet others here, which costs a look at one more row. */
 uint32_t uuid_mark(const uint8_t *packed, size_t len)
 {
-	uint32_t hash = 2166136261u;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ packed[i]) * 16777619u;
-	return hash;
+	return hash_fnv(FNV_START, (struct str){ (const char *)packed, len });
 }
