@@ -77,7 +77,8 @@ void cli_add_color(struct buf *out, enum cli_color color);
 bool cli_number(const char *option, const char *text, uint64_t max, uint64_t *ret);
 
 extern const struct cli_verb verb_audit, verb_check, verb_completion, verb_kick, verb_letters_list,
-	verb_letters_replay, verb_login, verb_outputs, verb_rules_check, verb_status, verb_tail,
+	verb_letters_replay, verb_login, verb_outputs, verb_rules_check,
+	verb_rules_reload, verb_status, verb_tail,
 	verb_version;
 
 #endif

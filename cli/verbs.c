@@ -4,6 +4,7 @@
 const struct cli_verb *const cli_verbs[] = {
 	&verb_check,
 	&verb_rules_check,
+	&verb_rules_reload,
 	&verb_tail,
 	&verb_status,
 	&verb_outputs,

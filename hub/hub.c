@@ -9,7 +9,7 @@
 #include "hub/ingest/ingest.h"
 #include "hub/notify.h"
 #include "hub/process.h"
-#include "hub/rules_file.h"
+#include "hub/reload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +30,7 @@ enum {
 struct hub {
 	const struct config *config;
 	int lock_fd, epoll_fd, signal_fd, timer_fd;
-	struct fields *fields;
-	struct rules *rules;
+	struct reload *reload;
 	struct journal *journal;
 	struct sensors *sensors;
 	struct pipeline *pipeline;
@@ -47,6 +46,7 @@ static void write_metrics(void *userdata, struct metrics *metrics)
 {
 	struct hub *hub = userdata;
 
+	reload_metrics(hub->reload, metrics);
 	sensors_metrics(hub->sensors, metrics);
 	journal_metrics(hub->journal, metrics);
 	deliver_metrics(hub->deliver, metrics);
@@ -58,9 +58,9 @@ static void write_status(void *userdata, struct buf *out)
 {
 	struct hub *hub = userdata;
 
-	buf_addf(out, ",\"rules\":{\"loaded\":%zu},\"outputs\":%zu,\"sensors_known\":%zu",
-	         hub->rules == NULL ? (size_t)0 : rules_count(hub->rules), hub->config->outputs_count,
+	buf_addf(out, ",\"outputs\":%zu,\"sensors_known\":%zu,\"rules\":", hub->config->outputs_count,
 	         sensors_count(hub->sensors));
+	reload_status(hub->reload, out);
 }
 
 static void write_sensors(void *userdata, struct buf *out)
@@ -74,7 +74,22 @@ static void write_rules(void *userdata, struct buf *out)
 {
 	struct hub *hub = userdata;
 
-	rules_file_list(hub->rules, out);
+	reload_list(hub->reload, out);
+}
+
+static uint64_t ask_reload(void *userdata)
+{
+	struct hub *hub = userdata;
+
+	log_notice("rules: asked through the API to load them again");
+	return reload_ask(hub->reload);
+}
+
+static bool rules_are_current(void *userdata)
+{
+	struct hub *hub = userdata;
+
+	return reload_is_current(hub->reload);
 }
 
 /* --- opening ------------------------------------------------------------------------------------ */
@@ -159,19 +174,23 @@ static int open_journal(struct hub *hub)
 
 static int open_pipeline(struct hub *hub)
 {
-	struct pipeline_settings settings = { .config = hub->config, .journal = hub->journal,
-		                              .fields = hub->fields, .rules = hub->rules };
+	struct pipeline_settings settings = { .config = hub->config, .journal = hub->journal };
 	int r = sensors_new(&hub->sensors);
 
 	if (r < 0)
 		return r;
 	settings.sensors = hub->sensors;
+	r = reload_new(hub->config, &hub->reload, &settings.set);
+	if (r < 0)
+		return r;
 	r = pipeline_new(&settings, &hub->pipeline);
+	ruleset_unref(settings.set);
 	if (r < 0) {
 		log_err("reading the journal back: %s", strerror(-r));
 		return r;
 	}
-	return watch(hub, pipeline_fd(hub->pipeline));
+	r = watch(hub, pipeline_fd(hub->pipeline));
+	return r < 0 ? r : watch(hub, reload_fd(hub->reload));
 }
 
 static int open_outputs(struct hub *hub)
@@ -194,10 +213,12 @@ static int open_doors(struct hub *hub)
 {
 	const struct api_settings api = { .config = hub->config, .journal = hub->journal,
 		                          .deliver = hub->deliver, .status = write_status,
-		                          .sensors = write_sensors, .rules = write_rules, .userdata = hub };
+		                          .sensors = write_sensors, .rules = write_rules,
+		                          .reload_rules = ask_reload, .userdata = hub };
 	const struct ingest_settings ingest = { .config = hub->config, .pipeline = hub->pipeline,
 		                                .journal = hub->journal, .sensors = hub->sensors,
-		                                .metrics = write_metrics, .userdata = hub };
+		                                .metrics = write_metrics,
+		                                .rules_are_current = rules_are_current, .userdata = hub };
 	char error[256] = "";
 	int r = api_new(&api, &hub->api, error);
 
@@ -222,8 +243,6 @@ static int open_all(struct hub *hub)
 	if (r == 0)
 		r = http_global_init();
 	if (r == 0)
-		r = rules_file_load(hub->config, hub->fields, &hub->rules);
-	if (r == 0)
 		r = open_journal(hub);
 	if (r == 0)
 		r = open_pipeline(hub);
@@ -242,8 +261,7 @@ int hub_new(const struct config *config, struct hub **ret)
 	hub->config = config;
 	hub->lock_fd = hub->epoll_fd = hub->signal_fd = hub->timer_fd = -1;
 	hub->started_ns = clock_now();
-	hub->fields = fields_new();
-	r = hub->fields == NULL ? -ENOMEM : open_all(hub);
+	r = open_all(hub);
 	if (r < 0) {
 		hub_free(hub);
 		return r;
@@ -262,10 +280,22 @@ static int read_signal(struct hub *hub)
 	if (read(hub->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
 	if (info.ssi_signo == SIGHUP) {
-		log_notice("SIGHUP: configuration and rules are read at start; restart to change them");
+		log_notice("SIGHUP: loading the rules again; other settings are read at start");
+		reload_ask(hub->reload);
 		return 0;
 	}
 	return (int)info.ssi_signo;
+}
+
+static void take_rules(struct hub *hub)
+{
+	bool failed;
+	struct ruleset *set = reload_collect(hub->reload, &failed);
+
+	if (set == NULL)
+		return;
+	pipeline_use(hub->pipeline, set);
+	ruleset_unref(set);
 }
 
 /* Waits for something and does it. Returns the signal that ends the hub, 0: go on. */
@@ -285,6 +315,8 @@ static int turn(struct hub *hub, int timeout_ms)
 			pipeline_tick(hub->pipeline);
 		else if (events[i].data.fd == pipeline_fd(hub->pipeline))
 			pipeline_collect(hub->pipeline);
+		else if (events[i].data.fd == reload_fd(hub->reload))
+			take_rules(hub);
 	}
 	ingest_run(hub->ingest); /* also sends the answers that pipeline_collect() made */
 	return stop;
@@ -324,8 +356,7 @@ void hub_free(struct hub *hub)
 	}
 	pipeline_free(hub->pipeline);
 	sensors_free(hub->sensors);
-	rules_free(hub->rules);
-	fields_free(hub->fields);
+	reload_free(hub->reload);
 	for (const int *fd = (int[]){ hub->lock_fd, hub->epoll_fd, hub->signal_fd, hub->timer_fd, -2 };
 	     *fd != -2; fd++)
 		if (*fd >= 0)

@@ -1,14 +1,15 @@
 /* tocsin-hub: arguments and start. */
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "hub/evaluate/ruleset.h"
 #include "hub/hub.h"
 #include "hub/process.h"
-#include "hub/rules_file.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { EXIT_USAGE = 2 };
 
@@ -125,15 +126,24 @@ static int load_config(const char *path, struct config **ret)
 
 static int check(const struct config *config)
 {
-	struct fields *fields = fields_new();
-	struct rules *rules = NULL;
-	int r = fields == NULL ? -ENOMEM : rules_file_load(config, fields, &rules);
+	struct rules_report *report = malloc(sizeof(*report));
+	struct ruleset *set = NULL;
+	struct buf text = { 0 };
+	int r;
 
+	if (report == NULL)
+		return 1;
+	rules_report_init(report);
+	r = ruleset_new(config, report, &set);
+	rules_report_print(report, &text);
+	fwrite(text.at, 1, text.len, stderr);
 	if (r == 0)
 		printf("%s: ok (%zu outputs, %zu rules)\n", config->path == NULL ? "defaults" : config->path,
-		       config->outputs_count, rules == NULL ? (size_t)0 : rules_count(rules));
-	rules_free(rules);
-	fields_free(fields);
+		       config->outputs_count, set->rules == NULL ? (size_t)0 : rules_count(set->rules));
+	buf_done(&text);
+	rules_report_done(report);
+	free(report);
+	ruleset_unref(set);
 	return r == 0 ? 0 : 1;
 }
 

@@ -32,8 +32,8 @@ struct pipeline {
 	struct normalise normalise;
 	struct window *window;
 	struct incidents *incidents;
-	struct rules_scratch *scratch;
-	struct event event;
+	struct ruleset *set;
+	struct event *event; /* the set's */
 	struct fingerprint_field fingerprint[FINGERPRINT_FIELDS_MAX];
 	size_t fingerprint_count;
 	struct hash_key hash_key;
@@ -162,20 +162,15 @@ static int setup(struct pipeline *line)
 	line->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (line->fd < 0)
 		return -errno;
-	r = normalise_init(&line->normalise, line->settings.fields, (uint32_t)config->ingest.max_fields,
+	r = normalise_init(&line->normalise, line->settings.set->fields, (uint32_t)config->ingest.max_fields,
 	                   (uint32_t)config->ingest.max_depth, (size_t)config->ingest.max_event);
-	if (r == 0)
-		r = event_init(&line->event, fields_count(line->settings.fields));
 	if (r == 0)
 		r = window_new((uint32_t)config->dedup.max_entries, config->dedup.window_ms * NS_PER_MS,
 		               &line->window);
 	if (r == 0)
 		r = incidents_new(&incidents, &line->incidents);
-	if (r == 0 && line->settings.rules != NULL) {
-		line->scratch = rules_scratch_new(line->settings.rules);
-		r = line->scratch == NULL ? -ENOMEM : 0;
-	}
 	fingerprint_setup(line);
+	pipeline_use(line, line->settings.set);
 	return r == 0 ? restore(line) : r;
 }
 
@@ -197,6 +192,15 @@ int pipeline_new(const struct pipeline_settings *settings, struct pipeline **ret
 	return 0;
 }
 
+void pipeline_use(struct pipeline *line, struct ruleset *set)
+{
+	ruleset_ref(set);
+	ruleset_unref(line->set);
+	line->set = set;
+	line->event = &set->event;
+	line->normalise.fields = set->fields;
+}
+
 void pipeline_free(struct pipeline *line)
 {
 	if (line == NULL)
@@ -206,10 +210,9 @@ void pipeline_free(struct pipeline *line)
 		arena_done(&batch->arena);
 		free(batch);
 	}
-	rules_scratch_free(line->scratch);
 	incidents_free(line->incidents);
 	window_free(line->window);
-	event_done(&line->event);
+	ruleset_unref(line->set);
 	normalise_done(&line->normalise);
 	buf_done(&line->key);
 	buf_done(&line->text);
@@ -263,7 +266,7 @@ void batch_free(struct batch *batch)
 static void add_fingerprint_value(struct pipeline *line, const struct fingerprint_field *field,
                                   const struct item *item)
 {
-	const struct event *event = &line->event;
+	const struct event *event = line->event;
 	uint32_t node;
 
 	if (field->hostname) {
@@ -285,7 +288,7 @@ static struct str fingerprint(struct pipeline *line, struct str rule, const stru
 	buf_add(&line->key, STR("{\"rule\":"));
 	buf_add_json(&line->key, rule);
 	buf_add(&line->key, STR(",\"source\":"));
-	buf_add_json(&line->key, line->event.source);
+	buf_add_json(&line->key, line->event->source);
 	for (size_t i = 0; i < line->fingerprint_count; i++) {
 		buf_add_char(&line->key, ',');
 		buf_add_json(&line->key, line->fingerprint[i].name);
@@ -313,7 +316,7 @@ static bool add_incident(struct batch *batch, const struct incident *incident, b
 static int add_alert(struct pipeline *line, struct batch *batch, struct compose *compose,
                      struct hash128 identity, const struct item *item)
 {
-	struct journal_alert row = { .identity = identity, .received_ns = line->event.received_ns,
+	struct journal_alert row = { .identity = identity, .received_ns = line->event->received_ns,
 		                     .time_ns = compose->time_ns, .priority = compose->priority };
 	struct str key = fingerprint(line, compose->rule, item);
 	struct incident *incident;
@@ -321,7 +324,7 @@ static int add_alert(struct pipeline *line, struct batch *batch, struct compose 
 
 	if (!buf_ok(&line->key))
 		return -ENOMEM;
-	incident = incidents_hit(line->incidents, key, compose->priority, line->event.received_ns, &opened);
+	incident = incidents_hit(line->incidents, key, compose->priority, line->event->received_ns, &opened);
 	if (incident == NULL)
 		return -ENOMEM;
 	compose_uuid(row.id, (const uint64_t[]){ identity.hi, identity.lo });
@@ -346,7 +349,7 @@ static int add_alert(struct pipeline *line, struct batch *batch, struct compose 
 /* Who it is: the sensor's number when it has one, else all that it says. */
 static struct hash128 identity_of(const struct pipeline *line, const struct item *item)
 {
-	const struct event *event = &line->event;
+	const struct event *event = line->event;
 	const struct json *json = &item->json;
 	struct hash_state state;
 
@@ -394,7 +397,7 @@ static int take_duplicate(struct pipeline *line, struct batch *batch)
 /* Marks the sensor's number. False when it was taken before. */
 static bool mark_sensor(struct pipeline *line, struct batch *batch)
 {
-	const struct event *event = &line->event;
+	const struct event *event = line->event;
 	struct batch_sensor *mark;
 	struct sensor *sensor;
 
@@ -419,7 +422,7 @@ static bool mark_sensor(struct pipeline *line, struct batch *batch)
 /* An alert that another engine raised passes through as it is. */
 static int take_alert(struct pipeline *line, struct batch *batch, const struct item *item)
 {
-	const struct event *event = &line->event;
+	const struct event *event = line->event;
 	struct hash128 identity = identity_of(line, item);
 	struct compose compose = {
 		.time_ns = event->time_ns, .priority = event->priority, .rule = event->rule,
@@ -447,7 +450,7 @@ static int take_alert(struct pipeline *line, struct batch *batch, const struct i
 static int fire(struct pipeline *line, struct batch *batch, const struct rule *rule,
                 struct hash128 identity, const struct item *item)
 {
-	const struct event *event = &line->event;
+	const struct event *event = line->event;
 	struct compose compose = {
 		.time_ns = event->time_ns, .priority = rule_priority(rule), .rule = rule_name(rule),
 		.source = event->source, .hostname = event->hostname, .sensor = &event->sensor,
@@ -456,7 +459,7 @@ static int fire(struct pipeline *line, struct batch *batch, const struct rule *r
 	compose.tags = rule_tags(rule, &compose.tags_count);
 	buf_clear(&line->text);
 	buf_clear(&line->fields);
-	rules_format(line->settings.rules, line->scratch, rule, event, &line->text, &line->fields);
+	rules_format(line->set->rules, line->set->scratch, rule, event, &line->text, &line->fields);
 	if (!buf_ok(&line->text) || !buf_ok(&line->fields))
 		return -ENOMEM;
 	compose.output = buf_str(&line->text);
@@ -472,12 +475,12 @@ static int take_event(struct pipeline *line, struct batch *batch, const struct i
 	int r;
 
 	counter_add(&line->events, 1);
-	if (line->settings.rules != NULL)
-		count = rules_match(line->settings.rules, line->scratch, &line->event, hits, HITS_MAX);
+	if (line->set->rules != NULL)
+		count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
 	for (size_t i = 0; i < count; i++) {
 		struct hash128 own = identity_of_rule(line, identity, rule_name(hits[i]));
 
-		if (window_seen(line->window, own, line->event.received_ns))
+		if (window_seen(line->window, own, line->event->received_ns))
 			continue;
 		fresh++;
 		r = fire(line, batch, hits[i], own, item);
@@ -500,8 +503,8 @@ static int take_item(struct pipeline *line, struct batch *batch, struct str body
 	struct item item;
 	int r;
 
-	event_clear(&line->event);
-	r = normalise_item(&line->normalise, body, from, list, now, &batch->arena, &line->event, &item, end,
+	event_clear(line->event);
+	r = normalise_item(&line->normalise, body, from, list, now, &batch->arena, line->event, &item, end,
 	                   &reject);
 	if (r == -EBADMSG) {
 		counter_add(&line->rejected, 1);

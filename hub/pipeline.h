@@ -7,16 +7,15 @@
 #include "base/metrics.h"
 #include "hub/config.h"
 #include "hub/dedup/sensors.h"
+#include "hub/evaluate/ruleset.h"
 #include "hub/journal/journal.h"
-#include "rules/rules.h"
 
 struct pipeline;
 
 struct pipeline_settings {
 	const struct config *config;
 	struct journal *journal;
-	struct fields *fields;      /* the registry that the rules were loaded with */
-	const struct rules *rules;  /* NULL: none */
+	struct ruleset *set;        /* to begin with; the pipeline takes a reference of its own */
 	struct sensors *sensors;
 };
 
@@ -65,6 +64,9 @@ struct batch {
 
 /* 0 or -errno. Rebuilds the dedup window, incidents and sensors from the journal. */
 int pipeline_new(const struct pipeline_settings *settings, struct pipeline **ret);
+
+/* Other rules from the next request on: a request is evaluated by one set. Takes a reference. */
+void pipeline_use(struct pipeline *pipeline, struct ruleset *set);
 
 /* After the journal is closed (all commits are done). */
 void pipeline_free(struct pipeline *pipeline);

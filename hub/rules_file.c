@@ -1,54 +1,19 @@
-/* Loading the configured rules and telling of them. */
+/* Between the configuration, the rules and the API. */
 #include "hub/rules_file.h"
 
-#include "base/log.h"
+/* Where events come from beside a kernel: other engines whose events the hub maps, plugins of Falco
+ * whose events come in as JSON, the hub itself, and every alert. */
+static const char *const sources[] = { "alert", "tocsin", "tracee", "tetragon", "eolh", "guardduty",
+	                               "k8s_audit", "aws_cloudtrail", "github", "okta", "gcp_auditlog" };
 
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-static void print_report(const struct rules_report *report)
+void rules_file_settings(const struct config *config, struct rules_settings *ret)
 {
-	struct buf text = { 0 };
-
-	rules_report_print(report, &text);
-	if (buf_ok(&text) && text.len > 0) {
-		ssize_t written = write(STDERR_FILENO, text.at, text.len);
-
-		(void)written;
-	}
-	buf_done(&text);
-}
-
-int rules_file_load(const struct config *config, struct fields *fields, struct rules **ret)
-{
-	const struct rules_settings settings = {
+	*ret = (struct rules_settings){
 		.files = config->rules_files,
 		.priority_max = (enum priority)config->rules_priority,
 		.match_all = config->rule_matching == 1,
-		.suggested_output = false,
+		.sources = { .at = sources, .count = ARRAY_LEN(sources) },
 	};
-	struct rules_report *report;
-	int r;
-
-	*ret = NULL;
-	if (config->rules_files.count == 0)
-		return 0;
-	report = malloc(sizeof(*report));
-	if (report == NULL)
-		return -ENOMEM;
-	rules_report_init(report);
-	r = rules_load(&settings, fields, report, ret);
-	if (r < 0) {
-		print_report(report);
-		log_err("rules: %zu errors; not loaded", report->errors);
-	} else {
-		log_info("rules: %zu loaded, %zu enabled, %zu warnings", rules_count(*ret),
-		         rules_enabled_count(*ret), report->warnings);
-	}
-	rules_report_done(report);
-	free(report);
-	return r;
 }
 
 static void add_rule(const struct rule *rule, struct buf *out)

@@ -131,6 +131,7 @@ enum ancestor {
 
 struct rules {
 	struct arena arena;
+	char version[RULES_VERSION_LEN + 1];
 	bool match_all;
 
 	struct term *terms;

@@ -1,4 +1,5 @@
 /* Loading from files and folders. */
+#include "base/hash.h"
 #include "rules/report.h"
 
 #include <dirent.h>
@@ -106,6 +107,53 @@ static void add_folder(struct reading *reading, const char *path)
 		free(entries[i]);
 	}
 	free(entries);
+}
+
+static void stamp_file(struct hash_state *state, const char *path)
+{
+	struct stat st = { 0 };
+
+	hash_add(state, str_of(path));
+	hash_add_u64(state, stat(path, &st) < 0 ? (uint64_t)errno : 0);
+	hash_add_u64(state, st.st_ino);
+	hash_add_u64(state, (uint64_t)st.st_size);
+	hash_add_u64(state, (uint64_t)st.st_mtim.tv_sec);
+	hash_add_u64(state, (uint64_t)st.st_mtim.tv_nsec);
+}
+
+static void stamp_folder(struct hash_state *state, const char *path)
+{
+	struct dirent **entries;
+	int count = scandir(path, &entries, is_rules_file, alphasort);
+	struct buf full = { .max = 8192 };
+
+	for (int i = 0; i < count; i++) {
+		buf_clear(&full);
+		buf_addf(&full, "%s/%s", path, entries[i]->d_name);
+		if (buf_ok(&full))
+			stamp_file(state, buf_text(&full));
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	buf_done(&full);
+}
+
+uint64_t rules_files_stamp(const struct conf_strings *files)
+{
+	const struct hash_key open_key = { 0 };
+	struct hash_state state;
+
+	hash_begin(&state, &open_key);
+	for (size_t i = 0; i < files->count; i++) {
+		struct stat st;
+
+		if (stat(files->at[i], &st) == 0 && S_ISDIR(st.st_mode))
+			stamp_folder(&state, files->at[i]);
+		else
+			stamp_file(&state, files->at[i]);
+	}
+	return hash_end(&state).lo;
 }
 
 int rules_load(const struct rules_settings *settings, struct fields *fields,

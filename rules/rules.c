@@ -1,10 +1,12 @@
 /* Loading: files in, items collected, each rule compiled, all of it indexed by event type. */
 #include "rules/rules.h"
 
+#include "base/hash.h"
 #include "rules/compiler.h"
 #include "rules/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 enum { ARENA_MAX = 512 << 20 };
 
@@ -517,6 +519,26 @@ static void loader_done(struct loader *loader)
 	table_done(&loader->broken);
 }
 
+/* Not keyed: two hubs with the same files say the same. */
+static void set_version(struct rules *rules, const struct rules_text *files, size_t count)
+{
+	const struct hash_key open_key = { 0 };
+	struct hash_state state;
+
+	hash_begin(&state, &open_key);
+	for (size_t i = 0; i < count; i++) {
+		hash_add(&state, str_of(files[i].name));
+		hash_add(&state, files[i].text);
+	}
+	snprintf(rules->version, sizeof(rules->version), "%016llx",
+		 (unsigned long long)hash_end(&state).lo);
+}
+
+struct str rules_version(const struct rules *rules)
+{
+	return str_of(rules->version);
+}
+
 int rules_load_text(const struct rules_settings *settings, const struct rules_text *files,
 		    size_t files_count, struct fields *fields, struct rules_report *report,
 		    struct rules **ret)
@@ -546,6 +568,7 @@ int rules_load_text(const struct rules_settings *settings, const struct rules_te
 		return r;
 	if (report->errors > 0)
 		return -EINVAL;
+	set_version(rules, files, files_count);
 	*ret = TAKE(rules);
 	return 0;
 }

@@ -143,6 +143,14 @@ int rules_load_text(const struct rules_settings *settings, const struct rules_te
 		    size_t files_count, struct fields *fields, struct rules_report *report,
 		    struct rules **ret);
 
+/* Changes when one of the files does, or what a folder holds: by names, inodes, sizes and times, without
+ * reading any. Files and folders as rules_load() takes them. */
+uint64_t rules_files_stamp(const struct conf_strings *files);
+
+/* The version of a set: the same names and texts of files give the same one, in hex. */
+enum { RULES_VERSION_LEN = 16 };
+struct str rules_version(const struct rules *rules);
+
 void rules_free(struct rules *rules);
 DEFINE_CLEANUP(struct rules *, rules_free);
 

@@ -21,6 +21,7 @@ static void (*const calls[API_CALLS])(struct api_call *call) = {
 	[API_STATUS] = status_show,
 	[API_SENSORS] = status_sensors,
 	[API_RULES] = status_rules,
+	[API_RULES_RELOAD] = status_rules_reload,
 	[API_CONFIG] = status_config,
 	[API_OPENAPI] = assets_openapi,
 	[API_SESSION] = session_show,

@@ -22,6 +22,7 @@ struct api_settings {
 	void (*status)(void *userdata, struct buf *out);  /* members, each after a comma: ,"rules":{…} */
 	void (*sensors)(void *userdata, struct buf *out); /* one JSON array */
 	void (*rules)(void *userdata, struct buf *out);   /* one JSON array */
+	uint64_t (*reload_rules)(void *userdata);         /* the number of the request, see status' "answered" */
 	void *userdata;
 };
 

@@ -98,6 +98,7 @@ void letters_replay(struct api_call *call);
 void status_show(struct api_call *call);
 void status_sensors(struct api_call *call);
 void status_rules(struct api_call *call);
+void status_rules_reload(struct api_call *call);
 void status_config(struct api_call *call);
 void session_show(struct api_call *call);
 void session_login(struct api_call *call);

@@ -12,6 +12,7 @@ const struct api_route api_routes[] = {
 	{ "GET",  "/status",              API_STATUS,         API_ANY },
 	{ "GET",  "/sensors",             API_SENSORS,        API_ANY },
 	{ "GET",  "/rules",               API_RULES,          API_ANY },
+	{ "POST", "/rules/reload",        API_RULES_RELOAD,   API_ANY },
 	{ "GET",  "/config",              API_CONFIG,         API_ANY },
 	{ "GET",  "/openapi.yaml",        API_OPENAPI,        API_OPEN },
 	{ "GET",  "/session",             API_SESSION,        API_OPEN },

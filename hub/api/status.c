@@ -55,6 +55,20 @@ void status_rules(struct api_call *call)
 	answer_list(call, "rules", call->api->settings.rules);
 }
 
+/* Loading takes its time; status says when it is done and what came of it. */
+void status_rules_reload(struct api_call *call)
+{
+	const struct api_settings *settings = &call->api->settings;
+
+	if (settings->reload_rules == NULL) {
+		api_problem(call, 501, "rules cannot be loaded again here", NULL);
+		return;
+	}
+	buf_addf(&call->api->out, "{\"request\":%llu}\n",
+	         (unsigned long long)settings->reload_rules(settings->userdata));
+	api_answer_as(call, 202, "application/json", buf_str(&call->api->out), NULL);
+}
+
 void status_config(struct api_call *call)
 {
 	struct buf *out = &call->api->out;

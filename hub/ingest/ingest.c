@@ -334,6 +334,11 @@ static void readyz(struct ingest *ingest, struct server_request *request)
 		buf_addf(out, "[+]configuration ok\n[%c]journal %s\n[%c]queue %s\n", health == 0 ? '+' : '-',
 		         health == 0 ? "ok" : strerror(-health), room ? '+' : '-',
 		         room ? "ok" : "full: too much waits for the disk");
+		/* Older rules are better than none: worth a word, not worth taking the hub out of service. */
+		if (ingest->settings.rules_are_current(ingest->settings.userdata))
+			buf_add(out, STR("[+]rules ok\n"));
+		else
+			buf_add(out, STR("[!]rules: the files do not load, the ones before are in force\n"));
 	}
 	buf_addf(out, "%s\n", ready ? "ready" : "not ready");
 	answer(ingest, request, ready ? 200 : 503, "text/plain; charset=utf-8", buf_str(out));

@@ -15,6 +15,7 @@ struct ingest_settings {
 	struct sensors *sensors;
 	/* Writes the families of the other rooms. */
 	void (*metrics)(void *userdata, struct metrics *metrics);
+	bool (*rules_are_current)(void *userdata);
 	void *userdata;
 };
 

@@ -1,0 +1,150 @@
+"""Rules that change while the hub runs."""
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from hub import BUILD, Hub
+from servers import wait_for
+
+RULE = """
+- rule: {name}
+  desc: a test
+  condition: evt.type = openat and fd.name = {path}
+  output: "opened (file=%fd.name)"
+  priority: WARNING
+"""
+
+
+def event(seq, path, boot="b"):
+    return {"time": "2026-11-20T12:00:00Z", "source": "syscall", "hostname": "n1",
+            "sensor": {"id": "s1", "boot": boot, "seq": seq},
+            "fields": {"evt.type": "openat", "fd.name": path, "proc.name": "cat"}}
+
+
+@pytest.fixture
+def hub(tmp_path):
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "a.yaml").write_text(RULE.format(name="First", path="/a"))
+    hub = Hub(tmp_path, {"rules_files": [str(rules)]}).start()
+    hub.rules = rules
+    yield hub
+    hub.stop()
+
+
+def state(hub):
+    status, answer = hub.api("GET", "/api/v1/status")
+    assert status == 200
+    return answer["rules"]
+
+
+def replace(path, text):
+    path.with_suffix(".new").write_text(text)
+    os.rename(path.with_suffix(".new"), path)
+
+
+def names(hub):
+    return [rule["name"] for rule in hub.api("GET", "/api/v1/rules")[1]["rules"]]
+
+
+def send(hub, *items):
+    status, _, answer = hub.request("POST", "/api/v1/events", "\n".join(json.dumps(item) for item in items))
+    assert status == 200, answer
+    return json.loads(answer)
+
+
+def test_a_changed_file_is_in_force_within_two_seconds(hub):
+    before = state(hub)["version"]
+    send(hub, event(1, "/a"))
+    replace(hub.rules / "a.yaml", RULE.format(name="Second", path="/b"))
+    start = time.monotonic()
+    wait_for(lambda: names(hub) == ["Second"], 10, "the new rules")
+    assert time.monotonic() - start < 5
+    assert state(hub)["version"] != before
+    answer = send(hub, event(2, "/b"), event(3, "/a"))
+    assert (answer["accepted"], answer["unmatched"]) == (1, 1)
+
+
+def test_files_come_and_go_in_a_folder(hub):
+    (hub.rules / "b.yaml").write_text(RULE.format(name="Other", path="/b"))
+    wait_for(lambda: names(hub) == ["First", "Other"], 10, "the second file")
+    (hub.rules / "a.yaml").unlink()
+    wait_for(lambda: names(hub) == ["Other"], 10, "the first file's end")
+
+
+def test_what_does_not_load_leaves_the_old_rules_and_shows_everywhere(hub):
+    replace(hub.rules / "a.yaml", RULE.format(name="Bad", path="/a").replace("fd.name", "fd.nmae"))
+    wait_for(lambda: not state(hub)["current"], 10, "the failure")
+    assert names(hub) == ["First"]
+    assert send(hub, event(1, "/a"))["accepted"] == 1
+    shown = state(hub)
+    assert shown["reloads_failed"] == 1
+    assert any("a.yaml:4:" in line and "fd.nmae" in line for line in shown["errors"])
+    assert "fd.nmae" in hub.read_log() and "the ones before stay in force" in hub.read_log()
+    metrics = hub.request("GET", "/metrics")[2].decode()
+    assert "tocsin_hub_rules_last_reload_successful 0" in metrics
+    assert 'tocsin_hub_rules_reloads_total{result="failed"} 1' in metrics
+    status, _, ready = hub.request("GET", "/readyz?verbose")
+    assert status == 200 and b"[!]rules" in ready
+    replace(hub.rules / "a.yaml", RULE.format(name="Good", path="/a"))
+    wait_for(lambda: state(hub)["current"], 10, "the repair")
+    assert names(hub) == ["Good"] and state(hub)["errors"] == []
+    assert b"[+]rules ok" in hub.request("GET", "/readyz?verbose")[2]
+
+
+def test_a_signal_reads_the_configuration_of_rules_as_well(hub, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(RULE.format(name="Elsewhere", path="/c"))
+    hub.settings["rules_files"].append(str(other))
+    hub.write_config()
+    hub.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: names(hub) == ["First", "Elsewhere"], 10, "the new file")
+    hub.settings["rules_files"] = 7
+    (hub.folder / "hub.yaml").write_text("rules_filse: [x]\n")
+    hub.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: not state(hub)["current"], 10, "the bad configuration")
+    assert names(hub) == ["First", "Elsewhere"]
+    assert any("rules_filse" in line for line in state(hub)["errors"])
+
+
+def test_the_command_waits_for_the_outcome(hub, tmp_path):
+    def reload():
+        return subprocess.run([BUILD / "cli" / "tocsin", "rules", "reload", "--url", f"http://127.0.0.1:{hub.admin_port}",
+                               "--token-file", str(hub.folder / "data" / "admin.token")],
+                              capture_output=True, text=True, timeout=60, check=False)
+    good = reload()
+    assert good.returncode == 0 and "1 rules loaded, 1 enabled" in good.stdout
+    (hub.rules / "a.yaml").write_text("- rule: x\n")
+    bad = reload()
+    assert bad.returncode == 1
+    assert "a.yaml:1:" in bad.stderr and "the ones before stay in force" in bad.stderr
+
+
+def test_no_event_is_lost_or_judged_twice_while_rules_change(hub):
+    """Two sets take turns, each with one rule for every event: whichever is in force, each event gives one alert."""
+    stop = threading.Event()
+
+    def change():
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            replace(hub.rules / "a.yaml", RULE.format(name=f"Turn {turn % 2}", path="/a"))
+            hub.process.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    try:
+        for request in range(100):
+            first = request * 50 + 1
+            answer = send(hub, *[event(first + i, "/a") for i in range(50)])
+            assert (answer["accepted"], answer["unmatched"]) == (50, 0)
+    finally:
+        stop.set()
+        changer.join()
+    assert state(hub)["reloads"] > 3
