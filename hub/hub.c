@@ -6,6 +6,7 @@
 #include "base/http.h"
 #include "base/log.h"
 #include "hub/api/api.h"
+#include "hub/health.h"
 #include "hub/ingest/ingest.h"
 #include "hub/notify.h"
 #include "hub/process.h"
@@ -35,6 +36,7 @@ struct hub {
 	struct sensors *sensors;
 	struct pipeline *pipeline;
 	struct deliver *deliver;
+	struct health *health;
 	struct api *api;
 	struct ingest *ingest;
 	int64_t started_ns;
@@ -209,6 +211,15 @@ static int open_outputs(struct hub *hub)
 	return 0;
 }
 
+static int open_health(struct hub *hub)
+{
+	const struct health_settings settings = { .config = hub->config, .pipeline = hub->pipeline,
+		                                  .sensors = hub->sensors, .deliver = hub->deliver };
+
+	hub->health = health_new(&settings);
+	return hub->health == NULL ? -ENOMEM : 0;
+}
+
 static int open_doors(struct hub *hub)
 {
 	const struct api_settings api = { .config = hub->config, .journal = hub->journal,
@@ -248,6 +259,8 @@ static int open_all(struct hub *hub)
 		r = open_pipeline(hub);
 	if (r == 0)
 		r = open_outputs(hub);
+	if (r == 0)
+		r = open_health(hub);
 	return r == 0 ? open_doors(hub) : r;
 }
 
@@ -292,10 +305,23 @@ static void take_rules(struct hub *hub)
 	bool failed;
 	struct ruleset *set = reload_collect(hub->reload, &failed);
 
+	if (failed) {
+		struct buf why = { .max = RELOAD_REPORT_MAX };
+
+		reload_reason(hub->reload, &why);
+		health_rules_failed(hub->health, buf_str(&why));
+		buf_done(&why);
+	}
 	if (set == NULL)
 		return;
 	pipeline_use(hub->pipeline, set);
 	ruleset_unref(set);
+}
+
+static void tick(struct hub *hub)
+{
+	pipeline_tick(hub->pipeline);
+	health_tick(hub->health);
 }
 
 /* Waits for something and does it. Returns the signal that ends the hub, 0: go on. */
@@ -312,7 +338,7 @@ static int turn(struct hub *hub, int timeout_ms)
 		if (events[i].data.fd == hub->signal_fd)
 			stop = read_signal(hub);
 		else if (events[i].data.fd == hub->timer_fd && read(hub->timer_fd, &ticks, sizeof(ticks)) > 0)
-			pipeline_tick(hub->pipeline);
+			tick(hub);
 		else if (events[i].data.fd == pipeline_fd(hub->pipeline))
 			pipeline_collect(hub->pipeline);
 		else if (events[i].data.fd == reload_fd(hub->reload))
@@ -354,6 +380,7 @@ void hub_free(struct hub *hub)
 		log_notice("stopped; a send was still under way and will be repeated");
 		_exit(0);
 	}
+	health_free(hub->health);
 	pipeline_free(hub->pipeline);
 	sensors_free(hub->sensors);
 	reload_free(hub->reload);

@@ -1,53 +1,11 @@
 /* The pipeline: the only place that knows which room comes after which. */
-#include "hub/pipeline.h"
+#include "hub/pipeline_inner.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "hub/batch.h"
-#include "hub/dedup/incidents.h"
-#include "hub/dedup/window.h"
-#include "hub/evaluate/compose.h"
-#include "hub/normalise/normalise.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-
-enum {
-	POOL_MAX = 2048,             /* batches kept for reuse */
-	BATCH_MEMORY = 256 << 20,    /* most one batch may hold */
-	BATCH_KEEP = 64 << 10,       /* one that held more gives its memory back */
-	HITS_MAX = 64,               /* rules that one event can fire */
-	FINGERPRINT_FIELDS_MAX = 16,
-	RESTORE_ALERTS = 20000,      /* read back at start to bring incidents up to date */
-};
-
-struct fingerprint_field {
-	struct str name;
-	bool hostname;
-};
-
-struct pipeline {
-	struct pipeline_settings settings;
-	struct normalise normalise;
-	struct window *window;
-	struct incidents *incidents;
-	struct ruleset *set;
-	struct event *event; /* the set's */
-	struct fingerprint_field fingerprint[FINGERPRINT_FIELDS_MAX];
-	size_t fingerprint_count;
-	struct hash_key hash_key;
-	struct buf key, text, fields, line; /* scratch for one alert */
-
-	int fd;
-	_Atomic(struct batch *) finished; /* pushed by the journal's thread, taken by ours */
-	struct batch *pool;
-	size_t pool_count;
-	uint64_t failed;                  /* commits, since the start */
-	size_t underway;
-
-	counter events, alerts[PRIORITY_COUNT], rejected, duplicates, unmatched, passed_on, failures;
-};
 
 /* --- life --------------------------------------------------------------------------------------- */
 
@@ -199,6 +157,7 @@ void pipeline_use(struct pipeline *line, struct ruleset *set)
 	line->set = set;
 	line->event = &set->event;
 	line->normalise.fields = set->fields;
+	raise_use(line);
 }
 
 void pipeline_free(struct pipeline *line)
@@ -260,90 +219,6 @@ void batch_free(struct batch *batch)
 	line->pool_count++;
 }
 
-/* --- an alert on its way into a batch ----------------------------------------------------------- */
-
-/* The value of one fingerprint field as JSON; absent ones are null, so that keys stay comparable. */
-static void add_fingerprint_value(struct pipeline *line, const struct fingerprint_field *field,
-                                  const struct item *item)
-{
-	const struct event *event = line->event;
-	uint32_t node;
-
-	if (field->hostname) {
-		buf_add_json(&line->key, event->hostname);
-		return;
-	}
-	node = item == NULL ? 0 : item->kind == ITEM_ALERT ? item->output_fields : item->raw_fields;
-	if (node != 0)
-		node = json_get(&item->json, node, field->name);
-	if (node == 0)
-		buf_add(&line->key, STR("null"));
-	else
-		json_copy(&line->key, &item->json, node);
-}
-
-static struct str fingerprint(struct pipeline *line, struct str rule, const struct item *item)
-{
-	buf_clear(&line->key);
-	buf_add(&line->key, STR("{\"rule\":"));
-	buf_add_json(&line->key, rule);
-	buf_add(&line->key, STR(",\"source\":"));
-	buf_add_json(&line->key, line->event->source);
-	for (size_t i = 0; i < line->fingerprint_count; i++) {
-		buf_add_char(&line->key, ',');
-		buf_add_json(&line->key, line->fingerprint[i].name);
-		buf_add_char(&line->key, ':');
-		add_fingerprint_value(line, &line->fingerprint[i], item);
-	}
-	buf_add_char(&line->key, '}');
-	return buf_str(&line->key);
-}
-
-static bool add_incident(struct batch *batch, const struct incident *incident, bool open)
-{
-	struct journal_incident row = {
-		.id = incident->id,
-		.key = arena_str(&batch->arena, incident_key(incident)),
-		.first_ns = incident->first_ns, .last_ns = incident->last_ns,
-		.count = incident->count, .announced = incident->announced,
-		.announced_ns = incident->announced_ns, .open = open, .priority = incident->priority,
-	};
-
-	return row.key.at != NULL && batch_add_incident(batch, &row);
-}
-
-/* Completes `compose` with its incident, writes the line and adds the row. */
-static int add_alert(struct pipeline *line, struct batch *batch, struct compose *compose,
-                     struct hash128 identity, const struct item *item)
-{
-	struct journal_alert row = { .identity = identity, .received_ns = line->event->received_ns,
-		                     .time_ns = compose->time_ns, .priority = compose->priority };
-	struct str key = fingerprint(line, compose->rule, item);
-	struct incident *incident;
-	bool opened;
-
-	if (!buf_ok(&line->key))
-		return -ENOMEM;
-	incident = incidents_hit(line->incidents, key, compose->priority, line->event->received_ns, &opened);
-	if (incident == NULL)
-		return -ENOMEM;
-	compose_uuid(row.id, (const uint64_t[]){ identity.hi, identity.lo });
-	compose->id = row.id;
-	row.change = compose->change = opened ? ALERT_OPENED : ALERT_REPEAT;
-	row.incident = compose->incident = incident->id;
-	row.count = compose->count = incident->count;
-	buf_clear(&line->line);
-	compose_alert(&line->line, compose);
-	row.json = arena_str(&batch->arena, buf_str(&line->line));
-	if (!buf_ok(&line->line) || row.json.at == NULL ||
-	    (opened && !add_incident(batch, incident, true)) || !batch_add_alert(batch, &row)) {
-		incidents_unhit(line->incidents, incident->id, opened);
-		return -ENOMEM;
-	}
-	counter_add(&line->alerts[compose->priority], 1);
-	return 0;
-}
-
 /* --- items -------------------------------------------------------------------------------------- */
 
 /* Who it is: the sensor's number when it has one, else all that it says. */
@@ -370,17 +245,6 @@ static struct hash128 identity_of(const struct pipeline *line, const struct item
 		hash_add(&state, json_raw(json, item->output_fields));
 	if (item->raw_fields != 0)
 		hash_add(&state, json_raw(json, item->raw_fields));
-	return hash_end(&state);
-}
-
-static struct hash128 identity_of_rule(const struct pipeline *line, struct hash128 event, struct str rule)
-{
-	struct hash_state state;
-
-	hash_begin(&state, &line->hash_key);
-	hash_add_u64(&state, event.lo);
-	hash_add_u64(&state, event.hi);
-	hash_add(&state, rule);
 	return hash_end(&state);
 }
 
@@ -438,33 +302,15 @@ static int take_alert(struct pipeline *line, struct batch *batch, const struct i
 		json_copy(&line->fields, &item->json, item->output_fields);
 		compose.output_fields = buf_str(&line->fields);
 	}
-	r = add_alert(line, batch, &compose, identity, item);
+	r = raise_alert(line, batch, &compose, identity, item);
+	if (r == 0)
+		r = raise_from_alert(line, batch, &compose, identity, item);
 	if (r < 0) {
 		window_forget(line->window, identity);
 		return r;
 	}
 	counter_add(&line->passed_on, 1);
 	return batch_add_verdict(batch, ITEM_ACCEPTED) ? 0 : -ENOMEM;
-}
-
-static int fire(struct pipeline *line, struct batch *batch, const struct rule *rule,
-                struct hash128 identity, const struct item *item)
-{
-	const struct event *event = line->event;
-	struct compose compose = {
-		.time_ns = event->time_ns, .priority = rule_priority(rule), .rule = rule_name(rule),
-		.source = event->source, .hostname = event->hostname, .sensor = &event->sensor,
-	};
-
-	compose.tags = rule_tags(rule, &compose.tags_count);
-	buf_clear(&line->text);
-	buf_clear(&line->fields);
-	rules_format(line->set->rules, line->set->scratch, rule, event, &line->text, &line->fields);
-	if (!buf_ok(&line->text) || !buf_ok(&line->fields))
-		return -ENOMEM;
-	compose.output = buf_str(&line->text);
-	compose.output_fields = buf_str(&line->fields);
-	return add_alert(line, batch, &compose, identity, item);
 }
 
 static int take_event(struct pipeline *line, struct batch *batch, const struct item *item)
@@ -483,7 +329,7 @@ static int take_event(struct pipeline *line, struct batch *batch, const struct i
 		if (window_seen(line->window, own, line->event->received_ns))
 			continue;
 		fresh++;
-		r = fire(line, batch, hits[i], own, item);
+		r = raise_rule(line, batch, hits[i], own, item);
 		if (r < 0) {
 			window_forget(line->window, own);
 			return r;
@@ -495,6 +341,8 @@ static int take_event(struct pipeline *line, struct batch *batch, const struct i
 		counter_add(&line->unmatched, 1);
 	return batch_add_verdict(batch, count > 0 ? ITEM_ACCEPTED : ITEM_UNMATCHED) ? 0 : -ENOMEM;
 }
+
+static const struct str own_source = STR("tocsin");
 
 static int take_item(struct pipeline *line, struct batch *batch, struct str body, size_t from, bool list,
                      int64_t now, size_t *end)
@@ -512,6 +360,10 @@ static int take_item(struct pipeline *line, struct batch *batch, struct str body
 	}
 	if (r < 0)
 		return r;
+	if (!line->inside && str_eq(line->event->source, own_source)) {
+		counter_add(&line->rejected, 1);
+		return batch_reject(batch, from, "the source \"tocsin\" is the hub's own") ? 0 : -ENOMEM;
+	}
 	if (!mark_sensor(line, batch))
 		return take_duplicate(line, batch);
 	return item.kind == ITEM_ALERT ? take_alert(line, batch, &item) : take_event(line, batch, &item);
@@ -683,110 +535,40 @@ size_t pipeline_underway(const struct pipeline *line)
 	return line->underway;
 }
 
-/* --- changes that no event brings --------------------------------------------------------------- */
-
-static void tick_done(struct batch *batch, int result)
+void pipeline_tick(struct pipeline *line)
 {
-	(void)result; /* a change that could not be written is a note missed, not an alert lost */
+	changes_tick(line);
+}
+
+bool pipeline_wants_own(const struct pipeline *line)
+{
+	return line->set->rules != NULL && rules_wants_source(line->set->rules, own_source);
+}
+
+uint64_t pipeline_failures(const struct pipeline *line)
+{
+	return counter_get(&line->failures);
+}
+
+static void own_done(struct batch *batch, int result)
+{
+	(void)result; /* the log has it as well, and it is told again while it lasts */
 	batch_free(batch);
 }
 
-/* The note's text and fields come from the incident's key. */
-static int read_key(struct pipeline *line, struct batch *batch, const struct incident *incident,
-                    struct compose *compose)
-{
-	struct json json = { .text = incident_key(incident), .nodes = line->normalise.nodes,
-		             .cap = line->normalise.nodes_max, .depth_max = line->normalise.depth_max };
-	size_t end;
-
-	if (json_read(&json, 0, &end) < 0 || json.nodes[0].kind != JSON_OBJECT)
-		return -EBADMSG;
-	buf_clear(&line->fields);
-	buf_addf(&line->fields, "{\"evt.time\":%lld", (long long)compose->time_ns);
-	for (uint32_t i = json_first(&json, 0); i != json_end(&json, 0); i = json.nodes[i + 1].next) {
-		struct str key = json_raw(&json, i);
-		bool text = json.nodes[i + 1].kind == JSON_STRING;
-
-		if (str_eq(key, STR("rule"))) {
-			compose->rule = json_string(&json, i + 1, &batch->arena);
-		} else if (str_eq(key, STR("source"))) {
-			compose->source = json_string(&json, i + 1, &batch->arena);
-		} else if (str_eq(key, STR("hostname")) && text) {
-			compose->hostname = json_string(&json, i + 1, &batch->arena);
-		} else {
-			buf_addf(&line->fields, ",%.*s:", STR_ARG(json_whole(&json, i)));
-			json_copy(&line->fields, &json, i + 1);
-		}
-	}
-	buf_add_char(&line->fields, '}');
-	compose->output_fields = buf_str(&line->fields);
-	return buf_ok(&line->fields) ? 0 : -ENOMEM;
-}
-
-static int add_change(struct pipeline *line, struct batch *batch, const struct incident *incident,
-                      enum alert_change change, int64_t now)
-{
-	struct journal_alert row = { .received_ns = now, .time_ns = now, .priority = incident->priority,
-		                     .change = change, .incident = incident->id,
-		                     .count = incident->count };
-	struct compose compose = { .time_ns = now, .priority = incident->priority, .change = change,
-		                   .incident = incident->id, .count = incident->count,
-		                   .first_ns = incident->first_ns, .id = row.id };
-	struct hash_state state;
-	int r;
-
-	hash_begin(&state, &line->hash_key);
-	hash_add_u64(&state, incident->id);
-	hash_add_u64(&state, (uint64_t)change);
-	hash_add_u64(&state, (uint64_t)now);
-	row.identity = hash_end(&state);
-	compose_uuid(row.id, (const uint64_t[]){ row.identity.hi, row.identity.lo });
-	r = read_key(line, batch, incident, &compose);
-	if (r < 0)
-		return r;
-	buf_clear(&line->text);
-	buf_add(&line->text, change == ALERT_RESOLVED ? STR("Resolved: ") : STR("Still going: "));
-	buf_add(&line->text, compose.rule);
-	buf_addf(&line->text, ", %llu alerts in all", (unsigned long long)incident->count);
-	compose.output = buf_str(&line->text);
-	buf_clear(&line->line);
-	compose_alert(&line->line, &compose);
-	row.json = arena_str(&batch->arena, buf_str(&line->line));
-	return buf_ok(&line->line) && row.json.at != NULL && batch_add_alert(batch, &row) &&
-	                       add_incident(batch, incident, change != ALERT_RESOLVED)
-	               ? 0 : -ENOMEM;
-}
-
-static void flush_incident(void *userdata, const struct incident *incident)
-{
-	add_incident(userdata, incident, true);
-}
-
-void pipeline_tick(struct pipeline *line)
+void pipeline_raise(struct pipeline *line, struct str events)
 {
 	struct batch *batch = batch_new(line);
-	int64_t now = clock_now();
-	enum alert_change change;
 
 	if (batch == NULL)
 		return;
-	batch->done = tick_done;
-	for (int i = 0; i < BATCH_CHANGES_MAX; i++) {
-		struct incident *incident = incidents_due(line->incidents, now, &change);
-
-		if (incident == NULL)
-			break;
-		if (add_change(line, batch, incident, change, now) < 0)
-			log_warning("incident %llu: its change could not be written down",
-			            (unsigned long long)incident->id);
-		if (change == ALERT_RESOLVED)
-			free(incident);
-	}
-	incidents_flush(line->incidents, BATCH_CHANGES_MAX, flush_incident, batch);
-	if (batch->commit.alerts_count == 0 && batch->incidents_count == 0)
-		batch_free(batch);
+	batch->done = own_done;
+	line->inside = true;
+	if (pipeline_take(line, batch, events) < 0)
+		batch_abandon(batch);
 	else
 		pipeline_submit(line, batch);
+	line->inside = false;
 }
 
 /* --- figures ------------------------------------------------------------------------------------ */

@@ -93,6 +93,14 @@ void pipeline_collect(struct pipeline *pipeline);
 /* Once a second: incidents that go on or are over, and counts that changed, go to the journal. */
 void pipeline_tick(struct pipeline *pipeline);
 
+/* Events of the hub itself, source `tocsin`, as NDJSON: evaluated like a sensor's. Nobody else may send
+ * that source. pipeline_wants_own() says whether any rule would look at them. */
+void pipeline_raise(struct pipeline *pipeline, struct str events);
+bool pipeline_wants_own(const struct pipeline *pipeline);
+
+/* Requests whose alerts could not be put on disk, since the start. */
+uint64_t pipeline_failures(const struct pipeline *pipeline);
+
 /* Batches handed to the journal that are not done. */
 size_t pipeline_underway(const struct pipeline *pipeline);
 

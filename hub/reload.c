@@ -334,6 +334,17 @@ void reload_status(struct reload *reload, struct buf *out)
 	pthread_mutex_unlock(&reload->lock);
 }
 
+void reload_reason(struct reload *reload, struct buf *out)
+{
+	const char *end;
+
+	pthread_mutex_lock(&reload->lock);
+	end = reload->errors.len == 0 ? NULL : memchr(reload->errors.at, '\n', reload->errors.len);
+	buf_add(out, end == NULL ? buf_str(&reload->errors)
+	                         : str_cut(buf_str(&reload->errors), (size_t)(end - reload->errors.at)));
+	pthread_mutex_unlock(&reload->lock);
+}
+
 void reload_list(struct reload *reload, struct buf *out)
 {
 	pthread_mutex_lock(&reload->lock);

@@ -39,6 +39,9 @@ bool reload_is_current(struct reload *reload);
 /* {"loaded":N,"enabled":N,"version":…,"current":true,"attempts":N,…,"errors":[…lines]} */
 void reload_status(struct reload *reload, struct buf *out);
 
+/* The first line of why the last attempt failed; nothing when it did not. */
+void reload_reason(struct reload *reload, struct buf *out);
+
 /* The rules in force as a JSON array. */
 void reload_list(struct reload *reload, struct buf *out);
 

@@ -199,6 +199,9 @@ bool rule_wants_type(const struct rule *rule, struct str evt_type);
 /* Whether any enabled rule on system calls can match such an event. */
 bool rules_wants_type(const struct rules *rules, struct str evt_type);
 
+/* Whether any enabled rule looks at events of this source. */
+bool rules_wants_source(const struct rules *rules, struct str source);
+
 /* Walks the event types that enabled rules on system calls can match: start with *cursor = 0; false
  * at the end. rules_wants_all_types() says that some rule is not limited to any. */
 bool rules_next_type(const struct rules *rules, size_t *cursor, struct str *ret);

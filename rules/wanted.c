@@ -183,3 +183,11 @@ bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret)
 	}
 	return false;
 }
+
+bool rules_wants_source(const struct rules *rules, struct str source)
+{
+	for (size_t i = 0; i < rules->rules_count; i++)
+		if (rules->rules[i].enabled && str_eq(rules->rules[i].source, source))
+			return true;
+	return false;
+}

@@ -191,7 +191,7 @@ void sensor_restore(struct sensors *sensors, struct str id, struct str boot, str
 	if (sensor == NULL)
 		return;
 	sensor->seq = seq;
-	sensor->gaps = gaps;
+	sensor->gaps = sensor->told_gaps = gaps;
 	if (status.len > 0)
 		sensor_heartbeat(sensors, sensor, status);
 }
@@ -228,6 +228,15 @@ void sensors_report(struct sensors *sensors, struct buf *out)
 	}
 	buf_add_char(out, ']');
 	pthread_mutex_unlock(&sensors->lock);
+}
+
+void sensors_each(struct sensors *sensors, void (*visit)(void *userdata, struct sensor *sensor),
+                  void *userdata)
+{
+	for (struct sensor *at = sensors->newest, *older; at != NULL; at = older) {
+		older = at->older;
+		visit(userdata, at);
+	}
 }
 
 size_t sensors_count(const struct sensors *sensors)

@@ -19,6 +19,8 @@ struct sensor {
 	uint64_t seq;                  /* highest taken of this boot */
 	uint64_t gaps;                 /* sequence numbers that never came, all boots */
 	int64_t seen_ns;
+	int64_t told_ns;               /* when the hub's own events last said that it was seen */
+	uint64_t told_gaps;            /* of gaps, how many they have said */
 	char *status;                  /* the last heartbeat's JSON, or NULL */
 };
 
@@ -45,6 +47,10 @@ void sensor_restore(struct sensors *sensors, struct str id, struct str boot, str
 
 /* [{"id":…,"boot":…,"hostname":…,"seq":…,"gaps":…,"seen":…,"status":{…}},…], newest first. Any thread. */
 void sensors_report(struct sensors *sensors, struct buf *out);
+
+/* Visits all, the one seen last first, on the owner's thread. */
+void sensors_each(struct sensors *sensors, void (*visit)(void *userdata, struct sensor *sensor),
+                  void *userdata);
 
 size_t sensors_count(const struct sensors *sensors);
 

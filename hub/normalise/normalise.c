@@ -273,7 +273,8 @@ static int judge(struct work *work, uint32_t priority_node)
 		item->kind = ITEM_ALERT;
 		if (!work->has_priority)
 			return refuse(work, priority_node, "an alert needs a priority");
-		return 0;
+		/* Rules on alerts read them. */
+		return item->output_fields == 0 ? 0 : take_fields(work, item->output_fields);
 	}
 	if (item->raw_fields != 0) {
 		item->kind = ITEM_EVENT;

@@ -1,0 +1,85 @@
+/* What the pipeline's own files share: its state, and the steps from a match to a row of the batch.
+ * Everything here runs on the pipeline's thread. */
+#ifndef HUB_PIPELINE_INNER_H
+#define HUB_PIPELINE_INNER_H
+
+#include "hub/batch.h"
+#include "hub/dedup/incidents.h"
+#include "hub/dedup/window.h"
+#include "hub/evaluate/compose.h"
+#include "hub/normalise/normalise.h"
+#include "hub/pipeline.h"
+
+enum {
+	POOL_MAX = 2048,             /* batches kept for reuse */
+	BATCH_MEMORY = 256 << 20,    /* most one batch may hold */
+	BATCH_KEEP = 64 << 10,       /* one that held more gives its memory back */
+	HITS_MAX = 64,               /* rules that one event can fire */
+	FINGERPRINT_FIELDS_MAX = 16,
+	RESTORE_ALERTS = 20000,      /* read back at start to bring incidents up to date */
+};
+
+enum alert_field_kind {
+	ALERT_RULE = 0,
+	ALERT_PRIORITY,
+	ALERT_SOURCE,
+	ALERT_TAGS,
+	ALERT_FIELDS,
+};
+
+struct fingerprint_field {
+	struct str name;
+	bool hostname;
+};
+
+struct pipeline {
+	struct pipeline_settings settings;
+	struct normalise normalise;
+	struct window *window;
+	struct incidents *incidents;
+	struct ruleset *set;
+	struct event *event; /* the set's */
+	struct fingerprint_field fingerprint[FINGERPRINT_FIELDS_MAX];
+	size_t fingerprint_count;
+	field_id alert_fields[ALERT_FIELDS]; /* of the set: what an alert adds to its event */
+	bool wants_alerts;                   /* the set has rules on alerts */
+	bool inside;                         /* what is taken now is the hub's own */
+	struct hash_key hash_key;
+	struct buf key, text, fields, line; /* scratch for one alert */
+
+	int fd;
+	_Atomic(struct batch *) finished; /* pushed by the journal's thread, taken by ours */
+	struct batch *pool;
+	size_t pool_count;
+	uint64_t failed;                  /* commits, since the start */
+	size_t underway;
+
+	counter events, alerts[PRIORITY_COUNT], rejected, duplicates, unmatched, passed_on, failures;
+};
+
+/* Raises an alert: completes `compose` with its incident, writes the line and adds the row. `item` is
+ * what it came from (NULL: nothing with fields). 0 or -ENOMEM. */
+int raise_alert(struct pipeline *line, struct batch *batch, struct compose *compose,
+                struct hash128 identity, const struct item *item);
+
+/* The same for a rule that the pipeline's event matches. */
+int raise_rule(struct pipeline *line, struct batch *batch, const struct rule *rule, struct hash128 identity,
+               const struct item *item);
+
+/* The set has changed. */
+void raise_use(struct pipeline *line);
+
+/* An alert is an event as well, of source `alert`: raises what rules of that source make of it. */
+int raise_from_alert(struct pipeline *line, struct batch *batch, const struct compose *alert,
+                     struct hash128 identity, const struct item *item);
+
+/* Who an alert is: the event and the rule. */
+struct hash128 identity_of_rule(const struct pipeline *line, struct hash128 event, struct str rule);
+
+/* Adds an incident's row. False: out of memory. */
+bool raise_incident(struct batch *batch, const struct incident *incident, bool open);
+
+/* Incidents that go on or are over, as rows of a batch of their own. */
+void changes_tick(struct pipeline *line);
+
+#endif
