@@ -2,12 +2,14 @@
 #include "cli/cli.h"
 
 #include "base/cleanup.h"
+#include "base/read.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { OPTIONS_MAX = 32, FIRST_LONG = 256 };
+enum { OPTIONS_MAX = 40, FIRST_LONG = 256, READ_SIZE = 64 << 10 };
 
 struct cli_shared cli;
 
@@ -48,6 +50,7 @@ static size_t collect(const struct cli_verb *verb, const struct cli_option **ret
 {
 	const struct cli_option *const tables[] = {
 		verb->options,
+		verb->needs & CLI_RULES ? cli_rules_options : NULL,
 		verb->needs & CLI_HUB ? hub_options : NULL,
 		verb->needs & (CLI_HUB | CLI_CONFIG) ? config_options : NULL,
 		verb->needs & CLI_FORMAT ? format_options : NULL,
@@ -97,6 +100,23 @@ int cli_usage(const char *format, ...)
 	fprintf(stderr, "try tocsin %s%s--help\n", current == NULL ? "" : current->name,
 	        current == NULL ? "" : " ");
 	return CLI_USAGE;
+}
+
+bool cli_read(const char *path, struct buf *out)
+{
+	const bool standard = strcmp(path, "-") == 0;
+	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? -errno : 1;
+
+	while (n > 0 && buf_reserve(out, READ_SIZE)) {
+		n = read_full(fd, out->at + out->len, READ_SIZE);
+		out->len += n > 0 ? (size_t)n : 0;
+	}
+	if (fd >= 0 && !standard)
+		close(fd);
+	if (n != 0)
+		cli_complain("%s: %s", path, n < 0 ? strerror((int)-n) : "too large");
+	return n == 0;
 }
 
 int cli_print(struct buf *out)
@@ -244,6 +264,22 @@ static const struct cli_option *option_of(const struct cli_option *const *option
 	return NULL;
 }
 
+/* One word more of an option that may be repeated. */
+static bool take_word(const struct cli_option *option, const char *word)
+{
+	size_t count = 0;
+
+	while (option->value[count] != NULL)
+		count++;
+	if (count == CLI_WORDS_MAX) {
+		cli_usage("--%s can be given %d times", option->name, CLI_WORDS_MAX);
+		return false;
+	}
+	option->value[count] = word;
+	*option->flag = true;
+	return true;
+}
+
 static int parse(int argc, char **argv)
 {
 	const struct cli_option *options[OPTIONS_MAX];
@@ -263,7 +299,10 @@ static int parse(int argc, char **argv)
 			return cli_usage("-%c wants a value", optopt);
 		if (option == NULL)
 			return cli_usage("%s: there is no such option of %s", argv[optind - 1], current->name);
-		if (option->value != NULL)
+		if (option->value != NULL && option->flag != NULL) {
+			if (!take_word(option, optarg))
+				return CLI_USAGE;
+		} else if (option->value != NULL)
 			*option->value = optarg;
 		else
 			*option->flag = true;
@@ -305,6 +344,9 @@ static int no_such_verb(int argc, char **argv)
 		cli_usage("%s %s: say %.*s", argv[1], argv[2], STR_ARG(names));
 	else
 		cli_usage("%s what? say %.*s", argv[1], STR_ARG(names));
+	for (size_t i = 0; names.len > 0 && argc == 2 && cli_verbs[i] != NULL; i++)
+		if (is_in_group(cli_verbs[i], argv[1]))
+			fprintf(stderr, "  %-20s %s\n", cli_verbs[i]->name, cli_verbs[i]->summary);
 	buf_done(&names);
 	return CLI_USAGE;
 }

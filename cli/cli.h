@@ -14,8 +14,11 @@ enum cli_exit {
 	CLI_DONE = -1,       /* of cli_parse(): go on */
 };
 
+enum { CLI_WORDS_MAX = 256 };
+
 /* One option of a verb; a table ends with an empty row. Either `value` (with `argument`, its name in
- * the help) or `flag` is set. */
+ * the help) or `flag` is set. With both the option may be repeated: `value` is an array of
+ * CLI_WORDS_MAX + 1 whose end is NULL, and `flag` says whether it was given at all. */
 struct cli_option {
 	const char *name;
 	char letter;          /* 0: none */
@@ -31,6 +34,7 @@ enum cli_needs {
 	CLI_FORMAT = 1 << 1, /* -o text|json */
 	CLI_COLOR = 1 << 2,  /* --color */
 	CLI_CONFIG = 1 << 3, /* --config without the rest of CLI_HUB */
+	CLI_RULES = 1 << 4,  /* which rules: --rules, --disable … of cli/rules_set.h */
 };
 
 struct cli_verb {
@@ -76,9 +80,13 @@ void cli_add_color(struct buf *out, enum cli_color color);
 /* A number of an option; false with a complaint when it is none or out of range. */
 bool cli_number(const char *option, const char *text, uint64_t max, uint64_t *ret);
 
+/* A file's bytes ("-": standard input), at most out->max of them, into out; false with a complaint. */
+bool cli_read(const char *path, struct buf *out);
+
+extern const struct cli_option cli_rules_options[];
+
 extern const struct cli_verb verb_audit, verb_check, verb_completion, verb_kick, verb_letters_list,
-	verb_letters_replay, verb_login, verb_outputs, verb_rules_check,
-	verb_rules_reload, verb_status, verb_tail,
-	verb_version;
+	verb_letters_replay, verb_login, verb_outputs, verb_rules_check, verb_rules_parse, verb_rules_reload,
+	verb_rules_run, verb_status, verb_tail, verb_version;
 
 #endif

@@ -269,7 +269,9 @@ static int judge(struct work *work, uint32_t priority_node)
 {
 	struct item *item = work->item;
 
-	if (work->event->rule.len > 0) {
+	if (work->normalise->as_events && item->raw_fields == 0)
+		item->raw_fields = item->output_fields;
+	if (work->event->rule.len > 0 && !work->normalise->as_events) {
 		item->kind = ITEM_ALERT;
 		if (!work->has_priority)
 			return refuse(work, priority_node, "an alert needs a priority");

@@ -14,6 +14,7 @@ struct normalise {
 	uint32_t depth_max;
 	size_t item_max;             /* bytes of one item */
 	struct json_node *nodes;     /* nodes_max of them, owned */
+	bool as_events;              /* an alert counts as an event: its output_fields are the fields */
 };
 
 enum item_kind { ITEM_EVENT, ITEM_ALERT };

@@ -1,0 +1,205 @@
+/* Which rules, for the verbs that load some. */
+#include "cli/rules_set.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { NODES_MAX = 65536, DEPTH_MAX = 128, EVENT_ARENA_MAX = 64 << 20, CHOICES_MAX = 3 * CLI_WORDS_MAX + 1 };
+
+static const char *files[CLI_WORDS_MAX + 1], *disable[CLI_WORDS_MAX + 1], *disable_tags[CLI_WORDS_MAX + 1],
+	*tags[CLI_WORDS_MAX + 1], *sources[CLI_WORDS_MAX + 1], *appended[CLI_WORDS_MAX + 1], *priority,
+	*match;
+static bool has_files, has_disable, has_disable_tags, has_tags, has_sources, has_appended, suggested;
+
+const struct cli_option cli_rules_options[] = {
+	{ "rules", 'r', "FILE", NULL, "a rules file or a folder of them; repeat it for more", files, &has_files },
+	{ "priority", 'p', "P", "debug", "only rules this severe or more", &priority, NULL },
+	{ "tag", 't', "TAG", NULL, "only rules with this tag", tags, &has_tags },
+	{ "disable", 'D', "PATTERN", NULL, "no rule of this name; * stands for any run of characters", disable,
+	  &has_disable },
+	{ "disable-tag", 'T', "TAG", NULL, "no rule with this tag", disable_tags, &has_disable_tags },
+	{ "source", 's', "NAME", NULL, "an event source beside syscall and those that the hub knows", sources,
+	  &has_sources },
+	{ "match", 'm', "first|all", "first", "which of the rules that match an event", &match, NULL },
+	{ "append-output", 0, "TEXT", NULL, "put it behind the output of every rule", appended, &has_appended },
+	{ "suggested-output", 0, NULL, NULL, "put container and pod behind it, as Falco does", NULL, &suggested },
+	{ 0 },
+};
+
+/* What the hub takes beside syscall. */
+static const char *const hub_sources[] = { "alert", "tocsin", "tracee", "tetragon", "eolh", "guardduty",
+	                                   "k8s_audit", "aws_cloudtrail", "okta", "github", "gcp_auditlog" };
+
+static size_t count_words(const char *const *words)
+{
+	size_t count = 0;
+
+	while (words[count] != NULL)
+		count++;
+	return count;
+}
+
+void set_add_sources(struct rules_settings *settings, const struct conf_strings *more)
+{
+	static const char *all[SET_SOURCES_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(hub_sources); i++)
+		all[count++] = hub_sources[i];
+	for (size_t i = 0; i < more->count && count < SET_SOURCES_MAX; i++) {
+		size_t known = 0;
+
+		while (known < count && strcmp(all[known], more->at[i]) != 0)
+			known++;
+		if (known == count && strcmp(more->at[i], "syscall") != 0)
+			all[count++] = more->at[i];
+	}
+	settings->sources = (struct conf_strings){ .at = all, .count = count };
+}
+
+/* As Falco takes them: -t leaves nothing but its tags, -D and -T take away. */
+static void set_choices(struct rules_settings *settings)
+{
+	static struct rules_choice choices[CHOICES_MAX];
+	size_t count = 0;
+
+	if (has_tags)
+		choices[count++] = (struct rules_choice){ .pattern = "*" };
+	for (size_t i = 0; tags[i] != NULL; i++)
+		choices[count++] = (struct rules_choice){ .enable = true, .by_tag = true, .pattern = tags[i] };
+	for (size_t i = 0; disable[i] != NULL; i++)
+		choices[count++] = (struct rules_choice){ .pattern = disable[i] };
+	for (size_t i = 0; disable_tags[i] != NULL; i++)
+		choices[count++] = (struct rules_choice){ .by_tag = true, .pattern = disable_tags[i] };
+	settings->choices = choices;
+	settings->choices_count = count;
+}
+
+static void set_extras(struct rules_settings *settings)
+{
+	static struct rules_extra extras[CLI_WORDS_MAX];
+	size_t count = 0;
+
+	for (; appended[count] != NULL; count++)
+		extras[count] = (struct rules_extra){ .output = appended[count] };
+	settings->extras = extras;
+	settings->extras_count = count;
+}
+
+bool set_settings(struct rules_settings *ret)
+{
+	const struct conf_strings more = { .at = sources, .count = count_words(sources) };
+
+	*ret = (struct rules_settings){ .priority_max = PRIORITY_DEBUG, .suggested_output = suggested };
+	if (priority != NULL && !priority_parse(str_of(priority), &ret->priority_max)) {
+		cli_usage("--priority: \"%s\" is unknown (emergency, alert, critical, error, warning, notice, "
+		          "informational, debug)", priority);
+		return false;
+	}
+	if (match != NULL && strcmp(match, "first") != 0 && strcmp(match, "all") != 0) {
+		cli_usage("--match: \"%s\" is not first or all", match);
+		return false;
+	}
+	ret->match_all = match != NULL && strcmp(match, "all") == 0;
+	set_choices(ret);
+	set_extras(ret);
+	set_add_sources(ret, &more);
+	return true;
+}
+
+static bool is_rules_file(const char *name)
+{
+	struct str text = str_of(name);
+	struct stat about;
+
+	return str_ends(text, STR(".yaml")) || str_ends(text, STR(".yml")) ||
+	       (stat(name, &about) == 0 && S_ISDIR(about.st_mode));
+}
+
+bool set_operands(struct rules_settings *settings, int argc, char **argv, const char **ret_events)
+{
+	static const char *all[SET_FILES_MAX];
+	size_t count = count_words(files), operands = (size_t)argc;
+	/* getopt leaves the "--" in front of what is left */
+	const bool dashes = strcmp(argv[-1], "--") == 0;
+
+	memcpy(all, files, count * sizeof(*all));
+	if (ret_events != NULL) {
+		const char *last = operands == 0 ? NULL : argv[operands - 1];
+
+		*ret_events = last != NULL && (dashes || !is_rules_file(last)) ? last : NULL;
+		operands -= *ret_events != NULL;
+	}
+	if (count + operands > SET_FILES_MAX) {
+		cli_usage("more than %d rules files", SET_FILES_MAX);
+		return false;
+	}
+	for (size_t i = 0; i < operands; i++)
+		all[count++] = argv[i];
+	if (count == 0) {
+		cli_usage("which rules? name files or folders");
+		return false;
+	}
+	settings->files = (struct conf_strings){ .at = all, .count = count };
+	return true;
+}
+
+int set_load(const struct rules_settings *settings, struct rules_set *ret)
+{
+	int r;
+
+	*ret = (struct rules_set){ .fields = fields_new() };
+	rules_report_init(&ret->report);
+	arena_init(&ret->arena, EVENT_ARENA_MAX);
+	r = ret->fields == NULL ? -ENOMEM : rules_load(settings, ret->fields, &ret->report, &ret->rules);
+	if (r == 0) {
+		ret->scratch = rules_scratch_new(ret->rules);
+		r = ret->scratch == NULL ? -ENOMEM : event_init(&ret->event, fields_count(ret->fields));
+	}
+	if (r == 0)
+		r = normalise_init(&ret->normalise, ret->fields, NODES_MAX, DEPTH_MAX, SET_EVENT_MAX);
+	ret->normalise.as_events = true;
+	if (r == -ENOMEM)
+		cli_complain("out of memory");
+	return r == 0 ? CLI_YES : CLI_NO;
+}
+
+void set_free(struct rules_set *set)
+{
+	normalise_done(&set->normalise);
+	event_done(&set->event);
+	rules_scratch_free(set->scratch);
+	rules_free(set->rules);
+	rules_report_done(&set->report);
+	fields_free(set->fields);
+	arena_done(&set->arena);
+}
+
+void set_tell(const struct rules_set *set, bool warnings)
+{
+	struct rules_report kept = set->report;
+	struct buf text = { 0 };
+
+	kept.count = 0;
+	for (size_t i = 0; i < set->report.count; i++)
+		if (warnings || rules_code_is_error(set->report.notes[i].code))
+			kept.notes[kept.count++] = set->report.notes[i];
+	if (!warnings) {
+		kept.warnings = 0;
+	}
+	rules_report_print(&kept, &text);
+	cli_tell(&text);
+}
+
+int set_read(struct rules_set *set, struct str text, size_t from, size_t *ret_end, struct reject *ret)
+{
+	struct item item;
+
+	event_clear(&set->event);
+	arena_reset(&set->arena);
+	return normalise_item(&set->normalise, text, from, false, clock_now(), &set->arena, &set->event, &item,
+	                      ret_end, ret);
+}

@@ -1,0 +1,49 @@
+/* Loading rules for the verbs that work with them: which files, which rules of them, for which
+ * sources; and reading events as the hub reads them. */
+#ifndef CLI_RULES_SET_H
+#define CLI_RULES_SET_H
+
+#include "cli/cli.h"
+#include "hub/normalise/normalise.h"
+#include "rules/rules.h"
+
+enum {
+	SET_FILES_MAX = RULES_FILES_MAX,
+	SET_SOURCES_MAX = CLI_WORDS_MAX + 16,
+	SET_HITS_MAX = 512,      /* rules that one event may match */
+	SET_EVENT_MAX = 8 << 20, /* bytes of one event */
+};
+
+/* The rules with all that matching needs. */
+struct rules_set {
+	struct fields *fields;
+	struct rules_report report;
+	struct rules *rules; /* NULL: they did not load, see report */
+	struct rules_scratch *scratch;
+	struct event event;
+	struct normalise normalise;
+	struct arena arena;  /* of one event */
+};
+
+/* What the options of CLI_RULES say. Points to static memory: once a run. False with a complaint. */
+bool set_settings(struct rules_settings *ret);
+
+/* Adds the sources that the hub knows and `more` of them. */
+void set_add_sources(struct rules_settings *settings, const struct conf_strings *more);
+
+/* Splits a verb's operands and --rules into rules files (settings->files) and, unless ret_events is
+ * NULL, the file of events: the last operand when it follows "--", is "-", or is no rules file by its
+ * name (.yaml, .yml, a folder). *ret_events is NULL without one. False with a complaint. */
+bool set_operands(struct rules_settings *settings, int argc, char **argv, const char **ret_events);
+
+/* Loads settings->files. CLI_NO when they are bad or memory is out; the set must be freed in any case. */
+int set_load(const struct rules_settings *settings, struct rules_set *ret);
+void set_free(struct rules_set *set);
+
+/* Tells of errors, or of all notes, on stderr. */
+void set_tell(const struct rules_set *set, bool warnings);
+
+/* Reads the event that begins at text[from] into set->event: 0, or -EBADMSG, or -ENOMEM. */
+int set_read(struct rules_set *set, struct str text, size_t from, size_t *ret_end, struct reject *ret);
+
+#endif

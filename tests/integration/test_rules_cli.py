@@ -1,0 +1,268 @@
+"""tocsin rules VERB, through the real command: the language's own cases, events in and alerts out."""
+import base64
+import json
+import pathlib
+import subprocess
+import threading
+
+import pytest
+
+from test_cli import TOCSIN, clean_environment, tocsin
+
+CASES = pathlib.Path(__file__).resolve().parents[3] / "shared" / "cases"
+SHELL = ("- rule: Shell\n  desc: a shell\n  condition: evt.type = execve and proc.name = bash\n"
+         "  output: shell (%proc.name of %user.name)\n  priority: NOTICE\n  tags: [shell, T1059]\n")
+
+
+def rules_verb(*arguments, text="", **environment):
+    return subprocess.run([TOCSIN, "rules", *map(str, arguments)], input=text.encode() if isinstance(text, str) else text,
+                          capture_output=True, timeout=120, env=clean_environment(**environment))
+
+
+def cases(*kinds):
+    found = []
+    for file in sorted(CASES.glob("rule-cases*.jsonl")):
+        found += [case for case in map(json.loads, file.read_text().splitlines()) if case["kind"] in kinds]
+    if not found:
+        pytest.skip("the language's cases are not here")
+    return found
+
+
+def json_bytes(raw):
+    """A JSON string of any bytes, as sensors send them."""
+    plain = set(range(0x20, 0x100)) - {0x7F, *b'"\\'}
+    return b'"' + b"".join(bytes([byte]) if byte in plain else b"\\u%04x" % byte for byte in raw) + b'"'
+
+
+def event(fields, source="syscall", time=1700000000123456789, binary=None):
+    members = [json.dumps(key).encode() + b":" + json.dumps(value).encode() for key, value in fields.items()]
+    members += [json.dumps(key).encode() + b":" + json_bytes(base64.b64decode(value)) for key, value in (binary or {}).items()]
+    return (b'{"source":%s,"time":%d,"hostname":"h","fields":{%s}}\n' %
+            (json.dumps(source).encode(), time, b",".join(members)))
+
+
+def alerts(done):
+    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+
+def rule(name, condition, output="o", **more):
+    return {"rule": name, "desc": "d", "condition": condition, "output": output, "priority": "INFO", **more}
+
+
+# --- parse -----------------------------------------------------------------------------------------
+
+def test_parse_prints_the_canonical_spelling():
+    done = rules_verb("parse", "evt.type in (open,openat)  and not proc.name=cat")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0, b"(evt.type in (open, openat) and not proc.name = cat)\n", b"")
+    done = rules_verb("parse", "-o", "json", "-", text="a.b = 'x y'\r\n")
+    assert json.loads(done.stdout) == {"ok": True, "canonical": 'a.b = "x y"'}
+
+
+def test_parse_shows_where_a_condition_is_wrong():
+    done = rules_verb("parse", "proc.name = cat an fd.num = 1")
+    assert done.returncode == 1 and done.stdout == b""
+    lines = done.stderr.decode().splitlines()
+    assert lines[0].startswith("1:17: error: unexpected token after 'cat'") and lines[2] == " " * 18 + "^"
+    done = rules_verb("parse", "-o", "json", "-", text="proc.name = cat\n  and (fd.num = \u00e4\n")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 1 and not answer["ok"] and answer["line"] == 2
+
+
+@pytest.mark.parametrize("condition", ["", " ", "\n", "a.b", "a.b =", "a and", "()", "a.b = 'x", "a\0", "a.b = \0x y",
+                                       "\ufeffa", "a b", "a.b in (x", "a;b"])
+def test_parse_refuses(condition):
+    done = rules_verb("parse", "-", text=condition)
+    assert done.returncode == 1 and b"error: " in done.stderr and done.stdout == b""
+
+
+@pytest.mark.parametrize("condition", ["a ", "\ta\r\n", "a.b = \u00e4\u00f6", "a.b = 'x\ty'", "a.b=c\r\nand\r\nd"])
+def test_parse_takes(condition):
+    assert rules_verb("parse", "-", text=condition).returncode == 0
+
+
+def test_parse_has_a_limit_on_depth():
+    deep = "(" * 150 + "a" + ")" * 150
+    assert b"exceeded max depth limit of 100" in rules_verb("parse", deep).stderr
+    assert rules_verb("parse", "--max-depth", "1000", deep).returncode == 0
+    assert rules_verb("parse", "--max-depth", "1001", deep).returncode == 2
+
+
+def test_parse_agrees_with_every_case_of_the_language():
+    wrong = []
+    for case in cases("parse_ok", "parse_err", "canonical"):
+        done = rules_verb("parse", "--max-depth", case.get("max_depth", 100), "-", text=case["condition"])
+        good = done.returncode == (1 if case["kind"] == "parse_err" else 0)
+        if "canonical" in case:
+            good = good and done.stdout.decode() == case["canonical"] + "\n"
+        if not good:
+            wrong.append((case, done.stdout, done.stderr))
+    assert not wrong
+
+
+# --- run -------------------------------------------------------------------------------------------
+
+def test_run_prints_falcos_alert_and_nothing_else(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(SHELL)
+    events = event({"evt.type": "execve", "proc.name": "bash", "user.name": "root"}) + event({"evt.type": "close"})
+    done = rules_verb("run", "--rules", rules, "-", text=events)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == (
+        '{"hostname":"h","output":"22:13:20.123456789: Notice shell (bash of root)","output_fields":'
+        '{"evt.time":1700000000123456789,"proc.name":"bash","user.name":"root"},"priority":"Notice","rule":"Shell",'
+        '"source":"syscall","tags":["T1059","shell"],"time":"2023-11-14T22:13:20.123456789Z"}\n')
+
+
+def test_run_takes_operands_in_every_order(tmp_path):
+    rules, more, events = tmp_path / "a.yaml", tmp_path / "more", tmp_path / "events.ndjson"
+    more.mkdir()
+    rules.write_text(SHELL)
+    (more / "b.yaml").write_text("- rule: Shell\n  tags: [more]\n  override: {tags: append}\n")
+    events.write_bytes(event({"evt.type": "execve", "proc.name": "bash"}))
+    for arguments in (["--rules", rules, more, events], ["--rules", rules, "--rules", more, events],
+                      ["-r", rules, more, "--", events], [rules, more, events]):
+        done = rules_verb("run", *arguments)
+        assert done.returncode == 0 and alerts(done)[0]["tags"] == ["T1059", "more", "shell"], arguments
+    done = rules_verb("run", "--rules", rules, more, text=events.read_bytes())
+    assert done.returncode == 0 and len(alerts(done)) == 1
+    assert rules_verb("run", "-").returncode == 2
+
+
+def test_run_goes_on_behind_a_bad_line_and_says_where_it_was(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(SHELL)
+    good = event({"evt.type": "execve", "proc.name": "bash"})
+    text = good + b"{nonsense\n\n" + b'{"time":"yesterday","fields":{}}\n' + b"[]\n" + good.rstrip() + b"\r\n" + good.rstrip()
+    done = rules_verb("run", "--rules", rules, "-", text=text)
+    said = done.stderr.decode().splitlines()
+    assert done.returncode == 1 and len(alerts(done)) == 3 and len(said) == 3
+    assert "-:2:2: " in said[0] and "-:4:10: " in said[1] and "-:5:1: " in said[2]
+
+
+def test_run_takes_alerts_and_every_kind_of_time(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(SHELL)
+    fields = {"evt.type": "execve", "proc.name": "bash", "user.name": None}
+    text = "\n".join(json.dumps(item) for item in (
+        {"rule": "Theirs", "priority": "Debug", "output": "x", "output_fields": fields, "time": "2023-11-14T22:13:20Z"},
+        {"fields": fields, "time": 1700000000}, {"fields": fields, "time": 1700000000000},
+        {"fields": fields, "time": "2023-11-14T23:13:20+01:00"}, {"output_fields": fields, "time": 1700000000.0}))
+    done = rules_verb("run", "--rules", rules, text=text)
+    assert done.returncode == 0, done.stderr
+    assert [alert["time"] for alert in alerts(done)] == ["2023-11-14T22:13:20.000000000Z"] * 5
+    assert alerts(done)[0]["output_fields"]["user.name"] is None and alerts(done)[0]["rule"] == "Shell"
+
+
+def test_run_chooses_rules_as_falco_does(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(json.dumps([rule(name, "evt.type = open", tags=[tag], priority=level) for name, tag, level in
+                                 (("one", "a", "ERROR"), ("two", "b", "NOTICE"), ("three", "b", "DEBUG"))]))
+    text = event({"evt.type": "open"})
+
+    def names(*options):
+        done = rules_verb("run", "--rules", rules, *options, "-", text=text)
+        assert done.returncode == 0, done.stderr
+        return [alert["rule"] for alert in alerts(done)]
+
+    assert names() == ["one"] and names("--match", "all") == ["one", "two", "three"]
+    assert names("-D", "o*") == ["two"] and names("-T", "a", "--match", "all") == ["two", "three"]
+    assert names("-t", "b") == ["two"] and names("-t", "b", "-D", "two") == ["three"]
+    assert names("--priority", "notice", "--match", "all") == ["one", "two"]
+    assert rules_verb("run", "--rules", rules, "--priority", "loud", "-").returncode == 2
+
+
+def test_run_adds_to_outputs_and_prints_iso_times(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(SHELL)
+    text = event({"evt.type": "execve", "proc.name": "bash", "container.id": "host"})
+    done = rules_verb("run", "--rules", rules, "--append-output", "(pid=%proc.pid)", "--suggested-output",
+                      "--time-format", "iso", "-", text=text)
+    alert = alerts(done)[0]
+    assert alert["output"].startswith("2023-11-14T22:13:20.123456789+0000: Notice shell (bash of <NA>) (pid=<NA>)")
+    assert "container_id=host" in alert["output"]
+    assert "evt.time.iso8601" in alert["output_fields"] and "evt.time" not in alert["output_fields"]
+
+
+def test_run_knows_other_sources(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(json.dumps([rule("mine", "my.field = x", source="mine"), rule("k8s", "ka.verb = get", source="k8s_audit")]))
+    text = event({"my.field": "x"}, source="mine") + event({"ka.verb": "get"}, source="k8s_audit")
+    done = rules_verb("run", "--rules", rules, "--source", "mine", "-", text=text)
+    assert [(alert["rule"], alert["source"]) for alert in alerts(done)] == [("mine", "mine"), ("k8s", "k8s_audit")]
+    assert len(alerts(rules_verb("run", "--rules", rules, "-", text=text))) == 1
+
+
+def test_run_says_what_is_wrong_with_rules_and_files(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(SHELL.replace("proc.name =", "proc.nam ="))
+    done = rules_verb("run", "--rules", rules, "-", text="")
+    assert done.returncode == 1 and done.stdout == b"" and f"{rules}:3:".encode() in done.stderr
+    rules.write_text(SHELL)
+    done = rules_verb("run", "--rules", rules, tmp_path / "none")
+    assert done.returncode == 1 and b"No such file" in done.stderr
+    done = rules_verb("run", "--rules", rules, "-", text=b'{"fields":{"proc.name":"' + b"x" * (9 << 20) + b'"}}\n' +
+                      event({"evt.type": "execve", "proc.name": "bash"}))
+    assert done.returncode == 1 and len(alerts(done)) == 1 and b"-:1:1: " in done.stderr
+
+
+def test_run_writes_alerts_while_events_still_come(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(SHELL)
+    with subprocess.Popen([TOCSIN, "rules", "run", "--rules", rules, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env=clean_environment()) as process:
+        watchdog = threading.Timer(30, process.kill)
+        watchdog.start()
+        for _ in range(3):
+            process.stdin.write(event({"evt.type": "execve", "proc.name": "bash"}))
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["rule"] == "Shell"
+        process.stdin.close()
+        assert process.wait() == 0
+        watchdog.cancel()
+
+
+def test_run_agrees_with_every_condition_of_the_language(tmp_path):
+    every = cases("eval")
+    rules, events = tmp_path / "rules.yaml", tmp_path / "events"
+    rules.write_text(json.dumps([rule(case["id"], case["condition"], "%evt.hostname") for case in every]))
+    events.write_bytes(b"".join(event({**case["fields"], "evt.hostname": case["id"]}, binary=case.get("fields_b64"))
+                                for case in every))
+    done = rules_verb("run", "--match", "all", "--rules", rules, events)
+    assert done.returncode == 0, done.stderr
+    fired = {alert["rule"] for alert in alerts(done) if alert["rule"] == alert["output_fields"]["evt.hostname"]}
+    assert fired == {case["id"] for case in every if case["expect"]}
+
+
+def test_run_agrees_with_every_output_of_the_language(tmp_path):
+    for case in cases("format"):
+        if case.get("resolve_transformed_fields") or not case.get("complete"):
+            continue
+        rules = tmp_path / "rules.yaml"
+        rules.write_text(json.dumps([rule("r", "evt.num exists or not evt.num exists", case["format"])]))
+        alert = alerts(rules_verb("run", "--rules", rules, "-", text=event(case["fields"])))[0]
+        if case["mode"] == "text":
+            assert alert["output"].split(": Informational ", 1)[1] == case["output"].lstrip("*"), case
+        else:
+            assert {name: alert["output_fields"][name] for name in case["field_values"]} == case["field_values"], case
+
+
+def test_run_detects_what_falco_detects(tmp_path):
+    sets = {case["name"]: case["events"] for case in cases("event_set")}
+    for case in cases("detect"):
+        files, options = [], []
+        for number, file in enumerate(case["files"]):
+            files.append(tmp_path / f"{case['id']}-{number:02}.yaml")
+            files[-1].write_text(file["rules"])
+        for choice in case.get("selection", []):
+            what, pattern = next(iter(next(iter(choice.values())).items()))
+            if "enable" in choice:
+                options += ["-t", pattern]
+            elif (what, pattern) != ("rule", "*"):
+                options += ["-T" if what == "tag" else "-D", pattern]
+        if "min_priority" in case:
+            options += ["--priority", case["min_priority"]]
+        done = rules_verb("run", *options, "--rules", *files, "-", text=b"".join(map(event, sets[case["events"]])))
+        assert done.returncode == 0, (case, done.stderr)
+        fired = [alert["rule"] for alert in alerts(done)]
+        assert {name: fired.count(name) for name in case["expect_counts"]} == case["expect_counts"], case
