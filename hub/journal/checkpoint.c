@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
+
 enum {
 	FRAME_HEADER = 24, /* https://sqlite.org/fileformat2.html#walformat */
 	READER_WAIT_MS = 50,
@@ -26,8 +28,15 @@ static int on_commit(void *argument, sqlite3 *db, const char *name, int frames)
 	return SQLITE_OK;
 }
 
+/* A WAL that grew beyond what it usually has gives its room back when it begins anew: on a small disk
+ * the reserve is made of it. */
 void checkpoint_hook(struct journal *journal)
 {
+	char text[64];
+
+	snprintf(text, sizeof(text), "PRAGMA journal_size_limit = %llu",
+		 (unsigned long long)(2 * journal->limits.wal_soft));
+	sqlite3_exec(journal->store.db, text, NULL, NULL, NULL);
 	sqlite3_wal_hook(journal->store.db, on_commit, journal);
 }
 
@@ -49,6 +58,7 @@ void checkpoint_now(struct journal *journal)
 				      NULL) == SQLITE_OK)
 		journal->wal_bytes = journal->wal_tried = 0;
 	sqlite3_busy_timeout(journal->store.db, WRITER_BUSY_MS);
+	journal->grounded = 0; /* SQLite may have cut the file at its end, and blocks behind it off */
 	counter_add(&journal->checkpoints, 1);
 }
 
@@ -74,6 +84,7 @@ void checkpoint_after_commit(struct journal *journal)
 		checkpoint_now(journal);
 	} else if (journal->checkpoint_finish) {
 		journal->checkpoint_finish = false;
+		journal->grounded = 0;
 		if (journal->wal_bytes >= journal->limits.wal_hard)
 			checkpoint_now(journal);
 		else

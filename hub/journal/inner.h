@@ -62,7 +62,7 @@ struct journal {
 		grace_ns; /* grace: before outputs that are not configured lose their hold */
 	struct limits limits;
 	struct hash_key key;
-	int lock_fd;
+	int lock_fd, file_fd; /* file_fd: journal.db once more, see reserve_ground() */
 	pthread_t writer, checkpointer;
 	bool writer_runs, checkpointer_runs;
 
@@ -71,6 +71,7 @@ struct journal {
 	uint64_t next_seq, kept_from; /* of the running transaction; published when it is on disk */
 	uint64_t wal_bytes;
 	uint64_t wal_tried; /* its size when a writer's checkpoint was last tried */
+	uint64_t grounded;  /* the file's length up to which the disk has given room; 0: not known */
 	int64_t opened_ns, reserve_try_ns, probe_ns, retain_ns; /* monotonic */
 	uint64_t incident_swept;	    /* closed incidents are looked at in order of id */
 	uint8_t outcomes[ROW_OUTCOMES * 2]; /* one delivery row */
@@ -156,6 +157,9 @@ void reserve_drop(struct journal *journal);
 bool reserve_has_room(const struct journal *journal); /* whether commits may be taken */
 bool reserve_disk_is_low(const struct journal *journal);
 bool reserve_is_used_up(const struct journal *journal); /* the disk is full, and so is the file */
+/* Takes the disk's room for a file of `pages` pages before a transaction that makes it so long ends:
+ * what is in the WAL can then be copied whatever becomes of the disk. 0 or -ENOSPC. */
+int reserve_ground(struct journal *journal, uint64_t pages);
 /* max_size, or what of the disk a file may take beside its WAL and the reserve. */
 uint64_t reserve_size_limit(const char *dir, uint64_t max_size);
 

@@ -57,6 +57,13 @@ static int lock_dir(struct journal *journal, const char *dir, char *error)
 	return -EBUSY;
 }
 
+/* Closed behind SQLite: that drops the locks of all of the process's connections to the file. */
+static int open_file(struct journal *journal)
+{
+	journal->file_fd = open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return journal->file_fd < 0 ? -errno : 0;
+}
+
 static int load_key(struct journal *journal)
 {
 	sqlite3_stmt *statement = store_sql(&journal->store, SQL_META_GET);
@@ -135,7 +142,7 @@ static struct journal *make(const struct journal_settings *settings)
 	pthread_cond_init(&journal->news, &monotonic);
 	pthread_cond_init(&journal->checkpoint, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	journal->lock_fd = -1;
+	journal->lock_fd = journal->file_fd = -1;
 	journal->commits_end = &journal->commits;
 	journal->progresses_end = &journal->progresses;
 	journal->calls_end = &journal->calls;
@@ -166,6 +173,8 @@ int journal_open(const struct journal_settings *settings, struct journal **ret, 
 	r = lock_dir(journal, settings->dir, error);
 	if (r == 0)
 		r = store_open(&journal->store, journal->path, STORE_WRITE, error);
+	if (r == 0)
+		r = open_file(journal);
 	if (r == 0) {
 		checkpoint_hook(journal);
 		reserve_make(journal);
@@ -197,6 +206,8 @@ void journal_close(struct journal *journal)
 	if (journal->checkpointer_runs)
 		pthread_join(journal->checkpointer, NULL);
 	store_close(&journal->store);
+	if (journal->file_fd >= 0)
+		close(journal->file_fd);
 	if (journal->lock_fd >= 0)
 		close(journal->lock_fd);
 	pthread_cond_destroy(&journal->work);

@@ -7,9 +7,13 @@
 #include "base/clock.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
-enum { TRY_MS = 1000 };
+enum {
+	TRY_MS = 1000,
+	GROUND_STEP = 1 << 20, /* taken ahead where the disk has it: one call serves many commits */
+};
 
 static uint64_t free_wanted(const struct journal *journal)
 {
@@ -81,4 +85,37 @@ void reserve_drop(struct journal *journal)
 	unlink(journal->reserve_path);
 	journal->reserve_held = false;
 	journal->reserve_try_ns = clock_mono() + TRY_MS * NS_PER_MS;
+}
+
+/* Only blocks: the file's length stays SQLite's. */
+static int take_blocks(const struct journal *journal, uint64_t from, uint64_t to)
+{
+	int r;
+
+	do
+		r = fallocate(journal->file_fd, FALLOC_FL_KEEP_SIZE, (off_t)from,
+			      (off_t)(to - from));
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+int reserve_ground(struct journal *journal, uint64_t pages)
+{
+	uint64_t length = pages * STORE_PAGE, ahead = length + GROUND_STEP;
+	struct stat status;
+	int r;
+
+	if (length <= journal->grounded || fstat(journal->file_fd, &status) < 0)
+		return 0;
+	journal->grounded = (uint64_t)status.st_size;
+	if (length <= journal->grounded)
+		return 0;
+	r = take_blocks(journal, journal->grounded, ahead);
+	if (r == -ENOSPC) {
+		ahead = length;
+		r = take_blocks(journal, journal->grounded, ahead);
+	}
+	if (r == 0)
+		journal->grounded = ahead;
+	return r == -ENOSPC || r == -EDQUOT ? -ENOSPC : 0; /* else: a file system without it */
 }

@@ -256,7 +256,6 @@ static int set_up(struct store *store, enum store_mode mode)
 		 mode == STORE_WRITE ? WRITER_CACHE_KIB : READER_CACHE_KIB,
 		 mode == STORE_WRITE ? "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;"
 				       "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-				       "PRAGMA journal_size_limit = 67108864;"
 				     : "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0;");
 	return execute(store, text);
 }

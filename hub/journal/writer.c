@@ -115,12 +115,14 @@ static bool take(struct journal *journal, struct round *round)
 
 /* --- one transaction ---------------------------------------------------------------------------- */
 
-/* Reads how full the file is, for the limits and the metrics. */
+/* Reads how full the file is, for the limits and the metrics; takes the room by which it grows. */
 static int measure(struct journal *journal)
 {
 	uint64_t pages, free_pages;
 	int r = store_number(&journal->store, store_sql(&journal->store, SQL_PAGE_COUNT), &pages);
 
+	if (r == 0)
+		r = reserve_ground(journal, pages);
 	if (r == 0)
 		r = store_number(&journal->store, store_sql(&journal->store, SQL_FREELIST_COUNT),
 				 &free_pages);
