@@ -5,7 +5,7 @@
 #include "web/assets.h"
 
 /* Addresses of the UI's views; all are the same page, which looks at its own address. */
-static const char *const views[] = { "/", "/alerts", "/outputs", "/status" };
+static const char *const views[] = { "/", "/alerts", "/outputs", "/rules", "/status" };
 
 static const struct web_asset *asset_find(struct str path)
 {

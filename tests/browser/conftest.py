@@ -47,11 +47,14 @@ def refuser():
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory, refuser):
     folder = tmp_path_factory.mktemp("hub")
-    hub = Hub(folder, {"outputs": {
+    rules = folder / "rules.yaml"
+    rules.write_text("")
+    hub = Hub(folder, {"rules_files": [str(rules)], "outputs": {
         "archive": {"type": "file", "path": str(folder / "alerts.json")},
         "urgent": {"type": "file", "path": str(folder / "urgent.json"), "minimum_priority": "critical"},
         "refuser": {"type": "webhook", "url": refuser.url, "minimum_priority": "emergency"},
     }}).start()
+    hub.rules = rules
     hub.origin = f"http://127.0.0.1:{hub.admin_port}"
     hub.token = (folder / "data" / "admin.token").read_text().strip()
     yield hub

@@ -335,3 +335,39 @@ def test_the_stream_goes_on_after_the_hub_was_away(page, hub):
     page.wait_text(".row:first-child .rule", after, 20)
     page.wait_text(".live", "Live")
     assert page.texts(".row .rule").count(before) == 1
+
+
+# --- rules -------------------------------------------------------------------------------------------
+
+RULE = """
+- rule: {name}
+  desc: what it is for
+  condition: evt.type = openat and fd.name = /a
+  output: opened %fd.name
+  priority: WARNING
+  tags: [filesystem, T1548]
+"""
+
+
+def test_rules_are_listed_and_files_that_do_not_load_show_on_every_page(page, hub):
+    hub.rules.write_text(RULE.format(name="First <b>rule</b>"))
+    page.open("/rules")
+    page.wait_text("tbody th", "First <b>rule</b>")
+    page.wait_text(".badge", "in force")
+    page.one("input.search").send_keys("no such word")
+    page.wait_text("main p", "No rule has these words")
+    page.one("input.search").clear()
+    page.one("input.search").send_keys("t1548")
+    page.wait_text("tbody th", "First")
+
+    hub.rules.write_text(RULE.format(name="Second").replace("fd.name =", "fd.nmae ="))
+    page.wait_text("main .badge", "the files do not load")
+    page.wait_text("main pre", "fd.nmae")
+    page.wait_text("tbody th", "First")
+    page.open("/")
+    page.wait_text("#top .badge", "Rules do not load")
+
+    hub.rules.write_text(RULE.format(name="Third"))
+    page.open("/rules")
+    page.wait_text("tbody th", "Third")
+    page.wait_text("main .badge", "in force")

@@ -5,7 +5,9 @@ import { h, replace } from "./dom";
 import { listenForKeys, setKeys, showHelp } from "./keys";
 import { logIn, loginPage, tokenFromAddress } from "./login";
 import { outputsPage } from "./outputs";
+import { rulesPage } from "./rules";
 import { statusPage } from "./status";
+import { RulesState, Status } from "./types";
 
 export interface Page {
 	close(): void;
@@ -15,11 +17,15 @@ export interface Page {
 const VIEWS: { path: string; name: string; open: (main: HTMLElement) => Page }[] = [
 	{ path: "/", name: "Alerts", open: alertsPage },
 	{ path: "/outputs", name: "Outputs", open: outputsPage },
+	{ path: "/rules", name: "Rules", open: rulesPage },
 	{ path: "/status", name: "Status", open: statusPage },
 ];
 
+const CHECK_MS = 15000;
+
 const header = document.getElementById("top") as HTMLElement;
 const main = document.getElementById("main") as HTMLElement;
+const trouble = h("a", { class: "badge severe", href: "/rules", hidden: true, onclick: (event: MouseEvent) => go(event, "/rules") });
 let page: Page | null = null;
 let note = "";
 
@@ -63,9 +69,19 @@ function showHeader(current: string): void {
 				href: view.path, "aria-current": view.path === current ? "page" : undefined,
 				onclick: (event: MouseEvent) => go(event, view.path),
 			}, view.name))),
-		h("span", { class: "spacer" }),
+		h("span", { class: "spacer" }), trouble,
 		h("button", { type: "button", class: "icon", title: "Keyboard (?)", "aria-label": "Keyboard help", onclick: showHelp }, "?"),
 		h("button", { type: "button", class: "plain", onclick: () => void logOut() }, "Log out"));
+}
+
+/** What must be seen on every page: that the rules in force are not those of the files. */
+async function check(): Promise<void> {
+	const rules = page && !document.hidden ? await get<Status>("/status").then((status) => status.rules as RulesState, () => null) : null;
+
+	if (rules) {
+		trouble.hidden = rules.current;
+		replace(trouble, "Rules do not load");
+	}
 }
 
 function show(): void {
@@ -77,6 +93,7 @@ function show(): void {
 	showHeader(view.path);
 	document.title = `${view.name} · Tocsin`;
 	page = view.open(main);
+	void check();
 }
 
 async function start(): Promise<void> {
@@ -110,4 +127,5 @@ window.addEventListener("pageshow", (event) => {
 	if (event.persisted)
 		show();
 });
+window.setInterval(() => void check(), CHECK_MS);
 void start();

@@ -48,7 +48,7 @@ function showStatus(box: HTMLElement, status: Status): void {
 			["positions", `${count(journal.first)} to ${count(journal.last)}`],
 			["waiting for the disk", `${count(journal.waiting_bytes)} bytes`],
 		]),
-		...objects.map(([name, members]) => facts(titled(name), Object.entries(members).map(([key, json]) => row(key, json)))));
+		...objects.map(([name, members]) => facts(titled(name), Object.entries(members).filter(([, json]) => !Array.isArray(json)).map(([key, json]) => row(key, json)))));
 }
 
 function sensorRow(sensor: Sensor): HTMLElement {

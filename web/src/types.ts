@@ -81,6 +81,30 @@ export interface Sensor {
 	status: Json;
 }
 
+export interface Rule {
+	name: string;
+	priority: string;
+	enabled: boolean;
+	source: string;
+	description: string;
+	file: string;
+	line: number;
+	tags: string[];
+}
+
+export interface RulesState {
+	[key: string]: Json;
+	loaded: number;
+	enabled: number;
+	warnings: number;
+	version: string;
+	since: string;
+	current: boolean; // the files as they are, are in force
+	reloads: number;
+	reloads_failed: number;
+	errors: string[];
+}
+
 export interface Status {
 	version: string;
 	started: string;
