@@ -45,9 +45,9 @@ static size_t count_words(const char *const *words)
 void set_add_sources(struct rules_settings *settings, const struct conf_strings *more)
 {
 	static const char *all[SET_SOURCES_MAX];
-	size_t count = 0;
+	size_t count = settings->sources.count;
 
-	for (size_t i = 0; i < ARRAY_LEN(hub_sources); i++)
+	for (size_t i = count; i < ARRAY_LEN(hub_sources); i++)
 		all[count++] = hub_sources[i];
 	for (size_t i = 0; i < more->count && count < SET_SOURCES_MAX; i++) {
 		size_t known = 0;
@@ -89,11 +89,17 @@ static void set_extras(struct rules_settings *settings)
 	settings->extras_count = count;
 }
 
+bool set_match_given(void)
+{
+	return match != NULL;
+}
+
 bool set_settings(struct rules_settings *ret)
 {
 	const struct conf_strings more = { .at = sources, .count = count_words(sources) };
 
-	*ret = (struct rules_settings){ .priority_max = PRIORITY_DEBUG, .suggested_output = suggested };
+	*ret = (struct rules_settings){ .files = { .at = files, .count = count_words(files) },
+		                        .priority_max = PRIORITY_DEBUG, .suggested_output = suggested };
 	if (priority != NULL && !priority_parse(str_of(priority), &ret->priority_max)) {
 		cli_usage("--priority: \"%s\" is unknown (emergency, alert, critical, error, warning, notice, "
 		          "informational, debug)", priority);
@@ -122,11 +128,11 @@ static bool is_rules_file(const char *name)
 bool set_operands(struct rules_settings *settings, int argc, char **argv, const char **ret_events)
 {
 	static const char *all[SET_FILES_MAX];
-	size_t count = count_words(files), operands = (size_t)argc;
+	size_t count = settings->files.count, operands = (size_t)argc;
 	/* getopt leaves the "--" in front of what is left */
 	const bool dashes = strcmp(argv[-1], "--") == 0;
 
-	memcpy(all, files, count * sizeof(*all));
+	memcpy(all, settings->files.at, count * sizeof(*all));
 	if (ret_events != NULL) {
 		const char *last = operands == 0 ? NULL : argv[operands - 1];
 

@@ -28,11 +28,15 @@ struct rules_set {
 /* What the options of CLI_RULES say. Points to static memory: once a run. False with a complaint. */
 bool set_settings(struct rules_settings *ret);
 
-/* Adds the sources that the hub knows and `more` of them. */
+/* Whether --match was given: its default is the verb's. */
+bool set_match_given(void);
+
+/* Adds `more` sources to those that the hub and --source know. What was added by another call to a
+ * copy of the same settings is gone. */
 void set_add_sources(struct rules_settings *settings, const struct conf_strings *more);
 
-/* Splits a verb's operands and --rules into rules files (settings->files) and, unless ret_events is
- * NULL, the file of events: the last operand when it follows "--", is "-", or is no rules file by its
+/* Adds a verb's operands, rules files, to settings->files; the last one, unless ret_events is NULL, is the
+ * file of events when it follows "--", is "-", or is no rules file by its
  * name (.yaml, .yml, a folder). *ret_events is NULL without one. False with a complaint. */
 bool set_operands(struct rules_settings *settings, int argc, char **argv, const char **ret_events);
 

@@ -5,6 +5,7 @@ const struct cli_verb *const cli_verbs[] = {
 	&verb_check,
 	&verb_rules_check,
 	&verb_rules_run,
+	&verb_rules_test,
 	&verb_rules_parse,
 	&verb_rules_reload,
 	&verb_tail,

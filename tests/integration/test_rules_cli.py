@@ -266,3 +266,93 @@ def test_run_detects_what_falco_detects(tmp_path):
         assert done.returncode == 0, (case, done.stderr)
         fired = [alert["rule"] for alert in alerts(done)]
         assert {name: fired.count(name) for name in case["expect_counts"]} == case["expect_counts"], case
+
+
+# --- test ------------------------------------------------------------------------------------------
+
+TEST_RULES = SHELL + ("- rule: Root shell\n  desc: d\n  condition: evt.type = execve and proc.name = bash and user.uid = 0\n"
+                      "  output: root\n  priority: ERROR\n"
+                      "- rule: Off\n  desc: d\n  condition: evt.type = execve\n  output: o\n  priority: INFO\n  enabled: false\n")
+TESTS = """rules: [../rules.yaml]
+defaults: {hostname: n1, time: 2026-01-01T00:00:00Z, fields: {evt.type: execve, user.name: joe, user.uid: 1000}}
+tests:
+  - name: joe
+    event: {fields: {proc.name: bash}}
+    fires: Shell
+  - name: root
+    event: {fields: {proc.name: bash, user.uid: 0, user.name: root}}
+    fires:
+      - {rule: Shell, output: shell (bash of root), contains: "bash of", priority: notice, fields: {proc.name: bash}}
+      - Root shell
+  - name: nothing
+    events: [{fields: {proc.name: zsh}}, {fields: {evt.type: close}}]
+    fires: []
+    never: Root shell
+"""
+
+
+@pytest.fixture
+def suite(tmp_path):
+    (tmp_path / "rules.yaml").write_text(TEST_RULES)
+    (tmp_path / "tests").mkdir()
+    file = tmp_path / "tests" / "shell.yaml"
+    file.write_text(TESTS)
+    return file
+
+
+def test_test_passes_and_counts(suite):
+    done = rules_verb("test", suite)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"1 file, 3 tests: 3 passed, 0 failed\n", b"")
+    done = rules_verb("test", "-v", "--only", "n*", suite.parent)
+    assert done.stdout.decode() == f"ok   {suite}:12: nothing\n1 file, 1 test: 1 passed, 0 failed\n"
+    answer = json.loads(rules_verb("test", "-o", "json", "--untested", suite).stdout)
+    assert answer["ok"] and answer["passed"] == 3 and answer["untested"] == [] and answer["files"][0]["tests"][0]["line"] == 4
+
+
+def test_test_shows_what_differs(suite):
+    suite.write_text(TESTS.replace("fires: Shell", "fires: [Root shell]").replace("output: shell (bash", "output: shell (zsh")
+                     .replace("never: Root", "never: Off\n    # Root"))
+    report = suite.with_suffix(".xml")
+    done = rules_verb("test", "--junit", report, suite)
+    text = done.stdout.decode()
+    assert done.returncode == 1 and "3 tests: 1 passed, 2 failed" in text
+    assert f"FAIL {suite}:4: joe\n    expected: Root shell\n    fired:    Shell — shell (bash of joe)\n" in text
+    assert "output expected: shell (zsh of root)\n    output    got: shell (bash of root)\n" in text
+    assert 'tests="3" failures="2" errors="0"' in report.read_text()
+    done = rules_verb("test", "--tap", suite)
+    assert done.stdout.startswith(b"TAP version 13\nnot ok 1 - ") and done.stdout.endswith(b"ok 3 - %s:12: nothing\n1..3\n" % str(suite).encode())
+
+
+def test_test_takes_other_rules_and_counts_what_no_test_reaches(suite, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(TEST_RULES + "- rule: Lonely\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n")
+    done = rules_verb("test", "--rules", other, "--untested", suite)
+    assert done.returncode == 0 and b"1 of 3 rules were not made to fire:\n  Lonely\n" in done.stdout
+    assert rules_verb("test", "--match", "first", suite).returncode == 1
+
+
+@pytest.mark.parametrize("old, new, says", [
+    ("fires: Shell", "fires: Shel", '6:12: there is no rule "Shel", did you mean "Shell"?'),
+    ("fires: Shell", "fires: Off", '6:12: rule "Off" is not enabled: it cannot fire'),
+    ("fires: Shell", "fire: Shell", '6:5: unknown key "fire", did you mean "fires"?'),
+    ("fires: Shell", "desc: x", "4:5: this test expects nothing"),
+    ("proc.name: bash}", "proc.nmae: bash}", '5:22: there is no field "proc.nmae", did you mean "proc.name"?'),
+    ("event: {fields: {proc.name: bash}}", "event: 7", "5:12: an event is a mapping"),
+    ("priority: notice", "priority: loud", "this is no priority"),
+    ("tests:", "rests:", "unknown key"),
+    ("- name: joe", "- names: joe", "a test wants a name"),
+    ("rules: [../rules.yaml]", "match: most", "match is first or all"),
+    ("rules: [../rules.yaml]", "desc: none", "which rules?"),
+    ("rules: [../rules.yaml]", "rules: [../none.yaml]", "none.yaml: error LOAD_ERR_FILE_READ"),
+    ("fires: Shell", "fires: [Shell", "did not find"),
+])
+def test_test_says_what_is_wrong_with_a_test_file(suite, old, new, says):
+    suite.write_text(TESTS.replace(old, new, 1))
+    done = rules_verb("test", suite)
+    assert done.returncode == 1 and says in done.stderr.decode(), done.stderr.decode()
+    assert b"1 file is wrong" in done.stdout
+
+
+def test_test_wants_a_file():
+    assert rules_verb("test").returncode == 2
+    assert rules_verb("test", "/nonexistent").returncode == 1
