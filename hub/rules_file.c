@@ -12,6 +12,10 @@ void rules_file_settings(const struct config *config, struct rules_settings *ret
 		.files = config->rules_files,
 		.priority_max = (enum priority)config->rules_priority,
 		.match_all = config->rule_matching == 1,
+		.choices = config->choices,
+		.choices_count = config->choices_count,
+		.extras = config->extras,
+		.extras_count = config->extras_count,
 		.sources = { .at = sources, .count = ARRAY_LEN(sources) },
 	};
 }

@@ -97,12 +97,13 @@ struct rules_choice {
 	const char *pattern;
 };
 
-/* One entry of Falco's `append_output`: added, after a blank, to the output of the rules that match
- * all that is given. */
+/* One entry of Falco's `append_output`, for the rules that match all that is given. */
 struct rules_extra {
 	const char *source, *rule; /* NULL: any */
 	struct conf_strings tags;  /* all of them must be on the rule */
-	const char *output;
+	const char *output;	   /* added to the output after a blank; NULL: nothing */
+	bool suggested;		   /* so are container and pod, as Falco does */
+	struct conf_map fields;	   /* into output_fields: key and format; value NULL: the field `key` as it is */
 };
 
 struct rules_settings {

@@ -34,6 +34,13 @@ static void want_term(struct rules *rules, uint32_t id)
 		want(rules, rules->ancestors[kind][i]);
 }
 
+static void want_format(struct rules *rules, const struct format *format)
+{
+	for (size_t i = 0; i < format->count; i++)
+		if (format->tokens[i].term != NONE)
+			want_term(rules, format->tokens[i].term);
+}
+
 static void want_node(struct rules *rules, uint32_t id, uint64_t *seen)
 {
 	const struct node *node = &rules->nodes[id];
@@ -67,9 +74,9 @@ bool wanted_mark(struct compiler *c)
 		if (!rule->enabled)
 			continue;
 		want_node(rules, rule->node, seen);
-		for (size_t j = 0; j < rule->format.count; j++)
-			if (rule->format.tokens[j].term != NONE)
-				want_term(rules, rule->format.tokens[j].term);
+		want_format(rules, &rule->format);
+		for (size_t j = 0; j < rule->extras_count; j++)
+			want_format(rules, &rule->extras[j].format);
 	}
 	return true;
 }
