@@ -123,6 +123,11 @@ struct rules_settings {
 	size_t extras_count;
 };
 
+/* The sources that the hub knows beside syscall: every alert, the hub's own events, other engines whose
+ * events it maps, plugins of Falco whose events come in as JSON. Whoever shares rules with a hub
+ * (sensors, the command) gives these. */
+extern const struct conf_strings rules_hub_sources;
+
 struct rules;
 struct rule;
 struct rules_scratch;
