@@ -39,7 +39,9 @@ static bool regex_holds(struct rules_scratch *scratch, const pcre2_code *regex, 
 			    REGEX_WORKSPACE);
 	if (r < 0 && r != PCRE2_ERROR_NOMATCH)
 		scratch->overflows++;
-	return r >= 0;
+	/* The longest match comes first. That it must end with the text is not enough to say at
+	 * compile time: this matcher does not always heed it. */
+	return r >= 0 && pcre2_get_ovector_pointer(scratch->match)[1] == text.len;
 }
 
 static bool number_holds(enum op op, __int128 a, __int128 b)
