@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/conf.h"
+#include "hub/config_rules.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -133,7 +134,7 @@ static const struct section {
 };
 
 static const char *const section_names[] = { "admin", "log", "ingest", "journal", "dedup", "incidents",
-	                                     "outputs", "routes", NULL };
+	                                     "outputs", "routes", "rules", "append_output", NULL };
 
 static const struct conf_field output_fields[] = {
 	{ "minimum_priority", CONF_CHOICE, offsetof(struct config_output, minimum_priority),
@@ -466,6 +467,7 @@ static int fill(struct conf_reader *reader, struct config *config)
 	fill_sections(reader, config);
 	fill_outputs(reader, config);
 	fill_routes(reader, config);
+	config_rules_fill(reader, config);
 	if (conf_errors_failed(reader->errors) == 0)
 		check_config(reader, config);
 	return conf_errors_failed(reader->errors) == 0 ? 0 : -EINVAL;
@@ -539,6 +541,7 @@ static void show_route(const struct config_route *route, struct buf *out)
 void config_show(const struct config *config, struct buf *out)
 {
 	conf_show(top_fields, config, 0, out);
+	config_rules_show(config, out);
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
 		buf_addf(out, "%s:\n", sections[i].name);
 		conf_show(sections[i].fields, config, 2, out);

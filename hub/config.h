@@ -5,6 +5,7 @@
 #include "include/conf.h"
 #include "include/output.h"
 #include "include/priority.h"
+#include "rules/rules.h"
 
 struct config_output {
 	const char *name;              /* the key under `outputs:` */
@@ -83,6 +84,10 @@ struct config {
 	struct conf_strings rules_files;       /* files and folders, in order */
 	int64_t rule_matching;                 /* 0 first, 1 all */
 	int64_t rules_priority;                /* `priority:` enum priority, debug */
+	const struct rules_choice *choices;    /* `rules:`, in order */
+	size_t choices_count;
+	const struct rules_extra *extras;      /* `append_output:` */
+	size_t extras_count;
 
 	struct {
 		int64_t window_ms;             /* 10m */

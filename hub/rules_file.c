@@ -1,18 +1,17 @@
 /* Between the configuration, the rules and the API. */
 #include "hub/rules_file.h"
 
-/* Where events come from beside a kernel: other engines whose events the hub maps, plugins of Falco
- * whose events come in as JSON, the hub itself, and every alert. */
-static const char *const sources[] = { "alert", "tocsin", "tracee", "tetragon", "eolh", "guardduty",
-	                               "k8s_audit", "aws_cloudtrail", "github", "okta", "gcp_auditlog" };
-
 void rules_file_settings(const struct config *config, struct rules_settings *ret)
 {
 	*ret = (struct rules_settings){
 		.files = config->rules_files,
 		.priority_max = (enum priority)config->rules_priority,
 		.match_all = config->rule_matching == 1,
-		.sources = { .at = sources, .count = ARRAY_LEN(sources) },
+		.choices = config->choices,
+		.choices_count = config->choices_count,
+		.extras = config->extras,
+		.extras_count = config->extras_count,
+		.sources = rules_hub_sources,
 	};
 }
 

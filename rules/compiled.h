@@ -95,6 +95,13 @@ struct format {
 		       */
 };
 
+/* One of append_output's fields. */
+struct extra_field {
+	struct str key;
+	bool is_raw; /* the value of the format's one token, in its JSON type; else the format's text */
+	struct format format;
+};
+
 struct rule {
 	struct str name, description, source, output, condition, canonical;
 	enum priority priority;
@@ -108,6 +115,8 @@ struct rule {
 	uint32_t node;
 	struct type_set types;
 	struct format format;
+	struct extra_field *extras;
+	size_t extras_count;
 };
 
 /* The enabled rules of one source. */

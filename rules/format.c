@@ -416,13 +416,38 @@ bool format_fields(struct rules_scratch *scratch, const struct format *format, s
 	return true;
 }
 
-static bool has_time(const struct format *format)
+static bool has_key(const struct format *format, struct str key)
 {
 	for (size_t i = 0; i < format->count; i++)
 		if (format->tokens[i].term != NONE && format->tokens[i].in_fields &&
-		    str_eq(format->tokens[i].text, STR("evt.time")))
+		    str_eq(format->tokens[i].text, key))
 			return true;
 	return false;
+}
+
+/* Fields that the settings add; one that the output names already stands there. */
+static void add_extra_fields(struct rules_scratch *scratch, const struct rule *rule, struct buf *out)
+{
+	struct buf text = { .max = RULES_SCRATCH_TEXT };
+
+	for (size_t i = 0; i < rule->extras_count; i++) {
+		const struct extra_field *extra = &rule->extras[i];
+		uint32_t term = extra->is_raw ? extra->format.tokens[0].term : 0;
+
+		if (has_key(&rule->format, extra->key) || str_eq(extra->key, STR("evt.time")))
+			continue;
+		buf_add_char(out, ',');
+		buf_add_json(out, extra->key);
+		buf_add_char(out, ':');
+		if (extra->is_raw) {
+			add_json_values(scratch, &scratch->rules->terms[term], term_values(scratch, term), out);
+			continue;
+		}
+		buf_clear(&text);
+		format_text(scratch, &extra->format, &text);
+		buf_add_json(out, buf_str(&text));
+	}
+	buf_done(&text);
 }
 
 void rules_format(const struct rules *rules, struct rules_scratch *scratch, const struct rule *rule,
@@ -441,9 +466,10 @@ void rules_format(const struct rules *rules, struct rules_scratch *scratch, cons
 		return;
 	buf_add_char(output_fields, '{');
 	format_fields(scratch, &rule->format, output_fields, &first);
-	if (!has_time(&rule->format)) {
+	if (!has_key(&rule->format, STR("evt.time"))) {
 		buf_add(output_fields, first ? STR("\"evt.time\":") : STR(",\"evt.time\":"));
 		buf_add_i64(output_fields, event->time_ns);
 	}
+	add_extra_fields(scratch, rule, output_fields);
 	buf_add_char(output_fields, '}');
 }

@@ -183,19 +183,11 @@ static bool has_tags(const struct rule_item *item, const struct conf_strings *ta
 	return true;
 }
 
-static void add_extras(const struct rules_settings *settings, const struct rule_item *item,
-		       struct buf *out)
+static bool extra_applies(const struct rules_extra *extra, const struct rule_item *item)
 {
-	for (size_t i = 0; i < settings->extras_count; i++) {
-		const struct rules_extra *extra = &settings->extras[i];
-
-		if ((extra->source != NULL && !str_eq(str_of(extra->source), item->source)) ||
-		    (extra->rule != NULL && !str_eq(str_of(extra->rule), item->name)) ||
-		    !has_tags(item, &extra->tags))
-			continue;
-		buf_add_char(out, ' ');
-		buf_add(out, str_of(extra->output));
-	}
+	return (extra->source == NULL || str_eq(str_of(extra->source), item->source)) &&
+	       (extra->rule == NULL || str_eq(str_of(extra->rule), item->name)) &&
+	       has_tags(item, &extra->tags);
 }
 
 /* " container_id=%container.id …", for the fields that the catalogue suggests. */
@@ -212,6 +204,27 @@ static void add_suggested(struct buf *out)
 		buf_add(out, STR("=%"));
 		buf_add(out, info->name);
 	}
+}
+
+/* What the settings append, in their order; what is suggested only once. */
+static void add_extras(const struct rules_settings *settings, const struct rule_item *item,
+		       struct buf *out)
+{
+	bool suggest = settings->suggested_output;
+
+	for (size_t i = 0; i < settings->extras_count; i++) {
+		const struct rules_extra *extra = &settings->extras[i];
+
+		if (!extra_applies(extra, item))
+			continue;
+		suggest |= extra->suggested;
+		if (extra->output != NULL) {
+			buf_add_char(out, ' ');
+			buf_add(out, str_of(extra->output));
+		}
+	}
+	if (suggest && str_eq(item->source, syscall_source))
+		add_suggested(out);
 }
 
 /* Rules of old ask for all of a container at once; what it stood for is appended anyway. */
@@ -248,6 +261,48 @@ static void warn_output(struct work *work)
 	}
 }
 
+static bool compile_extra_field(struct work *work, const struct conf_pair *pair)
+{
+	struct extra_field *extra = &work->rule.extras[work->rule.extras_count];
+	struct buf text = { .max = RULES_TEXT_MAX };
+	bool ok;
+
+	for (size_t i = 0; i < work->rule.extras_count; i++)
+		if (str_eq(work->rule.extras[i].key, str_of(pair->key)))
+			return true; /* the first one counts, as in Falco */
+	extra->is_raw = pair->value == NULL;
+	extra->key = compile_str(work->c, str_of(pair->key));
+	buf_addf(&text, "%s%s", extra->is_raw ? "%" : "", extra->is_raw ? pair->key : pair->value);
+	ok = compile_format(work->c, compile_str(work->c, buf_str(&text)), false, &extra->format);
+	buf_done(&text);
+	if (ok && extra->is_raw && (extra->format.count != 1 || extra->format.tokens[0].term == NONE))
+		return complain(work->c, RULES_ERR_COMPILE_OUTPUT, 0, "extra_fields: unknown filter: %s", pair->key);
+	extra->format.partial = true;
+	work->rule.extras_count += ok;
+	return ok;
+}
+
+static bool compile_extra_fields(struct work *work)
+{
+	const struct rules_settings *settings = work->c->loader->settings;
+	size_t count = 0;
+
+	for (size_t i = 0; i < settings->extras_count; i++)
+		if (extra_applies(&settings->extras[i], work->item))
+			count += settings->extras[i].fields.count;
+	if (count == 0)
+		return true;
+	work->rule.extras = compile_take(work->c, count * sizeof(*work->rule.extras));
+	if (work->rule.extras == NULL)
+		return false;
+	for (size_t i = 0; i < settings->extras_count; i++)
+		for (size_t j = 0; j < settings->extras[i].fields.count; j++)
+			if (extra_applies(&settings->extras[i], work->item) &&
+			    !compile_extra_field(work, &settings->extras[i].fields.at[j]))
+				return false;
+	return true;
+}
+
 /* Falco puts a `*` before every output: what is missing does not end the text. */
 static bool compile_rule_output(struct work *work)
 {
@@ -257,8 +312,6 @@ static bool compile_rule_output(struct work *work)
 
 	drop_container_info(work, pieces_join(work->c->loader, &work->item->output), &out);
 	add_extras(settings, work->item, &out);
-	if (settings->suggested_output && str_eq(work->item->source, syscall_source))
-		add_suggested(&out);
 	work->rule.output = compile_str(work->c, buf_str(&out));
 	ok = buf_ok(&out);
 	buf_done(&out);
@@ -271,7 +324,7 @@ static bool compile_rule_output(struct work *work)
 		return false;
 	work->rule.format.partial = true;
 	warn_output(work);
-	return true;
+	return compile_extra_fields(work);
 }
 
 static bool copy_tags(struct work *work)

@@ -97,12 +97,13 @@ struct rules_choice {
 	const char *pattern;
 };
 
-/* One entry of Falco's `append_output`: added, after a blank, to the output of the rules that match
- * all that is given. */
+/* One entry of Falco's `append_output`, for the rules that match all that is given. */
 struct rules_extra {
 	const char *source, *rule; /* NULL: any */
 	struct conf_strings tags;  /* all of them must be on the rule */
-	const char *output;
+	const char *output;	   /* added to the output after a blank; NULL: nothing */
+	bool suggested;		   /* so are container and pod, as Falco does */
+	struct conf_map fields;	   /* into output_fields: key and format; value NULL: the field `key` as it is */
 };
 
 struct rules_settings {
@@ -121,6 +122,11 @@ struct rules_settings {
 	const struct rules_extra *extras;
 	size_t extras_count;
 };
+
+/* The sources that the hub knows beside syscall: every alert, the hub's own events, other engines whose
+ * events it maps, plugins of Falco whose events come in as JSON. Whoever shares rules with a hub
+ * (sensors, the command) gives these. */
+extern const struct conf_strings rules_hub_sources;
 
 struct rules;
 struct rule;

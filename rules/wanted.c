@@ -1,6 +1,11 @@
 /* What the rules want: the accessors, and the event types and fields that a sensor has to send. */
 #include "rules/compiler.h"
 
+static const char *const hub_sources[] = { "alert", "tocsin", "tracee", "tetragon", "eolh", "guardduty",
+					   "k8s_audit", "aws_cloudtrail", "github", "okta", "gcp_auditlog" };
+
+const struct conf_strings rules_hub_sources = { .at = hub_sources, .count = ARRAY_LEN(hub_sources) };
+
 static void want(void *arg, field_id id)
 {
 	struct rules *rules = arg;
@@ -32,6 +37,13 @@ static void want_term(struct rules *rules, uint32_t id)
 	}
 	for (int i = 1; kind >= 0 && term->is_many && i <= RULES_ANCESTORS_MAX; i++)
 		want(rules, rules->ancestors[kind][i]);
+}
+
+static void want_format(struct rules *rules, const struct format *format)
+{
+	for (size_t i = 0; i < format->count; i++)
+		if (format->tokens[i].term != NONE)
+			want_term(rules, format->tokens[i].term);
 }
 
 static void want_node(struct rules *rules, uint32_t id, uint64_t *seen)
@@ -67,9 +79,9 @@ bool wanted_mark(struct compiler *c)
 		if (!rule->enabled)
 			continue;
 		want_node(rules, rule->node, seen);
-		for (size_t j = 0; j < rule->format.count; j++)
-			if (rule->format.tokens[j].term != NONE)
-				want_term(rules, rule->format.tokens[j].term);
+		want_format(rules, &rule->format);
+		for (size_t j = 0; j < rule->extras_count; j++)
+			want_format(rules, &rule->extras[j].format);
 	}
 	return true;
 }

@@ -18,6 +18,7 @@ int prefilter_new(const char *const *files, size_t files_count, struct fields *f
 	struct rules_settings settings = {
 		.files = { .at = files, .count = files_count },
 		.priority_max = PRIORITY_DEBUG,
+		.sources = rules_hub_sources, /* their rules read fields of our events, too */
 	};
 	struct prefilter *prefilter = calloc(1, sizeof(*prefilter));
 	struct rules_report report;

@@ -148,3 +148,19 @@ def test_no_event_is_lost_or_judged_twice_while_rules_change(hub):
         stop.set()
         changer.join()
     assert state(hub)["reloads"] > 3
+
+
+def test_selection_and_appended_output_are_falcos_settings(tmp_path):
+    (tmp_path / "rules.yaml").write_text(RULE.format(name="First", path="/a") + RULE.format(name="Other", path="/a"))
+    hub = Hub(tmp_path, {"rules_files": [str(tmp_path / "rules.yaml")], "rules": [{"disable": {"rule": "Fi*"}}],
+                         "append_output": [{"extra_output": "by=%proc.name", "extra_fields": ["evt.type", {"who": "<%proc.name>"}]}]}).start()
+    send(hub, event(1, "/a"))
+    found = [entry["alert"] for entry in hub.api("GET", "/api/v1/alerts")[1]["alerts"]]
+    assert [one["rule"] for one in found] == ["Other"]
+    assert found[0]["output"].endswith("opened (file=/a) by=cat")
+    assert found[0]["output_fields"]["evt.type"] == "openat" and found[0]["output_fields"]["who"] == "<cat>"
+    hub.settings["rules"] = []
+    hub.write_config()
+    hub.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: state(hub)["enabled"] == 2, 10, "both rules")
+    hub.stop()

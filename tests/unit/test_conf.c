@@ -234,6 +234,12 @@ static const struct bad {
 	  "    2 |   - name: nowhere\n"
 	  "      |     ^\n"
 	  "1 error\n" },
+	{ "a choice of rules is enable or disable",
+	  "rules: [{disable: {rule: x}}, {disabel: {rule: x}}]\n",
+	  "hub.yaml:1:31: rules[1]: is not enable: or disable: with rule: PATTERN or tag: TAG below it\n"
+	  "    1 | rules: [{disable: {rule: x}}, {disabel: {rule: x}}]\n"
+	  "      |                               ^\n"
+	  "1 error\n" },
 	{ "routes of one name are refused",
 	  "routes: [{name: a, outputs: []}, {name: a, outputs: []}]\n",
 	  "hub.yaml:1:41: routes[1].name: \"a\" is the name of route 1 already\n"
@@ -425,7 +431,15 @@ static const char full[] =
 	"    outputs: [soc]\n"
 	"    deliver: every\n"
 	"    continue: true\n"
-	"  - outputs: archive\n";
+	"  - outputs: archive\n"
+	"rules:\n"
+	"  - disable: {rule: \"Read*\"}\n"
+	"  - enable: {tag: network}\n"
+	"append_output:\n"
+	"  - match: {source: syscall, tags: [a, b]}\n"
+	"    extra_output: on %evt.hostname\n"
+	"    extra_fields: [proc.aname, {who: \"%user.name@%proc.name\"}]\n"
+	"  - suggested_output: true\n";
 
 static void every_setting_lands_in_its_place(void **state)
 {
@@ -465,6 +479,18 @@ static void every_setting_lands_in_its_place(void **state)
 	assert_true(config->routes[0].proceed);
 	assert_string_equal(config->routes[1].name, "route 2");
 	assert_int_equal(config->routes[1].minimum_priority, PRIORITY_DEBUG);
+	assert_int_equal(config->choices_count, 2);
+	assert_false(config->choices[0].enable);
+	assert_string_equal(config->choices[0].pattern, "Read*");
+	assert_true(config->choices[1].enable && config->choices[1].by_tag);
+	assert_int_equal(config->extras_count, 2);
+	assert_string_equal(config->extras[0].source, "syscall");
+	assert_int_equal(config->extras[0].tags.count, 2);
+	assert_string_equal(config->extras[0].output, "on %evt.hostname");
+	assert_int_equal(config->extras[0].fields.count, 2);
+	assert_null(config->extras[0].fields.at[0].value);
+	assert_string_equal(config->extras[0].fields.at[1].key, "who");
+	assert_true(config->extras[1].suggested);
 	unload(&loaded);
 }
 
