@@ -432,6 +432,46 @@ static void the_container_is_appended_when_asked(void **state)
 	loaded_done(&loaded);
 }
 
+static void what_the_settings_append_goes_to_the_rules_that_match(void **state)
+{
+	const char *const tags[] = { "t" };
+	const struct conf_pair pairs[] = { { "proc.pid", NULL }, { "who", "%proc.name (%proc.pid)" },
+					   { "proc.pid", "twice" }, { "fd.name", NULL } };
+	const struct rules_extra extras[] = {
+		{ .tags = { .at = tags, .count = 1 }, .output = "by=%proc.name",
+		  .fields = { .at = pairs, .count = ARRAY_LEN(pairs) } },
+		{ .rule = "b", .suggested = true },
+	};
+	struct rules_settings settings = all_rules();
+	const struct rule *hit;
+	struct buf fields = { 0 };
+	struct loaded loaded;
+	struct event event;
+
+	(void)state;
+	settings.extras = extras;
+	settings.extras_count = ARRAY_LEN(extras);
+	load_one(&loaded, &settings,
+		 "- {rule: a, desc: d, condition: evt.type = open, output: '%fd.name', priority: INFO, tags: [t]}\n"
+		 "- {rule: b, desc: d, condition: evt.type = open, output: o, priority: INFO}\n");
+	assert_int_equal(loaded.result, 0);
+	assert_true(str_eq(rule_output(rules_at(loaded.rules, 0)), STR("%fd.name by=%proc.name")));
+	assert_true(str_starts(rule_output(rules_at(loaded.rules, 1)), STR("o container_id=%container.id")));
+	assert_int_equal(event_init(&event, fields_count(loaded.fields)), 0);
+	event_set(&event, FIELD_EVT_TYPE, value_str(STR("open")));
+	event_set(&event, FIELD_FD_NAME, value_str(STR("/a")));
+	event_set(&event, FIELD_PROC_NAME, value_str(STR("cat")));
+	event_set(&event, FIELD_PROC_PID, value_i64(7));
+	assert_int_equal(rules_match(loaded.rules, loaded.scratch, &event, &hit, 1), 1);
+	rules_format(loaded.rules, loaded.scratch, hit, &event, NULL, &fields);
+	assert_string_equal(buf_text(&fields),
+			    "{\"fd.name\":\"/a\",\"proc.name\":\"cat\",\"evt.time\":0,\"proc.pid\":7,"
+			    "\"who\":\"cat (7)\"}");
+	buf_done(&fields);
+	event_done(&event);
+	loaded_done(&loaded);
+}
+
 /* What sensors need */
 
 static void derived_fields_ask_for_what_they_are_made_of(void **state)
@@ -684,6 +724,8 @@ int main(void)
 		  .test_func = texts_are_falcos },
 		{ .name = "container and pod are appended when asked",
 		  .test_func = the_container_is_appended_when_asked },
+		{ .name = "what the settings append goes to the rules that match",
+		  .test_func = what_the_settings_append_goes_to_the_rules_that_match },
 		{ .name = "derived fields ask for what they are made of",
 		  .test_func = derived_fields_ask_for_what_they_are_made_of },
 		{ .name = "another engine's alert is matched",
