@@ -117,6 +117,8 @@ struct rule {
 	struct format format;
 	struct extra_field *extras;
 	size_t extras_count;
+	const struct rule_opa *opa; /* NULL: the condition alone decides */
+	struct format opa_input;
 };
 
 /* The enabled rules of one source. */

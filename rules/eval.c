@@ -54,6 +54,12 @@ static size_t type_of(const struct event *event)
 	return type->kind == VALUE_STR ? evttype_find(value_as_str(type)) : EVTTYPE_ABSENT;
 }
 
+/* Whether nothing after this hit counts. */
+static bool is_last(const struct rules *rules, const struct rule *rule)
+{
+	return !rules->match_all && rule->opa == NULL;
+}
+
 size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 		   const struct event *event, const struct rule **hits, size_t max)
 {
@@ -63,13 +69,14 @@ size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 	scratch_begin(scratch, event);
 	if (source == NULL)
 		return 0;
-	if (!rules->match_all && max > 1)
-		max = 1;
 	for (uint32_t i = source->first[type]; i < source->first[type + 1] && count < max; i++) {
 		const struct rule *rule = &rules->rules[source->by_type[i]];
 
-		if (node_holds(scratch, rule->node))
-			hits[count++] = rule;
+		if (!node_holds(scratch, rule->node))
+			continue;
+		hits[count++] = rule;
+		if (is_last(rules, rule))
+			break;
 	}
 	return count;
 }
@@ -80,16 +87,17 @@ size_t rules_match_plain(const struct rules *rules, struct rules_scratch *scratc
 	size_t count = 0;
 
 	scratch_begin(scratch, event);
-	if (!rules->match_all && max > 1)
-		max = 1;
 	scratch->plain = true;
 	for (size_t i = 0; i < rules->rules_count && count < max; i++) {
 		const struct rule *rule = &rules->rules[i];
 		struct str source = event->source.len == 0 ? STR("syscall") : event->source;
 
-		if (rule->enabled && str_eq(rule->source, source) &&
-		    node_holds(scratch, rule->node))
-			hits[count++] = rule;
+		if (!rule->enabled || !str_eq(rule->source, source) ||
+		    !node_holds(scratch, rule->node))
+			continue;
+		hits[count++] = rule;
+		if (is_last(rules, rule))
+			break;
 	}
 	scratch->plain = false;
 	return count;

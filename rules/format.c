@@ -450,6 +450,18 @@ static void add_extra_fields(struct rules_scratch *scratch, const struct rule *r
 	buf_done(&text);
 }
 
+void rules_opa_fields(const struct rules *rules, struct rules_scratch *scratch,
+		      const struct rule *rule, const struct event *event, struct buf *out)
+{
+	bool first = true;
+
+	(void)rules;
+	scratch_begin(scratch, event);
+	buf_add_char(out, '{');
+	format_fields(scratch, &rule->opa_input, out, &first);
+	buf_add_char(out, '}');
+}
+
 void rules_format(const struct rules *rules, struct rules_scratch *scratch, const struct rule *rule,
 		  const struct event *event, struct buf *output, struct buf *output_fields)
 {

@@ -85,6 +85,14 @@ struct exception {
 	size_t values_count;
 };
 
+/* Whom a rule asks. */
+struct opa_item {
+	struct str url, unix_socket, path, token; /* empty: not given */
+	bool on_error_pass;
+	int64_t timeout_ms, cache_ms;
+	struct pieces input; /* "%field" each; none: all fields */
+};
+
 struct rule_item {
 	struct str name;
 	const struct yaml *node;
@@ -97,6 +105,7 @@ struct rule_item {
 	size_t exceptions_count;
 	bool enabled, warn_evttypes, skip_unknown, capture;
 	uint64_t capture_ms;
+	const struct opa_item *opa; /* NULL: nobody */
 	bool source_is_unknown, is_broken;
 };
 
@@ -145,6 +154,10 @@ enum exceptions_mode {
 };
 bool load_exceptions(struct loader *loader, struct rule_item *rule, const struct yaml *item,
 		     enum exceptions_mode mode);
+
+/* A rule's `opa`, which is there. */
+bool load_opa(struct loader *loader, const struct place *place, const struct yaml *item,
+	      struct rule_item *rule);
 
 /* The conditions that the exceptions stand for, each to be negated and joined with `and`. NULL text
  * for an exception without values. */

@@ -13,7 +13,7 @@ typedef bool take_fn(struct loader *loader, const struct place *place, const str
 		     struct rule_item *rule, bool append);
 
 static take_fn take_condition, take_output, take_desc, take_priority, take_tags, take_exceptions,
-	take_enabled, take_warn, take_skip, take_capture, take_duration;
+	take_enabled, take_warn, take_skip, take_capture, take_duration, take_opa;
 
 static const struct key {
 	struct str name;
@@ -31,13 +31,15 @@ static const struct key {
 	{ STR("skip-if-unknown-filter"), MAY_REPLACE, take_skip },
 	{ STR("capture"), MAY_REPLACE, take_capture },
 	{ STR("capture_duration"), MAY_REPLACE, take_duration },
+	{ STR("opa"), MAY_REPLACE, take_opa },
 };
 
 static const struct str known_keys[] = {
 	STR("rule"),	 STR("condition"), STR("output"),	    STR("desc"),
 	STR("priority"), STR("tags"),	   STR("exceptions"),	    STR("enabled"),
 	STR("source"),	 STR("capture"),   STR("warn_evttypes"),    STR("skip-if-unknown-filter"),
-	STR("append"),	 STR("override"),  STR("capture_duration"), { 0 },
+	STR("append"),	 STR("override"),  STR("capture_duration"), STR("opa"),
+	{ 0 },
 };
 
 static bool take_pieces(struct loader *loader, const struct place *place, const struct yaml *item,
@@ -176,6 +178,13 @@ static bool take_duration(struct loader *loader, const struct place *place, cons
 	report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
 		   "Can't decode YAML scalar value: capture_duration is a number of milliseconds");
 	return false;
+}
+
+static bool take_opa(struct loader *loader, const struct place *place, const struct yaml *item,
+		     struct rule_item *rule, bool append)
+{
+	(void)append;
+	return load_opa(loader, place, item, rule);
 }
 
 static struct rule_item *rule_find(const struct loader *loader, struct str name)

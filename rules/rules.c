@@ -18,7 +18,7 @@ struct work {
 	struct rule_item *item;
 	struct rule rule;
 	struct problem problem;
-	struct text text, output_text;
+	struct text text, output_text, opa_text;
 };
 
 static struct place rule_place(const struct rule_item *item, const struct yaml *node)
@@ -327,6 +327,43 @@ static bool compile_rule_output(struct work *work)
 	return compile_extra_fields(work);
 }
 
+static const char *copy_or_null(struct compiler *c, struct str text)
+{
+	return text.len == 0 ? NULL : compile_str(c, text).at;
+}
+
+/* The fields of the question are an output's: named, typed and wanted the same way. */
+static bool compile_rule_opa(struct work *work)
+{
+	const struct opa_item *item = work->item->opa;
+	struct rule_opa *opa;
+	struct format *input = &work->rule.opa_input;
+
+	if (item == NULL)
+		return true;
+	opa = compile_take(work->c, sizeof(*opa));
+	if (opa == NULL)
+		return false;
+	*opa = (struct rule_opa){ .url = copy_or_null(work->c, item->url),
+				  .unix_socket = copy_or_null(work->c, item->unix_socket),
+				  .path = copy_or_null(work->c, item->path),
+				  .token = copy_or_null(work->c, item->token),
+				  .on_error_pass = item->on_error_pass,
+				  .timeout_ms = item->timeout_ms,
+				  .cache_ms = item->cache_ms,
+				  .all_fields = item->input.count == 0 };
+	work->rule.opa = opa;
+	if (opa->all_fields)
+		return true;
+	if (!text_expand(work->c->loader, &item->input, &work->opa_text))
+		return false;
+	work->c->text = &work->opa_text;
+	if (!compile_format(work->c, work->opa_text.text, false, input))
+		return false;
+	input->partial = true;
+	return true;
+}
+
 static bool copy_tags(struct work *work)
 {
 	const struct rule_item *item = work->item;
@@ -407,6 +444,7 @@ static bool compile_rule(struct compiler *c, struct rule_item *item)
 	c->skip_unknown = item->skip_unknown;
 	ok = compile_part(work, compile_rule_condition);
 	ok &= compile_part(work, compile_rule_output);
+	ok &= compile_part(work, compile_rule_opa);
 	if (ok && copy_tags(work)) {
 		describe(work);
 		c->rules->rules[c->rules->rules_count++] = work->rule;

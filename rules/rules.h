@@ -169,8 +169,9 @@ DEFINE_CLEANUP(struct rules_scratch *, rules_scratch_free);
 /* Values that did not fit and regular expressions that hit a limit, since the scratch was made. */
 uint64_t rules_scratch_overflows(const struct rules_scratch *scratch);
 
-/* The rules that the event matches, in definition order: at most one unless match_all, and at most
- * `max`. Allocates nothing. The event's registry must be the one the rules were loaded with. */
+/* The rules that the event matches, in definition order, at most `max`. Without match_all the first
+ * one only, and before it those that delegate their verdict (see rule_opa()): which of them is the
+ * first is known when the verdicts are. Allocates nothing. The event's registry must be the one the rules were loaded with. */
 size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 		   const struct event *event, const struct rule **hits, size_t max);
 
@@ -195,6 +196,27 @@ const struct str *rule_tags(const struct rule *rule, size_t *ret_count); /* sort
 const char *rule_file(const struct rule *rule);
 unsigned rule_line(const struct rule *rule);
 bool rule_is_enabled(const struct rule *rule);
+
+/* A rule that delegates its verdict to an Open Policy Agent server: when the condition holds, the
+ * answer to a question about the event decides whether it fires. */
+struct rule_opa {
+	const char *url;	 /* "https://host:8181", without a slash at its end */
+	const char *unix_socket; /* NULL: none */
+	const char *path;	 /* below v1/data/: "tocsin/exec/deny" */
+	const char *token;	 /* where the bearer token is: "file:…", "env:…", "credential:…"; NULL */
+	bool on_error_pass;	 /* does not fire when there is no answer; else it does */
+	int64_t timeout_ms, cache_ms;
+	bool all_fields; /* the question has all of the event's fields; else rules_opa_fields() */
+};
+
+/* NULL: the condition alone decides. */
+const struct rule_opa *rule_opa(const struct rule *rule);
+
+/* The fields that the rule's question names, as one JSON object; appended to `out`. */
+void rules_opa_fields(const struct rules *rules, struct rules_scratch *scratch,
+		      const struct rule *rule, const struct event *event, struct buf *out);
+
+bool rules_match_all(const struct rules *rules);
 
 /* The condition after lists and macros, in one canonical spelling. */
 void rule_add_canonical(const struct rule *rule, struct buf *out);

@@ -82,6 +82,7 @@ bool wanted_mark(struct compiler *c)
 		want_format(rules, &rule->format);
 		for (size_t j = 0; j < rule->extras_count; j++)
 			want_format(rules, &rule->extras[j].format);
+		want_format(rules, &rule->opa_input);
 	}
 	return true;
 }
@@ -150,6 +151,16 @@ unsigned rule_line(const struct rule *rule)
 bool rule_is_enabled(const struct rule *rule)
 {
 	return rule->enabled;
+}
+
+const struct rule_opa *rule_opa(const struct rule *rule)
+{
+	return rule->opa;
+}
+
+bool rules_match_all(const struct rules *rules)
+{
+	return rules->match_all;
 }
 
 void rule_add_canonical(const struct rule *rule, struct buf *out)
