@@ -18,10 +18,17 @@ static void add_words(struct buf *out)
 	buf_add(out, STR("'\n"));
 }
 
+static void add_names(const struct cli_option *option, struct buf *out)
+{
+	for (; option != NULL && option->name != NULL; option++)
+		buf_addf(out, "--%s ", option->name);
+}
+
 static void add_options(const struct cli_verb *verb, struct buf *out)
 {
-	for (const struct cli_option *option = verb->options; option != NULL && option->name != NULL; option++)
-		buf_addf(out, "--%s ", option->name);
+	add_names(verb->options, out);
+	if (verb->needs & CLI_RULES)
+		add_names(cli_rules_options, out);
 	if (verb->needs & CLI_HUB)
 		buf_add(out, STR("--url --token-file "));
 	if (verb->needs & (CLI_HUB | CLI_CONFIG))
@@ -59,7 +66,9 @@ static void add_bash(struct buf *out)
 	                 "\tcase $previous in\n"
 	                 "\t-o|--output-format) COMPREPLY=($(compgen -W 'text json' -- \"$word\")); return ;;\n"
 	                 "\t--color) COMPREPLY=($(compgen -W 'auto always never' -- \"$word\")); return ;;\n"
-	                 "\t--priority) COMPREPLY=($(compgen -W 'emergency alert critical error warning notice "
+	                 "\t--match) COMPREPLY=($(compgen -W 'first all' -- \"$word\")); return ;;\n"
+	                 "\t--time-format) COMPREPLY=($(compgen -W 'local iso' -- \"$word\")); return ;;\n"
+	                 "\t-p|--priority) COMPREPLY=($(compgen -W 'emergency alert critical error warning notice "
 	                 "informational debug' -- \"$word\")); return ;;\n"
 	                 "\tesac\n"
 	                 "\tlocal name=${COMP_WORDS[1]}\n"

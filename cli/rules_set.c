@@ -116,7 +116,7 @@ bool set_settings(struct rules_settings *ret)
 	return true;
 }
 
-static bool is_rules_file(const char *name)
+bool set_is_rules_file(const char *name)
 {
 	struct str text = str_of(name);
 	struct stat about;
@@ -136,7 +136,7 @@ bool set_operands(struct rules_settings *settings, int argc, char **argv, const 
 	if (ret_events != NULL) {
 		const char *last = operands == 0 ? NULL : argv[operands - 1];
 
-		*ret_events = last != NULL && (dashes || !is_rules_file(last)) ? last : NULL;
+		*ret_events = last != NULL && (dashes || !set_is_rules_file(last)) ? last : NULL;
 		operands -= *ret_events != NULL;
 	}
 	if (count + operands > SET_FILES_MAX) {

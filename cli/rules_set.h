@@ -40,6 +40,9 @@ void set_add_sources(struct rules_settings *settings, const struct conf_strings 
  * name (.yaml, .yml, a folder). *ret_events is NULL without one. False with a complaint. */
 bool set_operands(struct rules_settings *settings, int argc, char **argv, const char **ret_events);
 
+/* Whether a name looks like rules: *.yaml, *.yml, or a folder. */
+bool set_is_rules_file(const char *name);
+
 /* Loads settings->files. CLI_NO when they are bad or memory is out; the set must be freed in any case. */
 int set_load(const struct rules_settings *settings, struct rules_set *ret);
 void set_free(struct rules_set *set);

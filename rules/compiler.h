@@ -3,6 +3,7 @@
 #define RULES_COMPILER_H
 
 #include "rules/compiled.h"
+#include "rules/describe.h"
 #include "rules/load.h"
 
 struct compiler {
@@ -34,6 +35,9 @@ bool compile_finish(struct compiler *c);
 
 bool compile_init(struct compiler *c);
 void compile_done(struct compiler *c);
+
+/* Fills in what settings->description asks for. */
+bool describe_all(struct compiler *c, struct rules_description *description);
 
 /* Marks the fields that enabled rules read as wanted. */
 bool wanted_mark(struct compiler *c);

@@ -420,3 +420,9 @@ void derive_ancestors(struct rules_scratch *scratch, const struct term *term, st
 	}
 	slot->values = values;
 }
+
+bool rules_field_is_derived(field_id base)
+{
+	return base < FIELD_CATALOGUE_END &&
+	       (derivations[base].derive != NULL || derivations[base].from[0] != FIELD_NONE);
+}

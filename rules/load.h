@@ -107,6 +107,7 @@ struct rule_item {
 	uint64_t capture_ms;
 	const struct opa_item *opa; /* NULL: nobody */
 	bool source_is_unknown, is_broken;
+	const struct ast *ast; /* with its exceptions, once compiled */
 };
 
 struct requirement {
@@ -128,6 +129,7 @@ struct loader {
 	size_t lists_cap, macros_cap, rules_cap, requirements_cap;
 	struct table list_names, macro_names, rule_names;
 	struct table broken; /* names of lists and macros that could not be read */
+	struct str engine_version; /* the last that was required */
 	size_t index;	     /* grows with every item: first definition and visibility */
 	unsigned bind_depth;
 	bool out_of_memory;

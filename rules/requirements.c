@@ -37,6 +37,7 @@ void load_engine_version(struct loader *loader, const struct yaml *item)
 			   value->text.at);
 		return;
 	}
+	loader->engine_version = value->text;
 	if (want[0] != ENGINE_MAJOR || want[1] > ENGINE_MINOR ||
 	    (want[1] == ENGINE_MINOR && want[2] > ENGINE_PATCH))
 		report_add(loader->report, RULES_ERR_VALIDATE, &place,

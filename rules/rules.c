@@ -149,6 +149,7 @@ static bool compile_rule_condition(struct work *work)
 
 	if (!compile_parts(work, &ast))
 		return false;
+	item->ast = ast;
 	evttypes_of(ast, &types, NULL);
 	work->rule.types = types.can;
 	ast_print(&canonical, ast);
@@ -573,6 +574,8 @@ static int compile_all(struct loader *loader, struct fields *fields, struct rule
 	ok = ok && index_sources(&c);
 	rules->fields_count = fields_count(fields);
 	ok = ok && wanted_mark(&c);
+	if (ok && loader->settings->description != NULL)
+		ok = describe_all(&c, loader->settings->description);
 	compile_done(&c);
 	return ok && !loader->out_of_memory ? 0 : -ENOMEM;
 }

@@ -106,6 +106,8 @@ struct rules_extra {
 	struct conf_map fields;	   /* into output_fields: key and format; value NULL: the field `key` as it is */
 };
 
+struct rules_description;
+
 struct rules_settings {
 	struct conf_strings
 		files; /* files and folders (their *.yaml and *.yml by name), in order */
@@ -121,6 +123,7 @@ struct rules_settings {
 	size_t choices_count;
 	const struct rules_extra *extras;
 	size_t extras_count;
+	struct rules_description *description; /* filled in unless it is NULL: rules/describe.h */
 };
 
 /* The sources that the hub knows beside syscall: every alert, the hub's own events, other engines whose
@@ -238,5 +241,8 @@ bool rules_wants_all_types(const struct rules *rules);
 /* Walks the ids of the fields that enabled rules read, in conditions or in outputs, with those from
  * which they are derived: start with *cursor = 0; false at the end. */
 bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret);
+
+/* Whether the evaluator can make a field of the catalogue from others. */
+bool rules_field_is_derived(field_id base);
 
 #endif

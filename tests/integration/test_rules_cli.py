@@ -2,6 +2,7 @@
 import base64
 import json
 import pathlib
+import re
 import subprocess
 import threading
 
@@ -356,3 +357,145 @@ def test_test_says_what_is_wrong_with_a_test_file(suite, old, new, says):
 def test_test_wants_a_file():
     assert rules_verb("test").returncode == 2
     assert rules_verb("test", "/nonexistent").returncode == 1
+
+
+# --- list, describe, fields ------------------------------------------------------------------------
+
+MANY = """- required_engine_version: 0.31.0
+- list: shells
+  items: [bash, zsh]
+- list: programs
+  items: [shells, "a b"]
+- macro: spawned
+  condition: evt.type in (execve, execveat)
+- macro: unused_one
+  condition: evt.type = open
+- rule: Shell
+  desc: a shell
+  condition: spawned and proc.name in (programs)
+  output: shell (%proc.name %proc.aname[2])
+  priority: WARNING
+  tags: [b, a]
+  exceptions:
+    - {name: by_parent, fields: [proc.pname, user.name], comps: [startswith, =], values: [[cron, root]]}
+- rule: Off
+  desc: d
+  condition: evt.type = open
+  output: o
+  priority: INFO
+  enabled: false
+- rule: Newer
+  desc: d
+  condition: evt.type = open and some.new.field = 1
+  output: o
+  priority: INFO
+  skip-if-unknown-filter: true
+- rule: Elsewhere
+  desc: d
+  condition: x.y = 1
+  output: o
+  priority: INFO
+  source: elsewhere
+"""
+
+
+@pytest.fixture
+def many(tmp_path):
+    file = tmp_path / "many.yaml"
+    file.write_text(MANY)
+    return file
+
+
+def test_list_says_which_rules_take_part_and_why_not(many):
+    listed = json.loads(rules_verb("list", "-o", "json", many).stdout)["rules"]
+    assert [(one["name"], one["enabled"], one["state"].split(":")[0]) for one in listed] == [
+        ("Shell", True, "enabled"), ("Off", False, "disabled by its own word"), ("Newer", False, "skipped"),
+        ("Elsewhere", False, "unknown source")]
+    assert listed[0]["events"] == ["execve", "execveat"] and listed[0]["tags"] == ["a", "b"] and listed[0]["line"] == 10
+    assert "some.new.field" in listed[2]["state"]
+
+    def states(*options):
+        return [one["state"] for one in json.loads(rules_verb("list", "-o", "json", *options, many).stdout)["rules"]]
+
+    assert states("-D", "S*l")[0] == "disabled by --disable S*l" and states("-T", "a")[0] == "disabled by --disable-tag a"
+    assert states("-p", "error")[0] == "disabled: less severe than Error" and states("-t", "c")[0].startswith("disabled: none")
+    assert states("-t", "a")[0] == "enabled" and states("--source", "elsewhere")[3] == "enabled"
+    text = rules_verb("list", many).stdout.decode().splitlines()
+    assert text[0].split()[:3] == ["RULE", "PRIORITY", "SOURCE"] and len(text) == 5
+    assert len(rules_verb("list", "--enabled", many).stdout.decode().splitlines()) == 2
+
+
+def test_list_lists_macros_and_lists(many):
+    macros = json.loads(rules_verb("list", "--macros", "-o", "json", many).stdout)["macros"]
+    assert [(one["name"], one["used"]) for one in macros] == [("spawned", True), ("unused_one", False)]
+    lists = json.loads(rules_verb("list", "--lists", "-o", "json", many).stdout)["lists"]
+    assert lists[1]["items"] == ["shells", '"a b"'] or lists[1]["items"] == ["shells", "a b"]
+    assert b"zsh" in rules_verb("list", "--lists", many).stdout
+    assert rules_verb("list", "--lists", "--macros", many).returncode == 2 and rules_verb("list").returncode == 2
+
+
+def test_describe_says_what_falco_says(many):
+    done = rules_verb("describe", "-o", "json", "Shell", many)
+    answer = json.loads(done.stdout)
+    assert list(answer) == ["rules"] and len(answer["rules"]) == 1
+    details, info = answer["rules"][0]["details"], answer["rules"][0]["info"]
+    assert details["condition_compiled"] == (
+        '((evt.type in (execve, execveat) and proc.name in (bash, zsh, "a b")) and '
+        'not (proc.pname startswith cron and user.name = root))')
+    assert details["macros"] == ["spawned"] and details["lists"] == ["programs"]
+    assert details["condition_operators"] == ["=", "in", "startswith"]
+    assert details["condition_fields"] == ["evt.type", "proc.name", "proc.pname", "user.name"]
+    assert details["output_fields"] == ["proc.aname[2]", "proc.name"] and details["events"] == ["execve", "execveat"]
+    assert details["exception_names"] == ["by_parent"] and details["exception_fields"] == ["proc.pname", "user.name"]
+    assert info["condition"] == "spawned and proc.name in (programs)" and info["priority"] == "Warning" and info["enabled"]
+    everything = json.loads(rules_verb("describe", "-o", "json", many).stdout)
+    assert list(everything) == ["lists", "macros", "required_engine_version", "required_plugin_versions", "rules"]
+    assert len(everything["rules"]) == 4 and everything["required_engine_version"] == "0.31.0"
+    assert everything["lists"][1]["details"]["lists"] == ["shells"]
+    assert everything["macros"][1] == {"details": {
+        "condition_compiled": "evt.type = open", "condition_fields": ["evt.type"], "condition_operators": ["="],
+        "events": ["open"], "lists": [], "macros": [], "plugins": [], "used": False},
+        "info": {"condition": "evt.type = open", "name": "unused_one"}}
+
+
+def test_describe_tells_people_of_rules_macros_and_lists(many):
+    text = rules_verb("describe", "Shell", many).stdout.decode()
+    assert "Compiled    ((evt.type in" in text and "Lists       programs = bash, zsh" in text
+    assert rules_verb("describe", "spawned", many).stdout.startswith(b"Macro       spawned\n")
+    assert rules_verb("describe", "shells", many).stdout.startswith(b"List        shells\n")
+    done = rules_verb("describe", "Shel", many)
+    assert done.returncode == 1 and b'did you mean "Shell"?' in done.stderr
+    assert rules_verb("describe", "--all", many).stdout.count(b"Rule        ") == 4
+    assert rules_verb("describe", "Shell").returncode == 2
+
+
+def test_describe_agrees_with_the_languages_compiled_conditions(tmp_path):
+    for case in cases("load_ok", "load_warn"):
+        if "compiled_conditions" not in case or "rules" not in case:
+            continue
+        rules = tmp_path / "rules.yaml"
+        rules.write_text(case["rules"])
+        described = json.loads(rules_verb("describe", "-o", "json", rules).stdout)["rules"]
+        compiled = {one["info"]["name"]: one["details"]["condition_compiled"] for one in described}
+        assert {name: compiled[name] for name in case["compiled_conditions"]} == case["compiled_conditions"], case
+
+
+def test_fields_lists_the_catalogue():
+    fields = {one["name"]: one for one in json.loads(rules_verb("fields", "-o", "json").stdout)["fields"]}
+    catalogue = CASES.parent / "spec" / "fields.jsonl"
+    if catalogue.exists():
+        assert {json.loads(line)["field"] for line in catalogue.read_text().splitlines()} <= set(fields)
+    assert fields["proc.name"]["from"] == "sensor" and fields["evt.arg"]["argument"]["required"]
+    assert fields["fd.directory"]["from"] == "derived" and fields["evt.dir"]["flags"] == ["deprecated"]
+    names = [line.split()[0] for line in rules_verb("fields", "proc.*name").stdout.decode().splitlines()[1:]]
+    assert "proc.name" in names and "proc.exe" not in names
+    assert b"| `fd.num` | integer |" in rules_verb("fields", "--markdown", "fd.").stdout
+    done = rules_verb("fields", "no.such")
+    assert done.returncode == 1 and done.stdout == b""
+
+
+def test_fields_knows_what_the_sensor_sets():
+    source = pathlib.Path(__file__).resolve().parents[2]
+    table = (source / "cli" / "rules_fields.c").read_text().split("sensor_fields[] = {", 1)[1].split("}", 1)[0]
+    text = "".join((source / "sensor" / f"enrich{part}.c").read_text() for part in ("", "_object", "_params", "_process"))
+    assert set(re.findall(r"FIELD_[A-Z0-9_]+", text)) - {"FIELD_NONE", "FIELD_CATALOGUE_END"} <= set(re.findall(r"FIELD_[A-Z0-9_]+", table))
