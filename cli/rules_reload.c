@@ -103,8 +103,9 @@ static int run(int argc, char **argv)
 
 const struct cli_verb verb_rules_reload = {
 	.name = "rules reload",
+	.arguments = "",
 	.summary = "make a running hub load its rules again",
-	.examples = "  tocsin rules reload   exit 0: in force; 1: they do not load, and why\n",
+	.examples = "  tocsin rules reload   exit 0: in force; 1: they do not load, and why",
 	.needs = CLI_HUB | CLI_FORMAT,
 	.run = run,
 };

@@ -29,10 +29,6 @@ const struct cli_option cli_rules_options[] = {
 	{ 0 },
 };
 
-/* What the hub takes beside syscall. */
-static const char *const hub_sources[] = { "alert", "tocsin", "tracee", "tetragon", "eolh", "guardduty",
-	                                   "k8s_audit", "aws_cloudtrail", "okta", "github", "gcp_auditlog" };
-
 static size_t count_words(const char *const *words)
 {
 	size_t count = 0;
@@ -47,8 +43,8 @@ void set_add_sources(struct rules_settings *settings, const struct conf_strings 
 	static const char *all[SET_SOURCES_MAX];
 	size_t count = settings->sources.count;
 
-	for (size_t i = count; i < ARRAY_LEN(hub_sources); i++)
-		all[count++] = hub_sources[i];
+	for (size_t i = count; i < rules_hub_sources.count; i++)
+		all[count++] = rules_hub_sources.at[i];
 	for (size_t i = 0; i < more->count && count < SET_SOURCES_MAX; i++) {
 		size_t known = 0;
 
