@@ -177,6 +177,7 @@ void pipeline_free(struct pipeline *line)
 	buf_done(&line->text);
 	buf_done(&line->fields);
 	buf_done(&line->line);
+	buf_done(&line->raw);
 	if (line->fd >= 0)
 		close(line->fd);
 	free(line);
@@ -230,6 +231,11 @@ static struct hash128 identity_of(const struct pipeline *line, const struct item
 
 	hash_begin(&state, &line->hash_key);
 	hash_add_u64(&state, (uint64_t)item->kind);
+	if (item->identity.len > 0) { /* another engine's: its own say, or all that it sent */
+		hash_add(&state, event->source);
+		hash_add(&state, item->identity);
+		return hash_end(&state);
+	}
 	if (event->sensor.id.len > 0 && event->sensor.seq > 0) {
 		hash_add(&state, event->sensor.id);
 		hash_add(&state, event->sensor.boot);
@@ -369,44 +375,27 @@ static int take_item(struct pipeline *line, struct batch *batch, struct str body
 	return item.kind == ITEM_ALERT ? take_alert(line, batch, &item) : take_event(line, batch, &item);
 }
 
-/* The first thing that is not a blank or, in an array, the comma behind an item. */
-static size_t step_over(struct str body, size_t at, bool list, bool *ret_closed)
-{
-	at = json_blanks(body, at);
-	*ret_closed = at >= body.len;
-	if (list && at < body.len) {
-		if (body.at[at] == ',')
-			at = json_blanks(body, at + 1);
-		else if (body.at[at] == ']')
-			*ret_closed = true;
-	}
-	return at;
-}
-
 int pipeline_take(struct pipeline *line, struct batch *batch, struct str body)
 {
 	int64_t now = clock_now();
-	size_t at = json_blanks(body, 0);
-	bool list = at < body.len && body.at[at] == '[', closed = false;
+	struct items items;
 	int r;
 
-	if (at >= body.len)
-		return batch_reject(batch, at, "the body is empty") ? 0 : -ENOMEM;
-	if (list)
-		at = step_over(body, at + 1, true, &closed);
-	while (!closed) {
-		size_t end = at;
+	items_begin(&items, body);
+	if (json_blanks(body, 0) >= body.len)
+		return batch_reject(batch, body.len, "the body is empty") ? 0 : -ENOMEM;
+	line->normalise.sender = batch->sender;
+	while (!items.done) {
+		size_t end = items.at;
 
 		if (batch->items >= (size_t)line->settings.config->ingest.max_batch)
-			return batch_reject(batch, at, "more items than max_batch") ? 0 : -ENOMEM;
-		r = take_item(line, batch, body, at, list, now, &end);
+			return batch_reject(batch, items.at, "more items than max_batch") ? 0 : -ENOMEM;
+		r = take_item(line, batch, body, items.at, items.list, now, &end);
 		if (r < 0)
 			return r;
-		if (end <= at) /* always forward, whatever the bytes are */
-			end = at + 1;
-		at = step_over(body, end, list, &closed);
+		items_step(&items, end);
 	}
-	if (list && at >= body.len)
+	if (items.open)
 		return batch_reject(batch, body.len, "the text ends inside an array") ? 0 : -ENOMEM;
 	return 0;
 }

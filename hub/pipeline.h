@@ -60,6 +60,7 @@ struct batch {
 	 * be put there (-ENOSPC, …: nothing of it was taken; send it again). Returns the batch after. */
 	void (*done)(struct batch *batch, int result);
 	void *userdata;
+	struct str sender; /* address that the body came from; its text outlives pipeline_take() */
 };
 
 /* 0 or -errno. Rebuilds the dedup window, incidents and sensors from the journal. */

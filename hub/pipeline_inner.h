@@ -7,6 +7,7 @@
 #include "hub/dedup/incidents.h"
 #include "hub/dedup/window.h"
 #include "hub/evaluate/compose.h"
+#include "hub/normalise/items.h"
 #include "hub/normalise/normalise.h"
 #include "hub/pipeline.h"
 
@@ -16,6 +17,7 @@ enum {
 	BATCH_KEEP = 64 << 10,       /* one that held more gives its memory back */
 	HITS_MAX = 64,               /* rules that one event can fire */
 	FINGERPRINT_FIELDS_MAX = 16,
+	RAW_MAX = 64 << 10,          /* bytes of another engine's original that stay with its alert */
 	RESTORE_ALERTS = 20000,      /* read back at start to bring incidents up to date */
 };
 
@@ -45,7 +47,7 @@ struct pipeline {
 	bool wants_alerts;                   /* the set has rules on alerts */
 	bool inside;                         /* what is taken now is the hub's own */
 	struct hash_key hash_key;
-	struct buf key, text, fields, line; /* scratch for one alert */
+	struct buf key, text, fields, line, raw; /* scratch for one alert */
 
 	int fd;
 	_Atomic(struct batch *) finished; /* pushed by the journal's thread, taken by ours */

@@ -61,6 +61,16 @@ bool raise_incident(struct batch *batch, const struct incident *incident, bool o
 	return row.key.at != NULL && batch_add_incident(batch, &row);
 }
 
+/* What another engine sent, word for word but for blanks and bytes that are not UTF-8; a long one is
+ * left out, not cut: half a JSON text helps nobody. */
+static struct str original(struct pipeline *line, const struct item *item)
+{
+	buf_clear(&line->raw);
+	if (item != NULL && item->original.text.len > 0 && item->original.nodes[0].len <= RAW_MAX)
+		json_copy(&line->raw, &item->original, 0);
+	return buf_ok(&line->raw) ? buf_str(&line->raw) : (struct str){ 0 };
+}
+
 int raise_alert(struct pipeline *line, struct batch *batch, struct compose *compose,
                 struct hash128 identity, const struct item *item)
 {
@@ -80,6 +90,7 @@ int raise_alert(struct pipeline *line, struct batch *batch, struct compose *comp
 	row.change = compose->change = opened ? ALERT_OPENED : ALERT_REPEAT;
 	row.incident = compose->incident = incident->id;
 	row.count = compose->count = incident->count;
+	compose->raw = original(line, item);
 	buf_clear(&line->line);
 	compose_alert(&line->line, compose);
 	row.json = arena_str(&batch->arena, buf_str(&line->line));

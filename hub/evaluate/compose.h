@@ -18,6 +18,7 @@ struct compose {
 	uint64_t incident, count;
 	const struct event_sensor *sensor; /* NULL or without id: left out */
 	int64_t first_ns;          /* of the incident, for changes; 0: left out */
+	struct str raw;            /* JSON object, valid: what another engine sent; empty: left out */
 };
 
 /* One line without newline into out. */

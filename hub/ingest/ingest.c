@@ -144,6 +144,7 @@ static void take_body(struct ingest *ingest, struct server_request *request, str
 	}
 	batch->done = batch_done;
 	batch->userdata = request;
+	batch->sender = str_of(request->peer);
 	if (pipeline_take(ingest->settings.pipeline, batch, body) < 0) {
 		batch_abandon(batch);
 		busy(ingest, request, 503, "out of memory", 1000);

@@ -1,12 +1,17 @@
 /* JSON items into events. */
 #include "hub/normalise/normalise.h"
 
-#include "base/clock.h"
+#include "hub/normalise/engines.h"
+#include "hub/normalise/value.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { TAGS_MAX = 64, LIST_DEPTH = 4 };
+/* The list of one object that a mapper's fields are read back from: `[{…}]`, each a key and a value. */
+enum { TAGS_MAX = 64, MAPPED_NODES = 2 * (MAP_FIELDS_MAX + 1) + 2, MAPPED_DEPTH = 2, MAPPED_OBJECT = 1 };
+
+/* A mapper unescapes a text each time that it looks at it: a few dozen times the item at most. */
+enum { ARENA_ITEMS = 64, ARENA_LEAST = 1 << 20 };
 
 struct work {
 	struct normalise *normalise;
@@ -24,13 +29,19 @@ int normalise_init(struct normalise *normalise, const struct fields *fields, uin
 	*normalise = (struct normalise){ .fields = fields, .nodes_max = nodes_max,
 		                         .depth_max = depth_max, .item_max = item_max };
 	normalise->nodes = calloc(nodes_max, sizeof(*normalise->nodes));
-	return normalise->nodes == NULL ? -ENOMEM : 0;
+	arena_init(&normalise->arena, ARENA_ITEMS * item_max + ARENA_LEAST);
+	normalise->mapped = calloc(MAPPED_NODES, sizeof(*normalise->mapped));
+	return normalise->nodes == NULL || normalise->mapped == NULL ? -ENOMEM : 0;
 }
 
 void normalise_done(struct normalise *normalise)
 {
 	free(normalise->nodes);
-	normalise->nodes = NULL;
+	free(normalise->mapped);
+	arena_done(&normalise->arena);
+	buf_done(&normalise->out);
+	buf_done(&normalise->line);
+	normalise->nodes = normalise->mapped = NULL;
 }
 
 static int refuse(struct work *work, uint32_t node, const char *reason)
@@ -40,45 +51,16 @@ static int refuse(struct work *work, uint32_t node, const char *reason)
 	return -EBADMSG;
 }
 
-/* The text of a scalar: strings unescaped, other values as they stand; null and containers are empty. */
 static struct str scalar_text(struct work *work, uint32_t node)
 {
-	switch (work->json->nodes[node].kind) {
-	case JSON_STRING: return json_string(work->json, node, work->arena);
-	case JSON_NULL: case JSON_ARRAY: case JSON_OBJECT: return (struct str){ 0 };
-	default: return json_raw(work->json, node);
-	}
-}
-
-bool normalise_time_number(struct str number, int64_t *ret_ns)
-{
-	int64_t whole, unit, ns;
-	double value;
-
-	if (str_to_i64(number, &whole)) {
-		unit = whole < 100000000000 ? NS_PER_S /* seconds until the year 5138 */
-		       : whole < 100000000000000 ? NS_PER_MS
-		       : whole < 100000000000000000 ? 1000 : 1;
-		if (whole <= 0 || __builtin_mul_overflow(whole, unit, &ns))
-			return false; /* nanoseconds end in the year 2262 */
-		*ret_ns = ns;
-		return true;
-	}
-	if (!str_to_double(number, &value) || !(value > 0) || value > 9e9)
-		return false;
-	*ret_ns = (int64_t)(value * 1e9);
-	return true;
+	return value_text(work->json, node, work->arena);
 }
 
 static int take_time(struct work *work, uint32_t node)
 {
-	uint8_t kind = work->json->nodes[node].kind;
-	struct str text = scalar_text(work, node);
-
-	if (kind == JSON_NULL)
+	if (work->json->nodes[node].kind == JSON_NULL)
 		return 0;
-	if (kind == JSON_NUMBER ? !normalise_time_number(text, &work->event->time_ns)
-	                        : kind != JSON_STRING || !clock_parse(text, &work->event->time_ns))
+	if (!value_time(work->json, node, work->arena, &work->event->time_ns))
 		return refuse(work, node, "time is neither RFC 3339 nor a number since the epoch");
 	work->has_time = true;
 	return 0;
@@ -100,6 +82,13 @@ static int compare_tags(const void *a, const void *b)
 }
 
 /* Sorted, as Falco and its forwarder send them. */
+static void set_tags(struct event *event, struct str *tags, size_t count)
+{
+	qsort(tags, count, sizeof(*tags), compare_tags);
+	event->tags = tags;
+	event->tags_count = count;
+}
+
 static int take_tags(struct work *work, uint32_t node)
 {
 	const struct json *json = work->json;
@@ -114,9 +103,7 @@ static int take_tags(struct work *work, uint32_t node)
 	for (uint32_t i = json_first(json, node); i != json_end(json, node); i = json->nodes[i].next)
 		if (count < TAGS_MAX)
 			tags[count++] = scalar_text(work, i);
-	qsort(tags, count, sizeof(*tags), compare_tags);
-	work->event->tags = tags;
-	work->event->tags_count = count;
+	set_tags(work->event, tags, count);
 	return 0;
 }
 
@@ -142,68 +129,6 @@ static int take_sensor(struct work *work, uint32_t node)
 	return 0;
 }
 
-static int take_list(struct work *work, uint32_t node, struct value *ret, unsigned depth);
-
-static int take_value(struct work *work, uint32_t node, struct value *ret, unsigned depth)
-{
-	const struct json *json = work->json;
-	struct str text = json_raw(json, node);
-
-	*ret = (struct value){ .kind = VALUE_NULL };
-	switch (json->nodes[node].kind) {
-	case JSON_TRUE: case JSON_FALSE:
-		*ret = value_bool(json->nodes[node].kind == JSON_TRUE);
-		break;
-	case JSON_NUMBER:
-		if (str_to_i64(text, &ret->i))
-			ret->kind = VALUE_INT;
-		else if (str_to_u64(text, &ret->u))
-			ret->kind = VALUE_UINT;
-		else if (str_to_double(text, &ret->d))
-			ret->kind = VALUE_DOUBLE;
-		else
-			*ret = value_str(text); /* a number beyond everything: its text */
-		break;
-	case JSON_STRING:
-		*ret = value_str(json_string(json, node, work->arena));
-		return ret->s == NULL ? -ENOMEM : 0;
-	case JSON_ARRAY:
-		return take_list(work, node, ret, depth);
-	case JSON_OBJECT:
-		*ret = value_str(text);
-		break;
-	default:
-		break;
-	}
-	return 0;
-}
-
-static int take_list(struct work *work, uint32_t node, struct value *ret, unsigned depth)
-{
-	const struct json *json = work->json;
-	struct value *values;
-	uint32_t count = 0;
-	int r;
-
-	if (depth >= LIST_DEPTH) {
-		*ret = value_str(json_raw(json, node));
-		return 0;
-	}
-	for (uint32_t i = json_first(json, node); i != json_end(json, node); i = json->nodes[i].next)
-		count++;
-	values = arena_zalloc(work->arena, (count + 1) * sizeof(*values));
-	if (values == NULL)
-		return -ENOMEM;
-	count = 0;
-	for (uint32_t i = json_first(json, node); i != json_end(json, node); i = json->nodes[i].next) {
-		r = take_value(work, i, &values[count++], depth + 1);
-		if (r < 0)
-			return r;
-	}
-	*ret = (struct value){ .kind = VALUE_LIST, .len = count, .list = values };
-	return 0;
-}
-
 /* Sets the fields that somebody wants. */
 static int take_fields(struct work *work, uint32_t node)
 {
@@ -217,7 +142,7 @@ static int take_fields(struct work *work, uint32_t node)
 
 		if (id == FIELD_NONE)
 			continue;
-		r = take_value(work, i + 1, &value, 0);
+		r = value_read(json, i + 1, work->arena, &value);
 		if (r < 0)
 			return r;
 		event_set(work->event, id, value);
@@ -284,14 +209,62 @@ static int judge(struct work *work, uint32_t priority_node)
 	}
 	if (work->has_priority || item->output_fields != 0)
 		return refuse(work, 0, "an alert needs a rule that is not empty");
-	return refuse(work, 0, "neither an alert (rule, priority) nor an event (fields)");
+	return refuse(work, 0, "neither an alert (rule, priority) nor an event (fields), nor "
+	                       "Tracee's, Tetragon's, Eolh's or GuardDuty's");
+}
+
+/* What a mapper has written, as nodes that look like those of an item of our own. */
+static int read_mapped(struct work *work, struct map *map)
+{
+	struct normalise *normalise = work->normalise;
+	struct item *item = work->item;
+	size_t end;
+
+	buf_add(map->out, STR("}]"));
+	item->original = item->json;
+	item->json = (struct json){ .text = buf_str(map->out),
+		                    .nodes = normalise->mapped, .cap = MAPPED_NODES,
+		                    .depth_max = MAPPED_DEPTH };
+	if (map->failed || !buf_ok(map->out) ||
+	    json_read(&item->json, 0, &end) < 0)
+		return -ENOMEM; /* the text is well-formed and within bounds: no other reason */
+	item->kind = map->finding && !normalise->as_events ? ITEM_ALERT : ITEM_EVENT;
+	*(item->kind == ITEM_ALERT ? &item->output_fields : &item->raw_fields) = MAPPED_OBJECT;
+	item->identity = map->identity.len > 0 ? map->identity : json_whole(&item->original, 0);
+	return 0;
+}
+
+/* Another engine's item. */
+static int take_mapped(struct work *work, enum engine engine, int64_t received_ns)
+{
+	struct normalise *normalise = work->normalise;
+	struct event *event = work->event;
+	struct map map = { .json = work->json, .fields = normalise->fields, .arena = &normalise->arena,
+		           .event = event, .out = &normalise->out, .line = &normalise->line };
+
+	arena_reset(&normalise->arena);
+	map.tags = arena_alloc(map.arena, MAP_TAGS_MAX * sizeof(*map.tags));
+	if (map.tags == NULL)
+		return -ENOMEM;
+	event->received_ns = event->time_ns = received_ns;
+	buf_clear(map.out);
+	buf_add(map.out, STR("[{"));
+	engine_map(engine, &map);
+	if (event->hostname.len == 0)
+		event->hostname = normalise->sender;
+	if (map.finding)
+		set_tags(event, map.tags, map.tags_count);
+	return read_mapped(work, &map);
 }
 
 static int take_item(struct work *work, int64_t received_ns)
 {
 	const struct json *json = work->json;
+	enum engine engine = engine_detect(json);
 	int r;
 
+	if (engine != ENGINE_NONE)
+		return take_mapped(work, engine, received_ns);
 	if (json->nodes[0].kind != JSON_OBJECT)
 		return refuse(work, 0, "an event or alert is an object");
 	for (uint32_t i = json_first(json, 0); i != json_end(json, 0); i = json->nodes[i + 1].next) {

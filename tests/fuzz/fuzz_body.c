@@ -1,5 +1,6 @@
 /* A whole request body: packed or not, one item, an array or lines. The first byte chooses the encoding. */
 #include "hub/ingest/unpack.h"
+#include "hub/normalise/items.h"
 #include "hub/normalise/normalise.h"
 
 #include <stdlib.h>
@@ -16,8 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct event event;
 	struct str body = { (const char *)data + 1, size - 1 };
 	struct buf unpacked = { 0 };
-	size_t at = 0;
-	bool list;
+	struct items items;
 
 	if (size == 0)
 		return 0;
@@ -31,21 +31,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		body = buf_str(&unpacked);
 	if (unpacked.len > UNPACKED_MAX + 1)
 		abort();
-	at = json_blanks(body, 0);
-	list = at < body.len && body.at[at] == '[';
-	for (at += list; at < body.len;) {
+	for (items_begin(&items, body); !items.done;) {
 		struct reject reject = { 0 };
 		struct arena arena;
 		struct item item;
-		size_t end = at;
+		size_t end = items.at, before = items.at;
 
 		arena_init(&arena, 16 << 20);
 		event_clear(&event);
-		normalise_item(&normalise, body, at, list, 1, &arena, &event, &item, &end, &reject);
+		normalise_item(&normalise, body, items.at, items.list, 1, &arena, &event, &item, &end, &reject);
 		if (end > body.len)
 			abort();
 		arena_done(&arena);
-		at = end > at ? end : at + 1;
+		items_step(&items, end);
+		if (items.at <= before)
+			abort();
 	}
 	buf_done(&unpacked);
 	return 0;

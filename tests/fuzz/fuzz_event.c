@@ -111,13 +111,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			                   .rule = event.rule, .source = event.source, .hostname = event.hostname,
 			                   .output = event.output, .tags = event.tags,
 			                   .tags_count = event.tags_count, .sensor = &event.sensor };
-		struct buf line = { 0 };
+		struct buf line = { 0 }, mapped = { 0 }, raw = { 0 };
 
+		if (item.output_fields != 0)
+			json_copy(&mapped, &item.json, item.output_fields);
+		if (item.original.text.len > 0)
+			json_copy(&raw, &item.original, 0);
+		compose.output_fields = buf_str(&mapped);
+		compose.raw = buf_str(&raw);
 		compose_alert(&line, &compose);
+		if (item.original.text.len > 0 && (event.output.len == 0 || mapped.len <= 2))
+			abort();
 		if (!str_is_utf8(buf_str(&line)) || memchr(line.at, '\n', line.len) != NULL)
 			abort();
 		buf_done(&line);
+		buf_done(&mapped);
+		buf_done(&raw);
 	}
+	if (r < 0 && r != -EBADMSG) /* memory is never short here */
+		abort();
 	arena_done(&arena);
 	return 0;
 }
