@@ -38,6 +38,7 @@ int rules_check(struct rules_check *check)
 {
 	const struct rules_settings settings = {
 		.files = check->files, .priority_max = check->priority_max, .match_all = check->match_all,
+		.sources = rules_hub_sources,
 	};
 	struct rules_report *report;
 	struct fields *fields;

@@ -72,7 +72,7 @@ cat >"$work/tocsin.yaml" <<END
 listen: 127.0.0.1:$ingest
 data_dir: $work/data
 admin: {listen: "127.0.0.1:$admin"}
-rules_files: [$root/rules/tocsin_rules.yaml]
+rules_files: [$root/rules]
 outputs:
   file: {type: file, path: $work/alerts.json}
 END
