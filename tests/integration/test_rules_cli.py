@@ -499,3 +499,17 @@ def test_fields_knows_what_the_sensor_sets():
     table = (source / "cli" / "rules_fields.c").read_text().split("sensor_fields[] = {", 1)[1].split("}", 1)[0]
     text = "".join((source / "sensor" / f"enrich{part}.c").read_text() for part in ("", "_object", "_params", "_process"))
     assert set(re.findall(r"FIELD_[A-Z0-9_]+", text)) - {"FIELD_NONE", "FIELD_CATALOGUE_END"} <= set(re.findall(r"FIELD_[A-Z0-9_]+", table))
+
+
+# --- bench -----------------------------------------------------------------------------------------
+
+def test_bench_measures_rules_on_its_own_events_or_on_others(many, tmp_path):
+    answer = json.loads(rules_verb("bench", "--rules", many, "--seconds", "0", "-o", "json").stdout)
+    assert answer["events"] == 2000 and answer["ns_per_event"] > 0 and answer["p50_ns"] <= answer["p99_ns"] <= answer["max_ns"]
+    assert [one["rule"] for one in answer["by_rule"]] == ["Shell"] and (answer["enabled"], answer["rules"]) == (1, 2)
+    events = tmp_path / "events"
+    events.write_bytes(event({"evt.type": "execve", "proc.name": "zsh"}) * 10 + b"nonsense\n")
+    done = rules_verb("bench", "--rules", many, "--seconds", "0", events)
+    assert done.returncode == 0 and b"10 (%s), 10 alerts" % str(events).encode() in done.stdout
+    assert b"1 events cannot be read" in done.stderr and b"RULE, WITHOUT THE OTHERS" in done.stdout
+    assert rules_verb("bench", "--rules", many, "-", text="").returncode == 1
