@@ -187,12 +187,24 @@ static size_t on_body(char *bytes, size_t one, size_t len, void *userdata)
 	return slot->answered > max + HTTP_DRAIN_MAX ? 0 : len;
 }
 
+/* Anything but 0 ends the transfer. */
+static int on_progress(void *cancel, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	(void)a, (void)b, (void)c, (void)d;
+	return *(const _Atomic bool *)cancel;
+}
+
 static void set_lasting_options(struct slot *slot)
 {
 	const struct http_settings *settings = &slot->http->settings;
 	CURL *easy = slot->easy;
 
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
+	if (settings->cancel != NULL) {
+		curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(easy, CURLOPT_XFERINFODATA, (void *)(uintptr_t)settings->cancel);
+	}
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);

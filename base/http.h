@@ -18,6 +18,7 @@ struct http_settings {
 	const char *proxy;          /* NULL: the environment's */
 	const char *unix_socket;    /* connect there instead of to the URL's host; NULL: no */
 	size_t answer_max;          /* bytes of an answer that are kept; 0: 4 KiB */
+	const _Atomic bool *cancel; /* when it turns true, requests under way end within a second; NULL: never */
 };
 
 enum http_failure {

@@ -85,8 +85,7 @@ cat "$work/hub.log"
 export TOCSIN_URL=http://127.0.0.1:$admin
 
 say "4. Starting the sensor"
-run_sensor=("$build/sensor/tocsin-sensor" --hub "http://127.0.0.1:$ingest" --rules "$root/rules/tocsin_rules.yaml"
-	--spool-dir "$work/spool")
+run_sensor=("$build/sensor/tocsin-sensor" --hub "http://127.0.0.1:$ingest" --spool-dir "$work/spool")
 "$build/sensor/tocsin-sensor" --doctor || true
 if "$build/sensor/tocsin-sensor" --doctor 2>&1 | grep -qi '^probe: *ebpf'; then
 	"${run_sensor[@]}" --probe ebpf 2>"$work/sensor.log" &

@@ -87,6 +87,13 @@ static uint64_t ask_reload(void *userdata)
 	return reload_ask(hub->reload);
 }
 
+static void write_policy(void *userdata, char version[17], struct buf *out)
+{
+	struct hub *hub = userdata;
+
+	reload_bundle(hub->reload, version, out);
+}
+
 static bool rules_are_current(void *userdata)
 {
 	struct hub *hub = userdata;
@@ -229,7 +236,8 @@ static int open_doors(struct hub *hub)
 	const struct ingest_settings ingest = { .config = hub->config, .pipeline = hub->pipeline,
 		                                .journal = hub->journal, .sensors = hub->sensors,
 		                                .metrics = write_metrics,
-		                                .rules_are_current = rules_are_current, .userdata = hub };
+		                                .rules_are_current = rules_are_current,
+		                                .policy = write_policy, .userdata = hub };
 	char error[256] = "";
 	int r = api_new(&api, &hub->api, error);
 
@@ -316,6 +324,7 @@ static void take_rules(struct hub *hub)
 		return;
 	pipeline_use(hub->pipeline, set);
 	ruleset_unref(set);
+	ingest_rules_changed(hub->ingest);
 }
 
 static void tick(struct hub *hub)

@@ -2,12 +2,14 @@
 #include "hub/reload.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "hub/rules_file.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -18,6 +20,8 @@ struct facts {
 	size_t loaded, enabled, warnings;
 	int64_t loaded_ns;
 	struct buf list;
+	struct buf bundle; /* for sensors */
+	char bundle_version[RULES_VERSION_LEN + 1];
 };
 
 struct reload {
@@ -78,10 +82,16 @@ static int read_config(struct reload *reload, struct buf *errors)
 	return r;
 }
 
-static void fill_facts(struct facts *facts, const struct ruleset *set, size_t warnings)
+static void fill_facts(struct facts *facts, const struct config *config, const struct ruleset *set,
+                       size_t warnings)
 {
+	const struct hash_key open_key = { 0 };
+
 	*facts = (struct facts){ .warnings = warnings, .loaded_ns = clock_now() };
 	rules_file_list(set->rules, &facts->list);
+	rules_file_bundle(config, set->rules, &facts->bundle);
+	snprintf(facts->bundle_version, sizeof(facts->bundle_version), "%016llx",
+	         (unsigned long long)hash64_of(&open_key, buf_str(&facts->bundle)));
 	if (set->rules == NULL)
 		return;
 	facts->loaded = rules_count(set->rules);
@@ -100,7 +110,7 @@ static int compile(struct reload *reload, struct buf *errors, struct ruleset **r
 	rules_report_init(report);
 	r = ruleset_new(config_of(reload), report, ret);
 	if (r == 0)
-		fill_facts(ret_facts, *ret, report->warnings);
+		fill_facts(ret_facts, config_of(reload), *ret, report->warnings);
 	else
 		rules_report_print(report, errors);
 	rules_report_done(report);
@@ -123,6 +133,7 @@ static void tell(const struct reload *reload, int result, const struct facts *fa
 static void facts_done(struct facts *facts)
 {
 	buf_done(&facts->list);
+	buf_done(&facts->bundle);
 	*facts = (struct facts){ 0 };
 }
 
@@ -321,8 +332,8 @@ void reload_status(struct reload *reload, struct buf *out)
 	const struct facts *facts = &reload->current;
 
 	pthread_mutex_lock(&reload->lock);
-	buf_addf(out, "{\"loaded\":%zu,\"enabled\":%zu,\"warnings\":%zu,\"version\":\"%s\",\"since\":\"", facts->loaded,
-	         facts->enabled, facts->warnings, facts->version);
+	buf_addf(out, "{\"loaded\":%zu,\"enabled\":%zu,\"warnings\":%zu,\"version\":\"%s\",\"policy\":\"%s\",\"since\":\"", facts->loaded,
+	         facts->enabled, facts->warnings, facts->version, facts->bundle_version);
 	buf_add_time(out, facts->loaded_ns);
 	buf_addf(out, "\",\"current\":%s,\"reloads\":%llu,\"reloads_failed\":%llu,\"answered\":%llu,\"attempted\":\"",
 	         reload->failed ? "false" : "true", (unsigned long long)(reload->attempts - 1),
@@ -349,6 +360,15 @@ void reload_list(struct reload *reload, struct buf *out)
 {
 	pthread_mutex_lock(&reload->lock);
 	buf_add(out, buf_str(&reload->current.list));
+	pthread_mutex_unlock(&reload->lock);
+}
+
+void reload_bundle(struct reload *reload, char version[RULES_VERSION_LEN + 1], struct buf *out)
+{
+	pthread_mutex_lock(&reload->lock);
+	memcpy(version, reload->current.bundle_version, RULES_VERSION_LEN + 1);
+	if (out != NULL)
+		buf_add(out, buf_str(&reload->current.bundle));
 	pthread_mutex_unlock(&reload->lock);
 }
 

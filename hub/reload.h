@@ -11,7 +11,7 @@
 struct reload;
 
 enum {
-	RELOAD_POLL_MS = 500,	       /* a change is loaded when it was the same in two looks */
+	RELOAD_POLL_MS = 250,	       /* a change is loaded when it was the same in two looks */
 	RELOAD_REPORT_MAX = 16 << 10,  /* bytes of errors that are shown */
 };
 
@@ -44,6 +44,9 @@ void reload_reason(struct reload *reload, struct buf *out);
 
 /* The rules in force as a JSON array. */
 void reload_list(struct reload *reload, struct buf *out);
+
+/* What sensors load (see rules_file_bundle()), and its version, which changes with it. `out` may be NULL. */
+void reload_bundle(struct reload *reload, char version[RULES_VERSION_LEN + 1], struct buf *out);
 
 void reload_metrics(struct reload *reload, struct metrics *metrics);
 

@@ -48,3 +48,67 @@ void rules_file_list(const struct rules *rules, struct buf *out)
 	}
 	buf_add_char(out, ']');
 }
+
+static void add_pair(struct buf *out, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	buf_addf(out, ",\"%s\":", name);
+	buf_add_json(out, str_of(value));
+}
+
+static void add_choices(const struct config *config, struct buf *out)
+{
+	buf_add(out, STR(",\"rules\":["));
+	for (size_t i = 0; i < config->choices_count; i++) {
+		const struct rules_choice *choice = &config->choices[i];
+
+		buf_addf(out, "%s{\"enable\":%s", i > 0 ? "," : "", choice->enable ? "true" : "false");
+		add_pair(out, choice->by_tag ? "tag" : "rule", choice->pattern);
+		buf_add_char(out, '}');
+	}
+	buf_add_char(out, ']');
+}
+
+/* Sensors send the fields that outputs name: what is appended to outputs counts, whichever rules get
+ * it. */
+static void add_extras(const struct config *config, struct buf *out)
+{
+	struct buf text = { .max = RULES_TEXT_MAX };
+	bool suggested = false;
+
+	for (size_t i = 0; i < config->extras_count; i++) {
+		const struct rules_extra *extra = &config->extras[i];
+
+		suggested |= extra->suggested;
+		if (extra->output != NULL)
+			buf_addf(&text, " %s", extra->output);
+		for (size_t j = 0; j < extra->fields.count; j++)
+			if (extra->fields.at[j].value != NULL)
+				buf_addf(&text, " %s", extra->fields.at[j].value);
+			else
+				buf_addf(&text, " %%%s", extra->fields.at[j].key);
+	}
+	buf_add(out, STR(",\"extra_output\":"));
+	buf_add_json(out, str_trim(buf_str(&text)));
+	buf_addf(out, ",\"suggested_output\":%s", suggested ? "true" : "false");
+	buf_done(&text);
+}
+
+void rules_file_bundle(const struct config *config, const struct rules *rules, struct buf *out)
+{
+	buf_addf(out, "{\"priority\":\"%s\"", priority_name((enum priority)config->rules_priority));
+	add_choices(config, out);
+	add_extras(config, out);
+	buf_add(out, STR(",\"files\":["));
+	for (size_t i = 0; rules != NULL && i < rules_files_count(rules); i++) {
+		struct rules_text file = rules_file_at(rules, i);
+
+		buf_add(out, i > 0 ? STR(",{\"name\":") : STR("{\"name\":"));
+		buf_add_json(out, str_of(file.name));
+		buf_add(out, STR(",\"text\":"));
+		buf_add_json(out, file.text);
+		buf_add_char(out, '}');
+	}
+	buf_add(out, STR("]}\n"));
+}

@@ -143,6 +143,8 @@ enum ancestor {
 struct rules {
 	struct arena arena;
 	char version[RULES_VERSION_LEN + 1];
+	struct rules_text *files;
+	size_t files_loaded;
 	bool match_all;
 
 	struct term *terms;

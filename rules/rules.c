@@ -628,6 +628,31 @@ static void set_version(struct rules *rules, const struct rules_text *files, siz
 		 (unsigned long long)hash_end(&state).lo);
 }
 
+static bool keep_files(struct rules *rules, const struct rules_text *files, size_t count)
+{
+	rules->files = arena_alloc(&rules->arena, (count + 1) * sizeof(*files));
+	for (size_t i = 0; rules->files != NULL && i < count; i++) {
+		struct rules_text *kept = &rules->files[i];
+
+		kept->name = arena_str(&rules->arena, str_of(files[i].name)).at;
+		kept->text = arena_str(&rules->arena, files[i].text);
+		if (kept->name == NULL || kept->text.at == NULL)
+			return false;
+		rules->files_loaded++;
+	}
+	return rules->files != NULL;
+}
+
+size_t rules_files_count(const struct rules *rules)
+{
+	return rules->files_loaded;
+}
+
+struct rules_text rules_file_at(const struct rules *rules, size_t index)
+{
+	return rules->files[index];
+}
+
 struct str rules_version(const struct rules *rules)
 {
 	return str_of(rules->version);
@@ -663,6 +688,8 @@ int rules_load_text(const struct rules_settings *settings, const struct rules_te
 	if (report->errors > 0)
 		return -EINVAL;
 	set_version(rules, files, files_count);
+	if (!keep_files(rules, files, files_count))
+		return -ENOMEM;
 	*ret = TAKE(rules);
 	return 0;
 }

@@ -160,6 +160,10 @@ uint64_t rules_files_stamp(const struct conf_strings *files);
 enum { RULES_VERSION_LEN = 16 };
 struct str rules_version(const struct rules *rules);
 
+/* The files as they were loaded; the rules own the texts. */
+size_t rules_files_count(const struct rules *rules);
+struct rules_text rules_file_at(const struct rules *rules, size_t index);
+
 void rules_free(struct rules *rules);
 DEFINE_CLEANUP(struct rules *, rules_free);
 

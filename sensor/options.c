@@ -41,7 +41,7 @@ static const struct option_row {
 	{ "hub", "URL", OPTION_HUB, "where events go, e.g. http://hub:2801" },
 	{ "token", "SECRET", OPTION_TOKEN, "bearer token for the hub, as file:PATH or env:NAME" },
 	{ "rules", "FILE", OPTION_RULES,
-	  "rules file or folder, may be given again (" TOCSIN_RULES_FILE ")" },
+	  "rules file or folder, may be given again (the hub's rules, as they change)" },
 	{ "all-events", NULL, OPTION_ALL_EVENTS, "load no rules: send whatever is observed" },
 	{ "lifecycle", NULL, OPTION_LIFECYCLE, "also send every exec, fork and exit" },
 	{ "probe", "KIND", OPTION_PROBE, "auto, ebpf or ptrace (auto)" },
@@ -228,7 +228,9 @@ static int finish(struct options *options, int argc, char **argv)
 		if (set_hostname(options, name[0] != '\0' ? name : "localhost") < 0)
 			return -ENOMEM;
 	}
-	if (options->rules_count == 0 && !options->all_events)
+	options->hub_rules = options->rules_count == 0 && !options->all_events && options->hub != NULL &&
+			     !options->print;
+	if (options->rules_count == 0 && !options->all_events && !options->hub_rules)
 		options->rules[options->rules_count++] = TOCSIN_RULES_FILE;
 	if (options->all_events)
 		options->rules_count = 0;

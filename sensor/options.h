@@ -14,6 +14,7 @@ struct options {
 	char *token;	 /* the secret itself; owned */
 	const char *rules[OPTIONS_RULES_MAX];
 	size_t rules_count;
+	bool hub_rules;	 /* no file was named: the hub is asked for its rules */
 	bool all_events; /* no rules: send everything that is observed */
 	bool lifecycle;	 /* also send every exec, fork and exit */
 	enum probe_choice probe;

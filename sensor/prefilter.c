@@ -2,7 +2,6 @@
 #include "sensor/prefilter.h"
 
 #include "base/cleanup.h"
-#include "rules/rules.h"
 #include "sensor/calls.h"
 
 #include <errno.h>
@@ -12,36 +11,54 @@ struct prefilter {
 	struct rules_scratch *scratch;
 };
 
-int prefilter_new(const char *const *files, size_t files_count, struct fields *fields,
-		  struct buf *ret_report, struct prefilter **ret)
+/* Files when `texts` is NULL. */
+static int load(const struct rules_settings *settings, const struct rules_text *texts, size_t count,
+		struct fields *fields, struct buf *ret_report, struct prefilter **ret)
 {
-	struct rules_settings settings = {
-		.files = { .at = files, .count = files_count },
-		.priority_max = PRIORITY_DEBUG,
-		.sources = rules_hub_sources, /* their rules read fields of our events, too */
-	};
 	struct prefilter *prefilter = calloc(1, sizeof(*prefilter));
-	struct rules_report report;
-	int r;
+	struct rules_report *report = malloc(sizeof(*report));
+	int r = -ENOMEM;
 
-	if (prefilter == NULL)
-		return -ENOMEM;
-	*ret = prefilter;
-	if (files_count == 0)
-		return 0;
-	rules_report_init(&report);
-	r = rules_load(&settings, fields, &report, &prefilter->rules);
-	rules_report_print(&report, ret_report);
-	rules_report_done(&report);
+	if (prefilter != NULL && report != NULL) {
+		rules_report_init(report);
+		r = texts == NULL ? rules_load(settings, fields, report, &prefilter->rules)
+				  : rules_load_text(settings, texts, count, fields, report,
+						    &prefilter->rules);
+		rules_report_print(report, ret_report);
+		rules_report_done(report);
+	}
+	free(report);
 	if (r == 0) {
 		prefilter->scratch = rules_scratch_new(prefilter->rules);
 		r = prefilter->scratch == NULL ? -ENOMEM : 0;
 	}
-	if (r < 0) {
+	if (r < 0)
 		prefilter_free(prefilter);
-		*ret = NULL;
-	}
+	else
+		*ret = prefilter;
 	return r;
+}
+
+int prefilter_new(const char *const *files, size_t files_count, struct fields *fields,
+		  struct buf *ret_report, struct prefilter **ret)
+{
+	const struct rules_settings settings = {
+		.files = { .at = files, .count = files_count },
+		.priority_max = PRIORITY_DEBUG,
+		.sources = rules_hub_sources, /* their rules read fields of our events, too */
+	};
+
+	if (files_count > 0)
+		return load(&settings, NULL, 0, fields, ret_report, ret);
+	*ret = calloc(1, sizeof(**ret));
+	return *ret == NULL ? -ENOMEM : 0;
+}
+
+int prefilter_new_texts(const struct rules_settings *settings, const struct rules_text *texts,
+			size_t count, struct fields *fields, struct buf *ret_report,
+			struct prefilter **ret)
+{
+	return load(settings, texts, count, fields, ret_report, ret);
 }
 
 void prefilter_free(struct prefilter *prefilter)

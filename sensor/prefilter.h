@@ -5,6 +5,7 @@
 #define SENSOR_PREFILTER_H
 
 #include "include/event.h"
+#include "rules/rules.h"
 #include "sensor/enrich.h"
 #include "sensor/probe.h"
 
@@ -14,6 +15,10 @@ struct prefilter;
  * -EINVAL `ret_report` has the errors as text for people. 0 or -errno. */
 int prefilter_new(const char *const *files, size_t files_count, struct fields *fields,
 		  struct buf *ret_report, struct prefilter **ret);
+/* The same from texts and settings that came from a hub; without any text nothing is sent. */
+int prefilter_new_texts(const struct rules_settings *settings, const struct rules_text *texts,
+			size_t count, struct fields *fields, struct buf *ret_report,
+			struct prefilter **ret);
 void prefilter_free(struct prefilter *prefilter);
 
 /* Marks the rows of calls[] that rules, or the process table, need. */

@@ -28,6 +28,10 @@ struct probe_ops {
 	/* Attaches. 0 or -errno; then `ret_why` says which step failed. */
 	int (*open)(const struct probe_settings *settings, void **ret, const char **ret_why);
 
+	/* Takes other calls from now on; those that are in both sets are not missed for a moment. The number
+	 * of wanted calls that this probe cannot add while it runs. */
+	size_t (*rearm)(void *state, const struct probe_settings *settings);
+
 	/* Hands over what there is; at most a few thousand records a call. Waits up to `wait_ms`
 	 * when there is nothing. Returns the number of records, or -errno; -ESRCH: nothing is left
 	 * to observe. A signal ends the wait. */

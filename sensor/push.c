@@ -18,8 +18,9 @@ struct push {
 	struct buf packed, beat, answer;
 	pthread_t thread;
 	pthread_mutex_t lock; /* report */
-	struct buf report;
+	struct buf report, members;
 	uint64_t last_seq;
+	atomic_bool beat_now;
 	atomic_bool stopping;
 	struct push_stats stats;
 	unsigned failed_in_a_row, refused_in_a_row;
@@ -136,7 +137,12 @@ static void beat(struct push *push)
 	buf_add_time(out, clock_now());
 	buf_add(out, STR("\",\"stats\":{"));
 	add_stats(push, out);
-	buf_add(out, STR("}}"));
+	buf_add_char(out, '}');
+	pthread_mutex_lock(&push->lock);
+	if (push->members.len > 0)
+		buf_addf(out, ",%.*s", STR_ARG(buf_str(&push->members)));
+	pthread_mutex_unlock(&push->lock);
+	buf_add_char(out, '}');
 	if (!buf_ok(out))
 		return;
 	send_body(push, buf_text(&push->heartbeat_url), "Content-Type: application/json",
@@ -149,7 +155,7 @@ static void beat_if_due(struct push *push)
 {
 	int64_t now = clock_mono();
 
-	if (now < push->next_beat)
+	if (now < push->next_beat && !atomic_exchange(&push->beat_now, false))
 		return;
 	push->next_beat = now + PUSH_HEARTBEAT_MS * NS_PER_MS;
 	beat(push);
@@ -270,6 +276,7 @@ static void push_free(struct push *push)
 	buf_done(&push->beat);
 	buf_done(&push->answer);
 	buf_done(&push->report);
+	buf_done(&push->members);
 	pthread_mutex_destroy(&push->lock);
 	free(push);
 }
@@ -325,6 +332,17 @@ void push_stop(struct push *push)
 	outbox_wake(push->settings.outbox);
 	pthread_join(push->thread, NULL);
 	push_free(push);
+}
+
+void push_tell(struct push *push, struct str members)
+{
+	pthread_mutex_lock(&push->lock);
+	if (!str_eq(buf_str(&push->members), members)) {
+		buf_clear(&push->members);
+		buf_add(&push->members, members);
+		atomic_store(&push->beat_now, true);
+	}
+	pthread_mutex_unlock(&push->lock);
 }
 
 void push_report(struct push *push, struct str stats_members, uint64_t last_seq)

@@ -45,6 +45,10 @@ void push_stop(struct push *push);
  * and the newest sequence number. Copied. */
 void push_report(struct push *push, struct str stats_members, uint64_t last_seq);
 
+/* Further members of the heartbeat as JSON text without braces ("\"policy\":{…}"); a change is told at
+ * once. Copied. */
+void push_tell(struct push *push, struct str members);
+
 const struct push_stats *push_stats(const struct push *push);
 
 #endif

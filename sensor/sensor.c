@@ -8,6 +8,7 @@
 #include "sensor/enrich.h"
 #include "sensor/exporter.h"
 #include "sensor/identity.h"
+#include "sensor/policy.h"
 #include "sensor/prefilter.h"
 #include "sensor/push.h"
 #include "sensor/watched.h"
@@ -21,6 +22,8 @@ struct sensor {
 	const struct options *options;
 	const struct probe_ops *probe;
 	void *probe_state;
+	struct policy *policy; /* NULL: rules come from files */
+	char version[POLICY_VERSION_LEN + 1]; /* of the hub's rules in force */
 	struct fields *fields;
 	struct prefilter *prefilter;
 	struct procs *procs;
@@ -39,7 +42,7 @@ struct sensor {
 	uint32_t batch_events;
 	int64_t batch_since;
 	uint64_t seq;
-	int64_t boot_offset_ns, next_tick;
+	int64_t boot_offset_ns, next_tick, next_policy;
 	uint64_t taken, filtered, failed; /* records; those that no rule wanted; out of memory */
 };
 
@@ -60,11 +63,48 @@ static int64_t boot_offset(void)
 	return clock_now() - (boot.tv_sec * NS_PER_S + boot.tv_nsec);
 }
 
+static void set_http(struct sensor *sensor)
+{
+	const struct options *options = sensor->options;
+
+	sensor->http = (struct http_settings){ .ca_file = options->ca_file,
+					       .cert_file = options->cert_file,
+					       .key_file = options->key_file,
+					       .insecure = options->insecure };
+}
+
+static int start_hub_rules(struct sensor *sensor)
+{
+	const struct policy_settings settings = { .hub = sensor->options->hub,
+						  .token = sensor->options->token,
+						  .http = &sensor->http,
+						  .folder = sensor->options->spool_dir,
+						  .fallback = TOCSIN_RULES_FILE };
+	struct policy_set set;
+	int r = policy_start(&settings, &sensor->policy, &set);
+
+	if (r < 0) {
+		log_err("rules: %s", strerror(-r));
+		return r;
+	}
+	sensor->fields = set.fields;
+	sensor->prefilter = set.prefilter;
+	memcpy(sensor->version, set.version, sizeof(sensor->version));
+	return 0;
+}
+
 static int start_rules(struct sensor *sensor)
 {
 	const struct options *options = sensor->options;
 	struct buf report = { 0 };
-	int r = prefilter_new(options->rules, options->rules_count, sensor->fields, &report,
+	int r;
+
+	if (options->hub_rules)
+		return start_hub_rules(sensor);
+	sensor->fields = fields_new();
+	if (sensor->fields == NULL)
+		return -ENOMEM;
+	r = prefilter_new(options->rules, options->rules_count, sensor->fields, &report,
 			      &sensor->prefilter);
 
 	if (report.len > 0)
@@ -77,27 +117,32 @@ static int start_rules(struct sensor *sensor)
 	return r;
 }
 
+static int new_enrich(const struct sensor *sensor, struct fields *fields,
+		      const struct prefilter *prefilter, struct enrich **ret)
+{
+	const struct enrich_settings settings = {
+		.fields = fields,
+		.procs = sensor->procs,
+		.users = sensor->users,
+		.groups = sensor->groups,
+		.hostname = str_of(sensor->options->hostname),
+	};
+	int r = enrich_new(&settings, ret);
+
+	if (r == 0)
+		prefilter_fields(prefilter, *ret);
+	return r;
+}
+
 static int start_tables(struct sensor *sensor)
 {
-	struct enrich_settings settings;
-	int r;
 
 	sensor->procs = procs_new("/proc");
 	sensor->users = names_new("/etc/passwd");
 	sensor->groups = names_new("/etc/group");
 	if (sensor->procs == NULL || sensor->users == NULL || sensor->groups == NULL)
 		return -ENOMEM;
-	settings = (struct enrich_settings){
-		.fields = sensor->fields,
-		.procs = sensor->procs,
-		.users = sensor->users,
-		.groups = sensor->groups,
-		.hostname = str_of(sensor->options->hostname),
-	};
-	r = enrich_new(&settings, &sensor->enrich);
-	if (r == 0)
-		prefilter_fields(sensor->prefilter, sensor->enrich);
-	return r;
+	return new_enrich(sensor, sensor->fields, sensor->prefilter, &sensor->enrich);
 }
 
 static int start_identity(struct sensor *sensor)
@@ -142,10 +187,6 @@ static int start_push(struct sensor *sensor)
 		spool_close(spool);
 		return r < 0 ? r : -ENOMEM;
 	}
-	sensor->http = (struct http_settings){ .ca_file = options->ca_file,
-					       .cert_file = options->cert_file,
-					       .key_file = options->key_file,
-					       .insecure = options->insecure };
 	settings = (struct push_settings){ .hub = options->hub,
 					   .token = options->token,
 					   .http = &sensor->http,
@@ -158,14 +199,12 @@ static int start_push(struct sensor *sensor)
 	return r;
 }
 
-/* Attached before the process table is filled, so that nothing falls between. */
-static int start_probe(struct sensor *sensor)
+/* What the rules in force want of the kernel, and of the records that come. */
+static struct probe_settings interest(struct sensor *sensor)
 {
 	struct probe_settings settings = { .prefixes = watched_prefixes,
 					   .names = watched_names,
 					   .command = sensor->options->command };
-	const char *why = "";
-	int r;
 
 	prefilter_calls(sensor->prefilter, &settings);
 	for (size_t i = 0; i < calls_count; i++)
@@ -175,7 +214,15 @@ static int start_probe(struct sensor *sensor)
 	sensor->wants_exit = sensor->options->lifecycle ||
 			     prefilter_wants_type(sensor->prefilter, STR("procexit"));
 	settings.take_environment = prefilter_wants_environment(sensor->prefilter);
-	r = sensor->probe->open(&settings, &sensor->probe_state, &why);
+	return settings;
+}
+
+/* Attached before the process table is filled, so that nothing falls between. */
+static int start_probe(struct sensor *sensor)
+{
+	const struct probe_settings settings = interest(sensor);
+	const char *why = "";
+	int r = sensor->probe->open(&settings, &sensor->probe_state, &why);
 	if (r < 0) {
 		log_err("probe: %s: %s: %s", sensor->probe->name, why, strerror(-r));
 		return r;
@@ -206,9 +253,7 @@ static int sensor_start(struct sensor *sensor)
 {
 	int r;
 
-	sensor->fields = fields_new();
-	if (sensor->fields == NULL)
-		return -ENOMEM;
+	set_http(sensor);
 	r = start_rules(sensor);
 	if (r == 0)
 		r = start_tables(sensor);
@@ -321,12 +366,56 @@ static void report(struct sensor *sensor)
 		exporter_set(sensor->exporter, buf_str(text));
 }
 
+/* Other rules from the hub: from the next record on. */
+static void adopt(struct sensor *sensor, struct policy_set *set)
+{
+	struct enrich *enrich;
+	struct probe_settings settings;
+	size_t missing;
+
+	if (new_enrich(sensor, set->fields, set->prefilter, &enrich) < 0) {
+		log_err("rules: out of memory; those before stay in force");
+		policy_set_done(set);
+		return;
+	}
+	enrich_free(sensor->enrich);
+	prefilter_free(sensor->prefilter);
+	fields_free(sensor->fields);
+	sensor->enrich = enrich;
+	sensor->prefilter = set->prefilter;
+	sensor->fields = set->fields;
+	memcpy(sensor->version, set->version, sizeof(sensor->version));
+	settings = interest(sensor);
+	missing = sensor->probe->rearm(sensor->probe_state, &settings);
+	log_info("rules: version %s in force", sensor->version);
+	if (missing > 0)
+		log_warning("rules: %zu system calls that they want can only be seen when the command starts again",
+			    missing);
+}
+
+static void take_policy(struct sensor *sensor)
+{
+	struct policy_set set;
+	struct buf text = { 0 };
+
+	if (policy_take(sensor->policy, &set))
+		adopt(sensor, &set);
+	policy_report(sensor->policy, sensor->version, &text);
+	if (sensor->push != NULL && buf_ok(&text))
+		push_tell(sensor->push, buf_str(&text));
+	buf_done(&text);
+}
+
 static void tick(struct sensor *sensor)
 {
 	int64_t now = clock_mono();
 
 	if (sensor->batch_events > 0 && now - sensor->batch_since >= SENSOR_BATCH_MS * NS_PER_MS)
 		seal(sensor);
+	if (sensor->policy != NULL && now >= sensor->next_policy) {
+		sensor->next_policy = now + SENSOR_POLICY_MS * NS_PER_MS;
+		take_policy(sensor);
+	}
 	if (now < sensor->next_tick)
 		return;
 	sensor->next_tick = now + NS_PER_S;
@@ -372,6 +461,7 @@ static void sensor_end(struct sensor *sensor)
 	}
 	seal(sensor);
 	exporter_stop(sensor->exporter);
+	policy_stop(sensor->policy);
 	push_stop(sensor->push);
 	if (sensor->outbox != NULL) {
 		struct outbox_stats stats;

@@ -13,6 +13,7 @@ enum {
 	SENSOR_BATCH_BYTES = 256 << 10,
 	SENSOR_BATCH_MS = 100,
 	SENSOR_POLL_MS = 20,
+	SENSOR_POLICY_MS = 100, /* looks for other rules */
 };
 
 /* Runs until a signal or, with a command, until that has ended. The exit status. */

@@ -2,6 +2,7 @@
 #include "hub/ingest/ingest.h"
 
 #include "base/clock.h"
+#include "hub/ingest/policy.h"
 #include "hub/ingest/senders.h"
 #include "hub/ingest/unpack.h"
 #include "hub/server.h"
@@ -27,6 +28,7 @@ struct ingest {
 	struct ingest_settings settings;
 	struct server *server;
 	struct senders *senders;      /* NULL: no limit */
+	struct policy *policy;
 	struct late *late, *late_last;
 	struct buf unpacked, answer;
 	counter codes[CODES];
@@ -310,6 +312,18 @@ static void heartbeat(struct ingest *ingest, struct server_request *request)
 	answer(ingest, request, 200, "application/json", STR("{}\n"));
 }
 
+/* --- rules for sensors -------------------------------------------------------------------------- */
+
+static void sensor_rules(struct ingest *ingest, struct server_request *request)
+{
+	policy_ask(ingest->policy, request);
+}
+
+void ingest_rules_changed(struct ingest *ingest)
+{
+	policy_changed(ingest->policy);
+}
+
 /* --- health and figures ------------------------------------------------------------------------- */
 
 static void ping(struct ingest *ingest, struct server_request *request)
@@ -371,6 +385,7 @@ static void metrics_page(struct ingest *ingest, struct server_request *request)
 	};
 
 	own_metrics(ingest, &metrics);
+	policy_metrics(ingest->policy, &metrics);
 	pipeline_metrics(ingest->settings.pipeline, &metrics);
 	ingest->settings.metrics(ingest->settings.userdata, &metrics);
 	metrics_end(&metrics);
@@ -391,6 +406,7 @@ static const struct route {
 	{ { "/", 1 },                          "POST", false, events },
 	{ { "/api/v1/events", 14 },            "POST", false, events },
 	{ { "/api/v1/sensors/heartbeat", 25 }, "POST", false, heartbeat },
+	{ { "/api/v1/sensors/rules", 21 },     "GET",  false, sensor_rules },
 	{ { "/test", 5 },                      "POST", false, test_event },
 	{ { "/metrics", 8 },                   "GET",  true,  metrics_page },
 	{ { "/ping", 5 },                      NULL,   true,  ping },
@@ -464,6 +480,7 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, char
 {
 	const struct config *config = settings->config;
 	struct ingest *ingest = calloc(1, sizeof(*ingest));
+	const struct policy_settings policy = { .rules = settings->policy, .userdata = settings->userdata };
 	const struct server_settings server = {
 		.listen = config->listen,
 		.body_max = (size_t)config->ingest.max_body,
@@ -478,6 +495,11 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, char
 	if (ingest == NULL)
 		return -ENOMEM;
 	ingest->settings = *settings;
+	ingest->policy = policy_new(&policy);
+	if (ingest->policy == NULL) {
+		ingest_free(ingest);
+		return -ENOMEM;
+	}
 	ingest->unpacked.max = (size_t)config->ingest.max_body_unpacked + 2;
 	if (config->ingest.rate_per_sender > 0) {
 		ingest->senders = senders_new(config->ingest.rate_per_sender, config->ingest.burst_per_sender);
@@ -505,6 +527,7 @@ void ingest_free(struct ingest *ingest)
 		free(late);
 	}
 	senders_free(ingest->senders);
+	policy_free(ingest->policy);
 	buf_done(&ingest->unpacked);
 	buf_done(&ingest->answer);
 	free(ingest);
@@ -527,6 +550,7 @@ int ingest_timeout_ms(const struct ingest *ingest)
 void ingest_run(struct ingest *ingest)
 {
 	server_run(ingest->server);
+	policy_tick(ingest->policy);
 	if (ingest->late != NULL) {
 		run_late(ingest);
 		server_run(ingest->server);
@@ -535,6 +559,7 @@ void ingest_run(struct ingest *ingest)
 
 void ingest_quiesce(struct ingest *ingest)
 {
+	policy_quiesce(ingest->policy);
 	server_quiesce(ingest->server);
 }
 

@@ -16,6 +16,8 @@ struct ingest_settings {
 	/* Writes the families of the other rooms. */
 	void (*metrics)(void *userdata, struct metrics *metrics);
 	bool (*rules_are_current)(void *userdata);
+	/* What sensors load, see policy.h. */
+	void (*policy)(void *userdata, char version[17], struct buf *out);
 	void *userdata;
 };
 
@@ -26,6 +28,9 @@ void ingest_free(struct ingest *ingest);
 int ingest_fd(const struct ingest *ingest);
 int ingest_timeout_ms(const struct ingest *ingest);
 void ingest_run(struct ingest *ingest);
+
+/* Other rules are in force: sensors that wait for them are told. */
+void ingest_rules_changed(struct ingest *ingest);
 
 /* Takes no new connections: the hub is stopping. */
 void ingest_quiesce(struct ingest *ingest);

@@ -165,6 +165,20 @@ static int ebpf_open(const struct probe_settings *settings, void **ret, const ch
 	return 0;
 }
 
+static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
+{
+	struct ebpf *ebpf = state;
+	uint64_t wanted[PLAN_CALLS / 64] = { 0 };
+
+	for (size_t i = 0; i < calls_count; i++)
+		if (settings->wanted[i])
+			wanted[calls[i].nr / 64] |= 1ULL << (calls[i].nr % 64);
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		__atomic_store_n(&ebpf->object->bss->wanted[i], wanted[i], __ATOMIC_RELAXED);
+	__atomic_store_n(&ebpf->object->bss->take_environment, settings->take_environment, __ATOMIC_RELAXED);
+	return 0;
+}
+
 static int ebpf_drain(struct ebpf *ebpf, probe_take_fn take, void *userdata)
 {
 	int r;
@@ -270,6 +284,7 @@ static int ebpf_exit_status(const void *state)
 const struct probe_ops probe_ebpf = {
 	.name = "ebpf",
 	.open = ebpf_open,
+	.rearm = ebpf_rearm,
 	.poll = ebpf_poll,
 	.counts = ebpf_counts,
 	.detach = ebpf_detach,

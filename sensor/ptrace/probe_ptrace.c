@@ -39,6 +39,7 @@ struct thread {
 
 struct ptrace {
 	struct probe_settings settings;
+	bool filtered[CALLS_MAX]; /* calls that the filter stops at */
 	struct filter filter;
 	struct thread *buckets[THREAD_BUCKETS];
 	size_t count;
@@ -499,6 +500,20 @@ static void ptrace_close(void *state)
 	free(probe);
 }
 
+/* The filter is the command's own and cannot be widened: what it does not stop at stays unseen. */
+static size_t ptrace_rearm(void *state, const struct probe_settings *settings)
+{
+	struct ptrace *probe = state;
+	size_t missing = 0;
+
+	for (size_t i = 0; i < calls_count; i++) {
+		missing += settings->wanted[i] && !probe->filtered[i];
+		probe->settings.wanted[i] = settings->wanted[i] && probe->filtered[i];
+	}
+	probe->settings.take_environment = settings->take_environment;
+	return missing;
+}
+
 static int ptrace_open(const struct probe_settings *settings, void **ret, const char **ret_why)
 {
 	struct ptrace *probe;
@@ -513,6 +528,7 @@ static int ptrace_open(const struct probe_settings *settings, void **ret, const 
 	if (probe == NULL)
 		return -ENOMEM;
 	probe->settings = *settings;
+	memcpy(probe->filtered, settings->wanted, sizeof(probe->filtered));
 	probe->scratch = calloc(1, RECORD_MAX);
 	filter_make(settings->wanted, &probe->filter);
 	sigemptyset(&child);
@@ -595,6 +611,7 @@ static int ptrace_exit_status(const void *state)
 const struct probe_ops probe_ptrace = {
 	.name = "ptrace",
 	.open = ptrace_open,
+	.rearm = ptrace_rearm,
 	.poll = ptrace_poll,
 	.counts = ptrace_counts,
 	.detach = ptrace_detach,

@@ -371,3 +371,16 @@ def test_rules_are_listed_and_files_that_do_not_load_show_on_every_page(page, hu
     page.open("/rules")
     page.wait_text("tbody th", "Third")
     page.wait_text("main .badge", "in force")
+
+
+def test_sensors_that_lag_behind_the_rules_are_told_apart(page, hub):
+    policy = hub.api("GET", "/api/v1/status")[1]["rules"]["policy"]
+    for name, told in {"fresh": {"version": policy, "current": True, "error": ""},
+                       "old": {"version": "0123456789abcdef", "current": True, "error": ""},
+                       "bad": {"version": policy, "current": False, "error": "a.yaml:1:1: <b>no</b>"}}.items():
+        beat = {"sensor": {"id": name, "boot": "b"}, "hostname": name, "policy": told}
+        assert hub.request("POST", "/api/v1/sensors/heartbeat", beat)[0] == 200
+    page.open("/status")
+    page.wait_text(".sensors", "fresh")
+    rows = {row.find_element("css selector", "th").text: row.text for row in page.all(".sensors tbody tr")}
+    assert "current" in rows["fresh"] and "behind" in rows["old"] and "do not load" in rows["bad"]

@@ -164,3 +164,33 @@ def test_selection_and_appended_output_are_falcos_settings(tmp_path):
     hub.process.send_signal(signal.SIGHUP)
     wait_for(lambda: state(hub)["enabled"] == 2, 10, "both rules")
     hub.stop()
+
+
+def ask(hub, known=None, wait=0):
+    headers = {"Prefer": f"wait={wait}"}
+    if known:
+        headers["If-None-Match"] = known
+    status, found, body = hub.request("GET", "/api/v1/sensors/rules", None, headers)
+    return status, {name.lower(): text for name, text in found.items()}["etag"], json.loads(body) if body else None
+
+
+def test_sensors_are_told_of_new_rules_at_once(hub):
+    status, etag, bundle = ask(hub)
+    assert status == 200 and etag == '"' + state(hub)["policy"] + '"'
+    assert [file["name"].rsplit("/", 1)[1] for file in bundle["files"]] == ["a.yaml"]
+    assert bundle["files"][0]["text"] == (hub.rules / "a.yaml").read_text()
+    start = time.monotonic()
+    assert ask(hub, etag, wait=1)[0] == 304
+    assert 0.9 < time.monotonic() - start < 5
+    assert ask(hub, etag)[0] == 304
+
+    answers = []
+    waiting = [threading.Thread(target=lambda: answers.append(ask(hub, etag, wait=30))) for _ in range(20)]
+    for one in waiting:
+        one.start()
+    wait_for(lambda: b"tocsin_hub_policies_waiting 20" in hub.request("GET", "/metrics")[2], 10, "all to wait")
+    replace(hub.rules / "a.yaml", RULE.format(name="Second", path="/b"))
+    for one in waiting:
+        one.join(10)
+    assert [answer[0] for answer in answers] == [200] * 20
+    assert all("Second" in answer[2]["files"][0]["text"] and answer[1] != etag for answer in answers)

@@ -51,24 +51,36 @@ function showStatus(box: HTMLElement, status: Status): void {
 		...objects.map(([name, members]) => facts(titled(name), Object.entries(members).filter(([, json]) => !Array.isArray(json)).map(([key, json]) => row(key, json)))));
 }
 
-function sensorRow(sensor: Sensor): HTMLElement {
+/** Whether the sensor runs the rules that are in force here; nothing for one that has its own. */
+function rulesOf(sensor: Sensor, policy: string): HTMLElement | string {
+	const told = isObject(sensor.status) ? sensor.status.policy : undefined;
+
+	if (!isObject(told))
+		return "";
+	if (told.current !== true)
+		return h("span", { class: "badge severe", title: asText(told.error) }, "do not load");
+	return told.version === policy ? h("span", { class: "badge good" }, "current")
+		: h("span", { class: "badge bad", title: asText(told.error) || "It has not fetched the newest yet." }, "behind");
+}
+
+function sensorRow(sensor: Sensor, policy: string): HTMLElement {
 	const silent = (Date.now() - Date.parse(sensor.seen)) / 1000 > SILENT_S;
 
 	return h("tr", {}, h("th", { scope: "row" }, value(sensor.hostname || sensor.id)),
 		h("td", {}, h("span", { class: `badge ${silent ? "bad" : "good"}` }, silent ? "silent" : "reporting")),
-		h("td", {}, ago(sensor.seen)), h("td", { class: "num" }, count(sensor.seq)),
+		h("td", {}, rulesOf(sensor, policy)), h("td", {}, ago(sensor.seen)), h("td", { class: "num" }, count(sensor.seq)),
 		h("td", { class: "num" }, sensor.gaps ? h("strong", { class: "wrong" }, count(sensor.gaps)) : "0"),
 		h("td", { class: "muted wide" }, value(sensor.id)));
 }
 
-function showSensors(box: HTMLElement, sensors: Sensor[]): void {
+function showSensors(box: HTMLElement, sensors: Sensor[], policy: string): void {
 	if (!sensors.length) {
 		replace(box, h("p", { class: "muted" }, "No sensor has reported yet. Events that come without a sensor’s identity, such as Falco’s, are taken all the same."));
 		return;
 	}
 	replace(box, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Sensors" }, h("table", { class: "sensors" },
-		h("thead", {}, h("tr", {}, ...["Host", "State", "Seen", "Events", "Missing", "Id"].map((name) => h("th", { scope: "col" }, name)))),
-		h("tbody", {}, ...sensors.slice(0, SENSORS_MAX).map(sensorRow)))));
+		h("thead", {}, h("tr", {}, ...["Host", "State", "Rules", "Seen", "Events", "Missing", "Id"].map((name) => h("th", { scope: "col" }, name)))),
+		h("tbody", {}, ...sensors.slice(0, SENSORS_MAX).map((sensor) => sensorRow(sensor, policy))))));
 	if (sensors.length > SENSORS_MAX)
 		add(box, h("p", { class: "muted" }, `and ${count(sensors.length - SENSORS_MAX)} more, seen longer ago`));
 }
@@ -95,8 +107,11 @@ export function statusPage(main: HTMLElement): Page {
 	async function refresh(): Promise<void> {
 		try {
 			if (!document.hidden) {
-				showStatus(hub, await get<Status>("/status", closing.signal));
-				showSensors(sensors, (await get<{ sensors: Sensor[] }>("/sensors", closing.signal)).sensors);
+				const status = await get<Status>("/status", closing.signal);
+
+				showStatus(hub, status);
+				showSensors(sensors, (await get<{ sensors: Sensor[] }>("/sensors", closing.signal)).sensors,
+					isObject(status.rules) ? asText(status.rules.policy) : "");
 				replace(problem);
 			}
 		} catch (error) {
