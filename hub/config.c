@@ -77,7 +77,7 @@ static const struct conf_field ingest_fields[] = {
 	{ "max_event", CONF_SIZE, AT(ingest.max_event), 0, "1MiB", 256, 64 * MIB,
 	  .help = "bytes of one event or alert" },
 	{ "max_depth", CONF_INT, AT(ingest.max_depth), 0, "32", 2, 256, .help = "nesting of an event" },
-	{ "max_fields", CONF_INT, AT(ingest.max_fields), 0, "1024", 16, 65536,
+	{ "max_fields", CONF_INT, AT(ingest.max_fields), 0, "4096", 16, 65536,
 	  .help = "keys and values in an event" },
 	{ "max_batch", CONF_INT, AT(ingest.max_batch), 0, "10000", 1, 1000000,
 	  .help = "events in one request" },

@@ -66,7 +66,7 @@ struct config {
 		int64_t max_body_unpacked;     /* bytes after gzip or zstd, 64 MiB */
 		int64_t max_event;             /* bytes of one event or alert, 1 MiB */
 		int64_t max_depth;             /* nesting, 32 */
-		int64_t max_fields;            /* keys and values in one event, 1024 */
+		int64_t max_fields;            /* keys and values in one event, 4096 */
 		int64_t max_batch;             /* events in one request, 10000 */
 		int64_t max_connections;       /* 2048 */
 		int64_t max_connections_per_ip;/* 0: no limit */

@@ -3,18 +3,17 @@
 
 /* What a key of the outermost object speaks for. */
 enum sign {
-	SIGN_OURS = 1 << 0,       /* or Falco's: no need to look further */
-	SIGN_TETRAGON = 1 << 1,
-	SIGN_NAME = 1 << 2,       /* Tracee: a name … */
-	SIGN_TRACEE = 1 << 3,     /* … with one of its objects */
-	SIGN_EVENT_NAME = 1 << 4, /* old Tracee and Eolh: eventName … */
-	SIGN_OLD_TRACEE = 1 << 5, /* … which others have as well (AWS CloudTrail), so with one of these */
-	SIGN_EOLH = 1 << 6,
-	SIGN_TYPE = 1 << 7,       /* GuardDuty: type, severity and one of its objects */
-	SIGN_SEVERITY = 1 << 8,
-	SIGN_FINDING = 1 << 9,
-	SIGN_ENVELOPE = 1 << 10,  /* GuardDuty through EventBridge: both of these */
-	SIGN_DETAIL = 1 << 11,
+	SIGN_TETRAGON = 1 << 0,
+	SIGN_NAME = 1 << 1,       /* Tracee: a name … */
+	SIGN_TRACEE = 1 << 2,     /* … with one of its objects */
+	SIGN_EVENT_NAME = 1 << 3, /* old Tracee and Eolh: eventName … */
+	SIGN_OLD_TRACEE = 1 << 4, /* … which others have as well (AWS CloudTrail), so with one of these */
+	SIGN_EOLH = 1 << 5,
+	SIGN_TYPE = 1 << 6,       /* GuardDuty: type, severity and one of its objects */
+	SIGN_SEVERITY = 1 << 7,
+	SIGN_FINDING = 1 << 8,
+	SIGN_ENVELOPE = 1 << 9,  /* GuardDuty through EventBridge: both of these */
+	SIGN_DETAIL = 1 << 10,
 };
 
 static const struct row {
@@ -27,10 +26,6 @@ static const struct row {
 #define OBJECT (1u << JSON_OBJECT)
 #define ARRAY  (1u << JSON_ARRAY)
 #define NUMBER (1u << JSON_NUMBER | TEXT)
-	{ STR("output_fields"), ANY, SIGN_OURS },
-	{ STR("priority"), ANY, SIGN_OURS },
-	{ STR("rule"), ANY, SIGN_OURS },
-	{ STR("fields"), ANY, SIGN_OURS },
 	{ STR("process_exec"), OBJECT, SIGN_TETRAGON },
 	{ STR("process_exit"), OBJECT, SIGN_TETRAGON },
 	{ STR("process_kprobe"), OBJECT, SIGN_TETRAGON },
@@ -82,6 +77,18 @@ static unsigned sign_of(const struct json *json, uint32_t key)
 	return 0;
 }
 
+/* A key that only we and Falco have: most of what comes, so found before anything else is looked for. */
+static bool is_ours(const struct json *json)
+{
+	static const struct str keys[] = { STR("fields"), STR("output_fields"), STR("priority"), STR("rule") };
+
+	for (uint32_t i = json_first(json, 0); i != json_end(json, 0); i = json->nodes[i + 1].next)
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+			if (str_eq(json_raw(json, i), keys[k]))
+				return true;
+	return false;
+}
+
 static bool has(unsigned signs, unsigned all)
 {
 	return (signs & all) == all;
@@ -91,13 +98,10 @@ enum engine engine_detect(const struct json *json)
 {
 	unsigned signs = 0;
 
-	if (json->nodes[0].kind != JSON_OBJECT)
+	if (json->nodes[0].kind != JSON_OBJECT || is_ours(json))
 		return ENGINE_NONE;
-	for (uint32_t i = json_first(json, 0); i != json_end(json, 0); i = json->nodes[i + 1].next) {
+	for (uint32_t i = json_first(json, 0); i != json_end(json, 0); i = json->nodes[i + 1].next)
 		signs |= sign_of(json, i);
-		if (has(signs, SIGN_OURS))
-			return ENGINE_NONE;
-	}
 	if (has(signs, SIGN_TETRAGON))
 		return ENGINE_TETRAGON;
 	if (has(signs, SIGN_ENVELOPE | SIGN_DETAIL) || has(signs, SIGN_TYPE | SIGN_SEVERITY | SIGN_FINDING))

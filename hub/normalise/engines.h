@@ -15,7 +15,7 @@ enum engine {
 	ENGINE_GUARDDUTY,
 };
 
-/* By the keys of the outermost object alone; stops at the first that is Falco's or ours. */
+/* By the keys of the outermost object alone. */
 enum engine engine_detect(const struct json *json);
 
 /* Fills map->event and the rest of `map`, whose inputs are set. Never refuses anything. */

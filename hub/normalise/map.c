@@ -34,6 +34,13 @@ static bool same_key(struct str a, struct str b)
 	}
 }
 
+/* Told apart by the first letter, most of them. */
+static bool may_be(struct str key, struct str name)
+{
+	return key.len > 0 && name.len > 0 && (key.at[0] | 0x20) == (name.at[0] | 0x20) &&
+	       same_key(key, name);
+}
+
 static uint32_t member_of(const struct map *map, uint32_t object, struct str name)
 {
 	const struct json *json = map->json;
@@ -41,7 +48,7 @@ static uint32_t member_of(const struct map *map, uint32_t object, struct str nam
 	if (!map_is(map, object, JSON_OBJECT))
 		return MAP_NOWHERE;
 	for (uint32_t i = json_first(json, object); i != json_end(json, object); i = json->nodes[i + 1].next)
-		if (same_key(json_raw(json, i), name))
+		if (may_be(json_raw(json, i), name))
 			return i + 1;
 	return MAP_NOWHERE;
 }
@@ -126,49 +133,112 @@ static void give_value(struct map *map, struct str field, struct value value)
 		event_set(map->event, id, value);
 }
 
-/* Begins a member of the object; false when it is there already or there is no room. */
-static bool begin_field(struct map *map, struct str field, size_t size)
+void map_begin(struct map *map)
+{
+	buf_clear(map->out);
+	buf_add(map->out, STR("[{"));
+	map->count = 0;
+}
+
+void map_end(struct map *map)
+{
+	uint32_t count = MAP_FIRST + 2 * (uint32_t)map->count;
+
+	buf_add(map->out, STR("}]"));
+	if (!buf_ok(map->out))
+		map->failed = true;
+	map->nodes[0] = (struct json_node){ .len = (uint32_t)map->out->len, .next = count, .kind = JSON_ARRAY };
+	map->nodes[MAP_OBJECT] = (struct json_node){ .at = 1, .len = (uint32_t)map->out->len - 2, .next = count,
+		                                     .kind = JSON_OBJECT };
+}
+
+/* Writes a string and fills its node. */
+static void write_text(struct map *map, struct str text, struct json_node *ret)
+{
+	size_t at = map->out->len;
+
+	buf_add_json(map->out, text);
+	if (!buf_ok(map->out)) {
+		map->failed = true;
+		return;
+	}
+	*ret = (struct json_node){ .at = (uint32_t)at + 1, .len = (uint32_t)(map->out->len - at - 2),
+		                   .kind = JSON_STRING };
+	ret->escaped = ret->len != text.len; /* an escape is longer than what it stands for */
+}
+
+static bool is_taken(const struct map *map, const struct json_node *key)
+{
+	const char *text = map->out->at;
+
+	for (size_t i = 0; i < map->count; i++) {
+		const struct json_node *other = &map->nodes[MAP_FIRST + 2 * i];
+
+		if (other->next == key->next && other->len == key->len &&
+		    memcmp(text + other->at, text + key->at, key->len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Writes the key of a field and returns the node of its value, whose text is to follow. NULL when the
+ * name is taken or there is no room. */
+static struct json_node *begin_field(struct map *map, struct str field, size_t size)
 {
 	struct buf *out = map->out;
+	struct json_node *key = &map->nodes[MAP_FIRST + 2 * map->count];
 	size_t before = out->len;
-	struct map_key key;
-	struct str name;
 
+	if (map->failed)
+		return NULL;
 	if (!map->closing && (map->count == MAP_FIELDS_MAX - 1 ||
 	                      before + field.len + size > MAP_FIELDS_BYTES)) {
 		map->left_out++;
-		return false;
+		return NULL;
 	}
 	if (map->count > 0)
 		buf_add_char(out, ',');
-	key.at = (uint32_t)out->len;
-	buf_add_json(out, field);
-	if (!buf_ok(out)) {
-		map->failed = true;
-		return false;
+	write_text(map, field, key);
+	if (map->failed)
+		return NULL;
+	key->next = hash_fnv(FNV_START, (struct str){ out->at + key->at, key->len });
+	if (is_taken(map, key)) {
+		buf_cut(out, before);
+		return NULL;
 	}
-	key.len = (uint32_t)out->len - key.at;
-	name = (struct str){ out->at + key.at, key.len };
-	key.hash = hash_fnv(FNV_START, name);
-	for (size_t i = 0; i < map->count; i++)
-		if (map->keys[i].hash == key.hash &&
-		    str_eq((struct str){ out->at + map->keys[i].at, map->keys[i].len }, name)) {
-			buf_cut(out, before);
-			return false;
-		}
-	map->keys[map->count++] = key;
+	map->count++;
 	buf_add_char(out, ':');
-	return true;
+	key[1].next = MAP_FIRST + 2 * (uint32_t)map->count;
+	return key + 1;
 }
 
 static void show_text(struct map *map, struct str field, struct str text)
 {
+	struct json_node *node;
+	uint32_t next;
+
 	if (text.len > MAP_VALUE_MAX) {
 		text.len = MAP_VALUE_MAX;
 		map->left_out++;
 	}
-	if (begin_field(map, field, text.len))
-		buf_add_json(map->out, text);
+	node = begin_field(map, field, text.len);
+	if (node == NULL)
+		return;
+	next = node->next;
+	write_text(map, text, node);
+	node->next = next;
+}
+
+/* A number or a word, as JSON. */
+static void show_plain(struct map *map, struct str field, enum json_kind kind, struct str text)
+{
+	struct json_node *node = begin_field(map, field, text.len);
+
+	if (node == NULL)
+		return;
+	*node = (struct json_node){ .at = (uint32_t)map->out->len, .len = (uint32_t)text.len,
+		                    .next = node->next, .kind = (uint8_t)kind };
+	buf_add(map->out, text);
 }
 
 void map_put(struct map *map, struct str field, struct str text)
@@ -181,16 +251,17 @@ void map_put(struct map *map, struct str field, struct str text)
 
 void map_put_int(struct map *map, struct str field, int64_t number)
 {
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%lld", (long long)number);
+
 	give_value(map, field, value_i64(number));
-	if (begin_field(map, field, 20))
-		buf_add_i64(map->out, number);
+	show_plain(map, field, JSON_NUMBER, (struct str){ text, (size_t)len });
 }
 
 void map_put_bool(struct map *map, struct str field, bool truth)
 {
 	give_value(map, field, value_bool(truth));
-	if (begin_field(map, field, 5))
-		buf_add(map->out, truth ? STR("true") : STR("false"));
+	show_plain(map, field, truth ? JSON_TRUE : JSON_FALSE, truth ? STR("true") : STR("false"));
 }
 
 void map_text_of(struct map *map, struct str field, uint32_t node)
@@ -227,8 +298,8 @@ static void put_scalar(struct map *map, struct str field, uint32_t node, bool sh
 		return;
 	if (value.kind == VALUE_STR)
 		show_text(map, field, value_as_str(&value));
-	else if (begin_field(map, field, map->json->nodes[node].len))
-		json_copy(map->out, map->json, node);
+	else
+		show_plain(map, field, map->json->nodes[node].kind, json_raw(map->json, node));
 }
 
 static bool is_scalars(const struct map *map, uint32_t array)

@@ -22,6 +22,9 @@ enum {
 	MAP_LINE_MAX = 4096,         /* bytes of an output, a rule's name or a tag */
 };
 
+/* An array, the object of fields in it (a node that is not 0, which would mean none), keys and values. */
+enum { MAP_OBJECT = 1, MAP_FIRST = 2, MAP_NODES = MAP_FIRST + 2 * MAP_FIELDS_MAX };
+
 /* A key that is not there: what is looked up in it is not there either. */
 #define MAP_NOWHERE UINT32_MAX
 
@@ -39,14 +42,16 @@ struct map {
 	struct str *tags;
 	size_t tags_count;
 	bool fold;                   /* nested keys begin with a small letter, whatever they came with */
-	struct map_key {
-		uint32_t hash, at, len;
-	} keys[MAP_FIELDS_MAX];      /* the names in `out` */
-	size_t count;
+	struct json_node *nodes;     /* MAP_NODES of them: what stands in `out`, as json_read() would say */
+	size_t count;                /* fields in it */
 	uint32_t left_out;           /* fields, or ends of values */
 	bool closing;                /* the last field: how many were left out; there is room for it */
 	bool failed;                 /* out of memory */
 };
+
+/* Before the mapper and after it: `out` and `nodes` are cleared, then complete. */
+void map_begin(struct map *map);
+void map_end(struct map *map);
 
 /* --- reading ------------------------------------------------------------------------------------ */
 

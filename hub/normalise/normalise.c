@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The list of one object that a mapper's fields are read back from: `[{…}]`, each a key and a value. */
-enum { TAGS_MAX = 64, MAPPED_NODES = 2 * (MAP_FIELDS_MAX + 1) + 2, MAPPED_DEPTH = 2, MAPPED_OBJECT = 1 };
+enum { TAGS_MAX = 64 };
 
 /* A mapper unescapes a text each time that it looks at it: a few dozen times the item at most. */
 enum { ARENA_ITEMS = 64, ARENA_LEAST = 1 << 20 };
@@ -30,7 +29,7 @@ int normalise_init(struct normalise *normalise, const struct fields *fields, uin
 		                         .depth_max = depth_max, .item_max = item_max };
 	normalise->nodes = calloc(nodes_max, sizeof(*normalise->nodes));
 	arena_init(&normalise->arena, ARENA_ITEMS * item_max + ARENA_LEAST);
-	normalise->mapped = calloc(MAPPED_NODES, sizeof(*normalise->mapped));
+	normalise->mapped = calloc(MAP_NODES, sizeof(*normalise->mapped));
 	return normalise->nodes == NULL || normalise->mapped == NULL ? -ENOMEM : 0;
 }
 
@@ -213,25 +212,17 @@ static int judge(struct work *work, uint32_t priority_node)
 	                       "Tracee's, Tetragon's, Eolh's or GuardDuty's");
 }
 
-/* What a mapper has written, as nodes that look like those of an item of our own. */
-static int read_mapped(struct work *work, struct map *map)
+/* What a mapper has written takes the place of the original, so that it looks like an item of ours. */
+static void become(struct work *work, const struct map *map)
 {
-	struct normalise *normalise = work->normalise;
 	struct item *item = work->item;
-	size_t end;
 
-	buf_add(map->out, STR("}]"));
 	item->original = item->json;
-	item->json = (struct json){ .text = buf_str(map->out),
-		                    .nodes = normalise->mapped, .cap = MAPPED_NODES,
-		                    .depth_max = MAPPED_DEPTH };
-	if (map->failed || !buf_ok(map->out) ||
-	    json_read(&item->json, 0, &end) < 0)
-		return -ENOMEM; /* the text is well-formed and within bounds: no other reason */
-	item->kind = map->finding && !normalise->as_events ? ITEM_ALERT : ITEM_EVENT;
-	*(item->kind == ITEM_ALERT ? &item->output_fields : &item->raw_fields) = MAPPED_OBJECT;
+	item->json = (struct json){ .text = buf_str(map->out), .nodes = map->nodes, .cap = MAP_NODES,
+		                    .count = map->nodes[0].next };
+	item->kind = map->finding && !work->normalise->as_events ? ITEM_ALERT : ITEM_EVENT;
+	*(item->kind == ITEM_ALERT ? &item->output_fields : &item->raw_fields) = MAP_OBJECT;
 	item->identity = map->identity.len > 0 ? map->identity : json_whole(&item->original, 0);
-	return 0;
 }
 
 /* Another engine's item. */
@@ -240,21 +231,25 @@ static int take_mapped(struct work *work, enum engine engine, int64_t received_n
 	struct normalise *normalise = work->normalise;
 	struct event *event = work->event;
 	struct map map = { .json = work->json, .fields = normalise->fields, .arena = &normalise->arena,
-		           .event = event, .out = &normalise->out, .line = &normalise->line };
+		           .event = event, .out = &normalise->out, .line = &normalise->line,
+		           .nodes = normalise->mapped };
 
 	arena_reset(&normalise->arena);
 	map.tags = arena_alloc(map.arena, MAP_TAGS_MAX * sizeof(*map.tags));
 	if (map.tags == NULL)
 		return -ENOMEM;
 	event->received_ns = event->time_ns = received_ns;
-	buf_clear(map.out);
-	buf_add(map.out, STR("[{"));
+	map_begin(&map);
 	engine_map(engine, &map);
+	map_end(&map);
+	if (map.failed)
+		return -ENOMEM;
 	if (event->hostname.len == 0)
 		event->hostname = normalise->sender;
 	if (map.finding)
 		set_tags(event, map.tags, map.tags_count);
-	return read_mapped(work, &map);
+	become(work, &map);
+	return 0;
 }
 
 static int take_item(struct work *work, int64_t received_ns)

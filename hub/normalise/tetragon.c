@@ -417,5 +417,7 @@ void tetragon_map(struct map *map)
 	map_int_of(map, STR("tetragon.status"), map_at(map, event, "status"));
 	if (!kind->hook)
 		map_text_of(map, STR("tetragon.path"), map_at(map, event, "path"));
+	if (!map_is(map, process, JSON_OBJECT) && !kind->hook) /* throttle, rate_limit_info */
+		map_flat(map, STR("tetragon.detail"), event, true);
 	map_put(map, STR("evt.type"), kind->type);
 }

@@ -128,6 +128,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_done(&mapped);
 		buf_done(&raw);
 	}
+	if (r == 0 && item.original.text.len > 0) { /* a mapper's own nodes are those of its text */
+		json.text = item.json.text;
+		if (json_read(&json, 0, &end) < 0 || end != json.text.len || json.count != item.json.count)
+			abort();
+	}
 	if (r < 0 && r != -EBADMSG) /* memory is never short here */
 		abort();
 	arena_done(&arena);

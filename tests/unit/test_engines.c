@@ -156,6 +156,8 @@ static const struct row {
 	{ "tetragon_lsm.json", 0, "tetragon", "lsm", "Warning", "n", "2026-05-01T10:00:06.000000000Z",
 	  "host,lsm", "bprm_check_security(/tmp/x) by /bin/cat",
 	  { "tetragon.ima_hash", "\"sha256:ff\"", "tetragon.args.0.permission", "\"-rwx\"" } },
+	{ "tetragon_throttle.json", 0, "tetragon", "", "Debug", "n", "2026-05-01T10:00:07.000000000Z", "", "",
+	  { "evt.type", "\"throttle\"", "tetragon.detail.cgroup", "\"pod-1\"" } },
 	{ "eolh_finding.json", 0, "eolh", "Crypto Mining", "Critical", "WIN-1",
 	  "2026-05-01T10:00:00.500000000Z", "EOLH-3,windows",
 	  "crypto miners using the Stratum protocol detected: powershell.exe",
@@ -230,6 +232,25 @@ static void check_alert(struct setup *setup, const struct row *row)
 	buf_done(&text);
 }
 
+/* The nodes that the mapper made are those that the reader finds in its text. */
+static void check_nodes(const struct json *json)
+{
+	struct json_node nodes[MAP_NODES];
+	struct json read = { .text = json->text, .nodes = nodes, .cap = MAP_NODES, .depth_max = 2 };
+	size_t end;
+
+	if (json_read(&read, 0, &end) < 0 || end != json->text.len || read.count != json->count)
+		fail_msg("%s at %zu of %.*s", read.error, read.error_at, STR_ARG(json->text));
+	for (uint32_t i = 0; i < json->count; i++) {
+		const struct json_node *a = &json->nodes[i], *b = &nodes[i];
+		bool key = i >= MAP_FIRST && i % 2 == 0;
+
+		if (a->at != b->at || a->len != b->len || a->kind != b->kind || a->escaped != b->escaped ||
+		    (!key && a->next != b->next))
+			fail_msg("node %u of %.*s", i, STR_ARG(json->text));
+	}
+}
+
 static void samples(void **state)
 {
 	struct setup *setup = *state;
@@ -262,6 +283,7 @@ static void samples(void **state)
 		if (setup->item.kind == ITEM_ALERT)
 			check_alert(setup, row);
 		check_fields(setup, row);
+		check_nodes(&setup->item.json);
 	}
 	buf_done(&time);
 }
@@ -379,6 +401,7 @@ static void check_sound(struct setup *setup, const char *file)
 		free(nodes);
 		return;
 	}
+	check_nodes(json);
 	for (uint32_t i = json_first(json, 1); i != json_end(json, 1); i = json->nodes[i + 1].next)
 		if (json->nodes[i + 1].kind >= JSON_ARRAY)
 			fail_msg("%s: a field that is no scalar", file);
