@@ -3,7 +3,8 @@
 
 #include "cli/cli.h"
 #include "hub/config.h"
-
+#include "hub/rules_file.h"
+#include "rules/validation.h"
 
 enum { ARENA_MAX = 16 << 20 };
 
@@ -23,38 +24,44 @@ static void print_errors(const struct conf_errors *errors)
 }
 
 /* What conf_errors_json() says, with the rules' notes put in before its end. */
-static void add_json(const struct conf_errors *errors, const struct rules_check *rules, struct buf *out)
+static void add_json(const struct conf_errors *errors, const struct rules_report *report, struct buf *out)
 {
-	if (rules->json.len == 0) {
+	struct buf notes = { 0 };
+
+	validation_notes(report, true, &notes);
+	validation_notes(report, false, &notes);
+	if (notes.len == 0)
 		conf_errors_json(errors, out);
-	} else {
-		buf_addf(out, "{\"ok\":%s,\"errors\":[%.*s],\"more\":0}", rules->ok ? "true" : "false",
-		         STR_ARG(rules->json));
-	}
+	else
+		buf_addf(out, "{\"ok\":%s,\"errors\":[%.*s],\"more\":%zu}", report->errors == 0 ? "true" : "false",
+		         STR_ARG(buf_str(&notes)), report->errors + report->warnings - report->count);
 	buf_add_char(out, '\n');
+	buf_done(&notes);
 }
 
 static int check_loaded(const char *path, const struct config *config, const struct conf_errors *errors)
 {
-	struct rules_check rules = {
-		.files = config->rules_files,
-		.priority_max = (enum priority)config->rules_priority,
-		.match_all = config->rule_matching == 1,
-	};
-	struct buf out = { 0 };
-	int status = rules_check(&rules);
+	static struct rules_check rules;
+	struct buf out = { 0 }, notes = { 0 };
+	int status;
 
-	if (cli.json)
-		add_json(errors, &rules, &out);
-	else if (status == CLI_YES && show)
+	rules_file_settings(config, &rules.settings);
+	status = rules_check(&rules);
+	if (cli.json) {
+		add_json(errors, &rules.report, &out);
+	} else {
+		rules_report_print(&rules.report, &notes);
+		cli_tell(&notes);
+	}
+	if (!cli.json && status == CLI_YES && show)
 		config_show(config, &out);
-	else if (status == CLI_YES)
+	else if (!cli.json && status == CLI_YES)
 		buf_addf(&out, "%s: ok (%zu output%s, %zu rule%s)\n", path, config->outputs_count,
 		         config->outputs_count == 1 ? "" : "s", rules.count, rules.count == 1 ? "" : "s");
 	if (cli_print(&out) != CLI_YES)
 		status = CLI_NO;
 	buf_done(&out);
-	buf_done(&rules.json);
+	rules_check_done(&rules);
 	return status;
 }
 

@@ -5,16 +5,15 @@
 #include "rules/rules.h"
 
 struct rules_check {
-	struct conf_strings files;
-	enum priority priority_max;
-	bool match_all;
+	struct rules_settings settings;
 	/* The result: */
+	struct rules_report report;
 	bool ok;
-	size_t count, enabled, warnings;
-	struct buf json; /* the notes as JSON objects with commas between, with -o json; the caller frees */
+	size_t count, enabled;
 };
 
-/* Loads the files; unless -o json what is wrong or odd goes to stderr. CLI_YES or CLI_NO. */
+/* Loads the files and fills the result in, which rules_check_done() frees. CLI_YES or CLI_NO. */
 int rules_check(struct rules_check *check);
+void rules_check_done(struct rules_check *check);
 
 #endif

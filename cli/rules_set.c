@@ -10,9 +10,9 @@
 enum { NODES_MAX = 65536, DEPTH_MAX = 128, EVENT_ARENA_MAX = 64 << 20, CHOICES_MAX = 3 * CLI_WORDS_MAX + 1 };
 
 static const char *files[CLI_WORDS_MAX + 1], *disable[CLI_WORDS_MAX + 1], *disable_tags[CLI_WORDS_MAX + 1],
-	*tags[CLI_WORDS_MAX + 1], *sources[CLI_WORDS_MAX + 1], *appended[CLI_WORDS_MAX + 1], *priority,
+	*tags[CLI_WORDS_MAX + 1], *sources[CLI_WORDS_MAX + 1], *appended[CLI_WORDS_MAX + 1], *plugins[CLI_WORDS_MAX + 1], *priority,
 	*match;
-static bool has_files, has_disable, has_disable_tags, has_tags, has_sources, has_appended, suggested;
+static bool has_files, has_disable, has_disable_tags, has_tags, has_sources, has_appended, has_plugins, suggested;
 
 const struct cli_option cli_rules_options[] = {
 	{ "rules", 'r', "FILE", NULL, "a rules file or a folder of them; repeat it for more", files, &has_files },
@@ -23,6 +23,7 @@ const struct cli_option cli_rules_options[] = {
 	{ "disable-tag", 'T', "TAG", NULL, "no rule with this tag", disable_tags, &has_disable_tags },
 	{ "source", 's', "NAME", NULL, "an event source beside syscall and those that the hub knows", sources,
 	  &has_sources },
+	{ "plugin", 0, "NAME:VERSION", NULL, "a plugin of Falco whose events come in", plugins, &has_plugins },
 	{ "match", 'm', "first|all", "first", "which of the rules that match an event", &match, NULL },
 	{ "append-output", 0, "TEXT", NULL, "put it behind the output of every rule", appended, &has_appended },
 	{ "suggested-output", 0, NULL, NULL, "put container and pod behind it, as Falco does", NULL, &suggested },
@@ -90,6 +91,29 @@ bool set_match_given(void)
 	return match != NULL;
 }
 
+/* "NAME:VERSION": the name's copy lives as long as the run. */
+static bool set_plugins(struct rules_settings *settings)
+{
+	static struct rules_plugin all[CLI_WORDS_MAX];
+	static char names[CLI_WORDS_MAX][64];
+	size_t count = 0;
+
+	for (; plugins[count] != NULL; count++) {
+		const char *colon = strchr(plugins[count], ':');
+		const size_t len = colon == NULL ? 0 : (size_t)(colon - plugins[count]);
+
+		if (len == 0 || len >= sizeof(names[0]) || !rules_is_version(str_of(colon + 1))) {
+			cli_usage("--plugin: \"%s\" is not like k8saudit:0.7.0", plugins[count]);
+			return false;
+		}
+		memcpy(names[count], plugins[count], len);
+		all[count] = (struct rules_plugin){ .name = names[count], .version = colon + 1 };
+	}
+	settings->plugins = all;
+	settings->plugins_count = count;
+	return true;
+}
+
 bool set_settings(struct rules_settings *ret)
 {
 	const struct conf_strings more = { .at = sources, .count = count_words(sources) };
@@ -109,7 +133,7 @@ bool set_settings(struct rules_settings *ret)
 	set_choices(ret);
 	set_extras(ret);
 	set_add_sources(ret, &more);
-	return true;
+	return set_plugins(ret);
 }
 
 bool set_is_rules_file(const char *name)

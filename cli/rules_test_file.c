@@ -19,6 +19,7 @@ static const char *const fires_keys[] = { "rule", "output", "contains", "priorit
 
 void test_fault(struct test_file *file, const struct yaml *node, const char *format, ...)
 {
+	struct yaml_place at = node == NULL ? (struct yaml_place){ 0 } : yaml_start(node);
 	struct str source = { 0 };
 	char text[512];
 	va_list args;
@@ -27,9 +28,8 @@ void test_fault(struct test_file *file, const struct yaml *node, const char *for
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (node != NULL)
-		source = arena_str(&file->arena, yaml_line(&file->text, node->line));
-	conf_error_add(&file->errors, file->text.name, node == NULL ? 0 : node->line,
-	               node == NULL ? 0 : node->column, source.at, "%s", text);
+		source = arena_str(&file->arena, yaml_line(&file->text, at.offset));
+	conf_error_add(&file->errors, file->text.name, at.line, at.column, source.at, "%s", text);
 }
 
 static void check_keys(struct test_file *file, const struct yaml *mapping, const char *const *known)
@@ -253,8 +253,9 @@ static void read_text(struct test_file *file)
 	int r = yaml_read(&file->text, &file->arena, &roots, &count, &error);
 
 	if (r == -EBADMSG)
-		conf_error_add(&file->errors, file->text.name, error.line, error.column,
-		               arena_str(&file->arena, yaml_line(&file->text, error.line)).at, "%s", error.text);
+		conf_error_add(&file->errors, file->text.name, error.place.line, error.place.column,
+		               arena_str(&file->arena, yaml_line(&file->text, error.place.offset)).at, "%s",
+		               error.text);
 	else if (r < 0)
 		test_fault(file, NULL, "out of memory");
 	else if (count != 1)

@@ -114,6 +114,7 @@ bool op_parse(struct str text, enum op *ret_op, enum modifier *ret_modifier);
 struct parse_error {
 	size_t at;	  /* byte offset */
 	const char *text; /* lives in the arena */
+	struct str near;  /* what may have been meant; empty: nothing */
 };
 
 /* Parses a condition, nested at most `depth_max` deep. 0, -EBADMSG (see reterr) or -ENOMEM. */

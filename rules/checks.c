@@ -1,5 +1,6 @@
 /* Checks: operators against types, and literals as the evaluator wants them. */
 #include "rules/compiler.h"
+#include "rules/near.h"
 
 #include <netdb.h>
 
@@ -69,7 +70,7 @@ static bool compile_regex(struct compiler *c, const struct ast *check,
 			  const struct ast_value *value, struct literal *literal)
 {
 	uint32_t references = 0;
-	size_t offset;
+	size_t offset, size = 0;
 	int code;
 
 	literal->regex = pcre2_compile((PCRE2_SPTR)value->text.at, value->text.len,
@@ -84,11 +85,15 @@ static bool compile_regex(struct compiler *c, const struct ast *check,
 				(char *)text);
 	}
 	pcre2_pattern_info(literal->regex, PCRE2_INFO_BACKREFMAX, &references);
-	if (references == 0)
+	pcre2_pattern_info(literal->regex, PCRE2_INFO_SIZE, &size);
+	c->regex_total += size;
+	if (references == 0 && c->regex_total <= RULES_REGEX_MEMORY_MAX)
 		return true;
 	pcre2_code_free(literal->regex);
 	literal->regex = NULL;
-	return refuse(c, check, value->at, "backreferences are not supported");
+	return refuse(c, check, value->at,
+		      references > 0 ? "backreferences are not supported" :
+				       "the regular expressions of all rules together are too large");
 }
 
 static bool set_number(struct compiler *c, const struct ast *check, const struct term *left,
@@ -113,7 +118,7 @@ static bool set_number(struct compiler *c, const struct ast *check, const struct
 		return true;
 	}
 	if (left->type == FIELD_TYPE_PORT && left->kind == AST_FIELD &&
-	    getservbyname_r(text.at, NULL, &service, scratch, sizeof(scratch), &hit) == 0 &&
+	    getservbyname_r(literal->text.at, NULL, &service, scratch, sizeof(scratch), &hit) == 0 &&
 	    hit != NULL) {
 		literal->number = ntohs((uint16_t)service.s_port);
 		return true;
@@ -163,6 +168,17 @@ static bool set_literal(struct compiler *c, const struct ast *check, const struc
 	return false;
 }
 
+static struct str nearest_type(struct compiler *c, struct str name)
+{
+	struct near near = near_to(name);
+
+	if (!load_may_suggest(c->loader))
+		return near.best;
+	for (size_t i = EVTTYPE_FIRST; i < evttypes_count(); i++)
+		near_try(&near, evttype_name(i));
+	return near.best;
+}
+
 static bool check_type_name(struct compiler *c, const struct ast *check, const struct term *left,
 			    const struct ast_value *value)
 {
@@ -174,6 +190,7 @@ static bool check_type_name(struct compiler *c, const struct ast *check, const s
 		return true;
 	complain(c, RULES_ERR_COMPILE_CONDITION, value->at, "unknown event type %.*s",
 		 STR_ARG(value->text));
+	problem_suggest(c->loader, c->problem, nearest_type(c, value->text));
 	c->problem->is_unknown_filter = true;
 	return false;
 }

@@ -13,6 +13,7 @@ struct compiler {
 	struct table term_names, predicate_names, node_names;
 	size_t terms_cap, predicates_cap, nodes_cap, children_cap;
 	uint32_t node_false, node_true;
+	size_t regex_total; /* bytes of compiled regular expressions */
 
 	/* The condition or output being compiled: */
 	const struct text *text;

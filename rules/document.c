@@ -1,22 +1,22 @@
 /* libyaml's events into a tree. The only file that knows libyaml. */
 #include "rules/document.h"
 
+#include "rules/rules.h"
+#include "rules/table.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <yaml.h>
-
-struct anchor {
-	struct str name;
-	const struct yaml *node;
-};
 
 struct reader {
 	yaml_parser_t parser;
 	const struct yaml_file *file;
 	struct arena *arena;
-	struct anchor *anchors;
+	const struct yaml **anchors;
 	size_t anchors_count;
+	struct table anchor_names; /* the latest of each name */
 	struct yaml_error *error;
+	size_t characters, bytes; /* one place in the file, both ways: libyaml counts characters */
 };
 
 struct growing {
@@ -24,16 +24,70 @@ struct growing {
 	size_t count;
 };
 
-static int fail(struct reader *reader, const yaml_mark_t *mark, const char *text)
+static bool is_continuation(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* A mark's offset in bytes. Marks come nearly in order, so that all of them together cost one walk. */
+static size_t offset_of(struct reader *reader, const yaml_mark_t *mark)
+{
+	struct str text = reader->file->text;
+
+	for (; reader->characters < mark->index && reader->bytes < text.len; reader->characters++)
+		for (reader->bytes++;
+		     reader->bytes < text.len && is_continuation(text.at[reader->bytes]);)
+			reader->bytes++;
+	for (; reader->characters > mark->index && reader->bytes > 0; reader->characters--)
+		for (reader->bytes--; reader->bytes > 0 && is_continuation(text.at[reader->bytes]);)
+			reader->bytes--;
+	return reader->bytes;
+}
+
+static struct yaml_place place_at(const struct yaml_file *file, unsigned line, size_t offset)
+{
+	size_t start = offset < file->text.len ? offset : file->text.len;
+	size_t end = start;
+
+	while (start > 0 && file->text.at[start - 1] != '\n')
+		start--;
+	return (struct yaml_place){
+		.line = line, .column = (unsigned)(end - start) + 1, .offset = end
+	};
+}
+
+static int fail_at(struct reader *reader, struct yaml_place place, const char *text)
 {
 	struct str copy = arena_str(reader->arena, str_of(text));
 
 	if (copy.at == NULL)
 		return -ENOMEM;
-	*reader->error = (struct yaml_error){ .line = (unsigned)mark->line + 1,
-					      .column = (unsigned)mark->column + 1,
-					      .text = copy.at };
+	*reader->error = (struct yaml_error){ .place = place, .text = copy.at };
 	return -EBADMSG;
+}
+
+static int fail(struct reader *reader, const yaml_mark_t *mark, const char *text)
+{
+	return fail_at(reader,
+		       place_at(reader->file, (unsigned)mark->line + 1, offset_of(reader, mark)),
+		       text);
+}
+
+/* Bytes that are no text: libyaml knows where they are, but gives no mark. */
+static int fail_bytes(struct reader *reader)
+{
+	size_t offset = reader->parser.problem_offset;
+	unsigned line = 1;
+	char text[256];
+
+	if (offset > reader->file->text.len)
+		offset = reader->file->text.len;
+	for (size_t i = 0; i < offset; i++)
+		line += reader->file->text.at[i] == '\n';
+	snprintf(text, sizeof(text), "%s (0x%02x)", reader->parser.problem,
+		 (unsigned)reader->parser.problem_value);
+	return fail_at(reader, place_at(reader->file, line, offset),
+		       reader->parser.problem_value < 0 ? reader->parser.problem : text);
 }
 
 static int next_event(struct reader *reader, yaml_event_t *ret)
@@ -44,6 +98,8 @@ static int next_event(struct reader *reader, yaml_event_t *ret)
 		return 0;
 	if (reader->parser.error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
+	if (reader->parser.error == YAML_READER_ERROR)
+		return fail_bytes(reader);
 	snprintf(text, sizeof(text), "%s%s%s", reader->parser.problem,
 		 reader->parser.context == NULL ? "" : " ",
 		 reader->parser.context == NULL ? "" : reader->parser.context);
@@ -69,7 +125,8 @@ static int grow(struct reader *reader, struct growing *into, const struct yaml *
 
 static int remember(struct reader *reader, const yaml_char_t *name, const struct yaml *node)
 {
-	struct anchor *bigger;
+	const struct yaml **bigger;
+	struct str copy;
 
 	if (name == NULL)
 		return 0;
@@ -82,19 +139,21 @@ static int remember(struct reader *reader, const yaml_char_t *name, const struct
 			memcpy(bigger, reader->anchors, reader->anchors_count * sizeof(*bigger));
 		reader->anchors = bigger;
 	}
-	reader->anchors[reader->anchors_count].name =
-		arena_str(reader->arena, str_of((const char *)name));
-	reader->anchors[reader->anchors_count++].node = node;
-	return 0;
+	copy = arena_str(reader->arena, str_of((const char *)name));
+	if (copy.at == NULL)
+		return -ENOMEM;
+	reader->anchors[reader->anchors_count] = node;
+	return table_put(&reader->anchor_names, copy, (uint32_t)reader->anchors_count++);
 }
 
 /* The latest definition counts. */
 static const struct yaml *recall(const struct reader *reader, const yaml_char_t *name)
 {
-	for (size_t i = reader->anchors_count; i-- > 0;)
-		if (str_eq(reader->anchors[i].name, str_of((const char *)name)))
-			return reader->anchors[i].node;
-	return NULL;
+	uint32_t at;
+
+	return table_get(&reader->anchor_names, str_of((const char *)name), &at) ?
+		       reader->anchors[at] :
+		       NULL;
 }
 
 static bool spells_null(struct str text)
@@ -117,12 +176,12 @@ static int new_node(struct reader *reader, enum yaml_kind kind, const yaml_event
 	(*ret)->kind = kind;
 	(*ret)->file = reader->file;
 	(*ret)->line = (unsigned)event->start_mark.line + 1;
-	(*ret)->column = (unsigned)event->start_mark.column + 1;
-	(*ret)->end_line = (unsigned)event->end_mark.line + 1;
+	(*ret)->offset = offset_of(reader, &event->start_mark);
 	return 0;
 }
 
-static int read_scalar(struct reader *reader, const yaml_event_t *event, const struct yaml **ret)
+static int read_scalar(struct reader *reader, const yaml_event_t *event, const struct yaml *parent,
+		       const struct yaml **ret)
 {
 	struct str text = { .at = (const char *)event->data.scalar.value,
 			    .len = event->data.scalar.length };
@@ -134,6 +193,9 @@ static int read_scalar(struct reader *reader, const yaml_event_t *event, const s
 	node->text = arena_str(reader->arena, text);
 	if (node->text.at == NULL)
 		return -ENOMEM;
+	node->parent = parent;
+	node->end = offset_of(reader, &event->end_mark);
+	node->is_double = event->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 	node->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	node->is_null = node->is_plain && spells_null(text);
 	*ret = node;
@@ -141,7 +203,7 @@ static int read_scalar(struct reader *reader, const yaml_event_t *event, const s
 }
 
 static int read_node(struct reader *reader, const yaml_event_t *event, unsigned depth,
-		     const struct yaml **ret);
+		     const struct yaml *parent, const struct yaml **ret);
 
 /* The items up to the event `end`, which is taken too. */
 static int read_items(struct reader *reader, yaml_event_type_t end, unsigned depth,
@@ -159,7 +221,7 @@ static int read_items(struct reader *reader, yaml_event_type_t end, unsigned dep
 			break;
 		done = event.type == end;
 		if (!done) {
-			r = read_node(reader, &event, depth + 1, &item);
+			r = read_node(reader, &event, depth + 1, node, &item);
 			if (r == 0)
 				r = grow(reader, &items, item);
 		}
@@ -171,7 +233,7 @@ static int read_items(struct reader *reader, yaml_event_type_t end, unsigned dep
 }
 
 static int read_collection(struct reader *reader, const yaml_event_t *event, unsigned depth,
-			   const struct yaml **ret)
+			   const struct yaml *parent, const struct yaml **ret)
 {
 	bool mapping = event->type == YAML_MAPPING_START_EVENT;
 	struct yaml *node;
@@ -179,8 +241,9 @@ static int read_collection(struct reader *reader, const yaml_event_t *event, uns
 
 	if (r < 0)
 		return r;
-	if (depth >= YAML_DEPTH_MAX)
+	if (depth >= RULES_YAML_DEPTH_MAX)
 		return fail(reader, &event->start_mark, "nested too deep");
+	node->parent = parent;
 	r = read_items(reader, mapping ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth,
 		       node);
 	if (r < 0)
@@ -193,14 +256,14 @@ static int read_collection(struct reader *reader, const yaml_event_t *event, uns
 }
 
 static int read_node(struct reader *reader, const yaml_event_t *event, unsigned depth,
-		     const struct yaml **ret)
+		     const struct yaml *parent, const struct yaml **ret)
 {
 	switch (event->type) {
-	case YAML_SCALAR_EVENT: return read_scalar(reader, event, ret);
+	case YAML_SCALAR_EVENT: return read_scalar(reader, event, parent, ret);
 	case YAML_ALIAS_EVENT:
 		*ret = recall(reader, event->data.alias.anchor);
 		return *ret == NULL ? fail(reader, &event->start_mark, "found undefined alias") : 0;
-	default: return read_collection(reader, event, depth, ret);
+	default: return read_collection(reader, event, depth, parent, ret);
 	}
 }
 
@@ -218,10 +281,10 @@ static int read_stream(struct reader *reader, struct growing *roots)
 		switch (event.type) {
 		case YAML_STREAM_START_EVENT:
 		case YAML_DOCUMENT_END_EVENT: break;
-		case YAML_DOCUMENT_START_EVENT: reader->anchors_count = 0; break;
+		case YAML_DOCUMENT_START_EVENT: table_done(&reader->anchor_names); break;
 		case YAML_STREAM_END_EVENT: done = true; break;
 		default:
-			r = read_node(reader, &event, 0, &root);
+			r = read_node(reader, &event, 0, NULL, &root);
 			if (r == 0)
 				r = grow(reader, roots, root);
 		}
@@ -243,7 +306,10 @@ int yaml_read(const struct yaml_file *file, struct arena *arena, const struct ya
 	yaml_parser_set_input_string(
 		&reader.parser, (const unsigned char *)(file->text.at == NULL ? "" : file->text.at),
 		file->text.len);
+	if (str_starts(file->text, STR("\xef\xbb\xbf")))
+		reader.bytes = 3;
 	r = read_stream(&reader, &roots);
+	table_done(&reader.anchor_names);
 	yaml_parser_delete(&reader.parser);
 	if (r < 0)
 		return r;
@@ -260,23 +326,28 @@ const struct yaml *yaml_get(const struct yaml *mapping, struct str key)
 	return NULL;
 }
 
-struct str yaml_line(const struct yaml_file *file, unsigned line)
+struct str yaml_line(const struct yaml_file *file, size_t offset)
 {
-	struct str rest = file->text;
+	struct str line = file->text;
 	const char *end;
 
-	for (; line > 1; line--) {
-		end = rest.len == 0 ? NULL : memchr(rest.at, '\n', rest.len);
-		if (end == NULL)
-			return (struct str){ 0 };
-		rest = str_from(rest, (size_t)(end - rest.at) + 1);
-	}
-	end = rest.len == 0 ? NULL : memchr(rest.at, '\n', rest.len);
+	if (line.at == NULL)
+		return line;
+	offset = offset < line.len ? offset : line.len;
+	while (offset > 0 && line.at[offset - 1] != '\n')
+		offset--;
+	line = str_from(line, offset);
+	end = line.len == 0 ? NULL : memchr(line.at, '\n', line.len);
 	if (end != NULL)
-		rest.len = (size_t)(end - rest.at);
-	if (rest.len > 0 && rest.at[rest.len - 1] == '\r')
-		rest.len--;
-	return rest;
+		line.len = (size_t)(end - line.at);
+	if (line.len > 0 && line.at[line.len - 1] == '\r')
+		line.len--;
+	return line;
+}
+
+struct yaml_place yaml_start(const struct yaml *node)
+{
+	return place_at(node->file, node->line, node->offset);
 }
 
 static bool is_blank(char c)
@@ -288,15 +359,9 @@ static bool is_blank(char c)
 static size_t scalar_start(const struct yaml *scalar)
 {
 	struct str text = scalar->file->text;
-	struct str line = yaml_line(scalar->file, scalar->line);
-	size_t at = line.at == NULL ? text.len : (size_t)(line.at - text.at);
+	size_t at = scalar->offset;
 	const char *newline;
 
-	for (unsigned column = 1; column < scalar->column && at < text.len; column++) {
-		size_t len = utf8_len(str_from(text, at));
-
-		at += len == 0 ? 1 : len;
-	}
 	if (scalar->is_plain || at >= text.len)
 		return at;
 	/* A tag or an anchor may stand before the scalar itself. */
@@ -309,30 +374,73 @@ static size_t scalar_start(const struct yaml *scalar)
 	return at + 1;
 }
 
-void yaml_place(const struct yaml *scalar, size_t offset, unsigned *ret_line, unsigned *ret_column)
+static unsigned hex_value(struct str digits)
 {
-	struct str text = scalar->file->text;
-	size_t at = scalar_start(scalar), place = at, line_start = 0;
+	unsigned value = 0;
 
-	for (size_t i = 0; i <= offset && i < scalar->text.len; i++) {
-		bool blank = is_blank(scalar->text.at[i]);
+	for (size_t i = 0; i < digits.len; i++) {
+		char c = digits.at[i];
+		unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') :
+							((unsigned)c | 0x20) - 'a' + 10;
 
-		/* A run of blanks may have another length in the file: only what is not blank moves
-		 * on. */
-		while (!blank && at < text.len && text.at[at] != scalar->text.at[i])
-			at++;
-		place = at;
-		if (!blank && at < text.len)
-			at++;
+		value = value << 4 | (digit & 15);
 	}
+	return value;
+}
+
+/* The escape that begins here: its length in the file, and how many bytes it stands for. */
+static size_t escape_len(struct str rest, size_t *ret_bytes)
+{
+	char c = rest.len > 1 ? rest.at[1] : '\0';
+	size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+	unsigned value = hex_value(str_cut(str_from(rest, 2), digits));
+
+	*ret_bytes = c == 'N' || c == '_' ? 2 : c == 'L' || c == 'P' ? 3 : 1;
+	if (digits > 0)
+		*ret_bytes = value < 0x80 ? 1 : value < 0x800 ? 2 : value < 0x10000 ? 3 : 4;
+	else if (c == '\n' || c == '\r')
+		*ret_bytes = 0;
+	return 2 + digits;
+}
+
+/* Takes what stands in the file for the scalar's bytes from `i` on; how many of them it stands for. */
+static size_t walk(const struct yaml *scalar, struct str text, size_t i, size_t *at, size_t *ret_place)
+{
+	size_t bytes = 0;
+
+	while (scalar->is_double && *at < text.len && text.at[*at] == '\\' && bytes == 0) {
+		*ret_place = *at;
+		*at += escape_len(str_from(text, *at), &bytes);
+	}
+	if (bytes > 0)
+		return bytes;
+	/* A run of blanks may have another length in the file: only what is not blank moves on. */
+	if (is_blank(scalar->text.at[i])) {
+		*ret_place = *at;
+		return 1;
+	}
+	while (*at < text.len && text.at[*at] != scalar->text.at[i] &&
+	       !(scalar->is_double && text.at[*at] == '\\'))
+		++*at;
+	if (scalar->is_double && *at < text.len && text.at[*at] == '\\')
+		return 0;
+	*ret_place = *at;
+	if (*at < text.len)
+		++*at;
+	return 1;
+}
+
+struct yaml_place yaml_inside(const struct yaml *scalar, size_t offset)
+{
+	struct str text = str_cut(scalar->file->text, scalar->end);
+	size_t at = scalar_start(scalar), place = at;
+	unsigned line = scalar->line;
+
+	for (size_t i = 0; i <= offset && i < scalar->text.len;)
+		i += walk(scalar, text, i, &at, &place);
 	if (offset >= scalar->text.len)
 		place = at;
-	*ret_line = 1;
-	for (size_t i = 0; i < place && i < text.len; i++) {
-		if (text.at[i] == '\n') {
-			line_start = i + 1;
-			++*ret_line;
-		}
-	}
-	*ret_column = (unsigned)(place - line_start) + 1;
+	for (size_t i = scalar->offset; i < place && i < text.len; i++)
+		line += text.at[i] == '\n';
+	return place_at(scalar->file, line, place);
 }

@@ -15,24 +15,31 @@ enum yaml_kind {
 struct yaml_file {
 	const char *name;
 	struct str text;
+	size_t number; /* among the files of a load */
 };
 
 struct yaml {
 	enum yaml_kind kind;
 	const struct yaml_file *file;
-	unsigned line, column; /* from 1; column in characters */
-	unsigned end_line;
+	const struct yaml *parent; /* NULL: a document's root; of an anchor's node: where it stands */
+	unsigned line;		   /* from 1 */
+	size_t offset, end;	   /* bytes of the file; end: of a scalar */
 	bool is_null;		   /* a plain scalar that stands for nothing */
 	bool is_plain;		   /* not quoted, not a block */
+	bool is_double;		   /* in double quotes, with escapes */
 	struct str text;	   /* SCALAR, NUL-terminated */
 	const struct yaml **items; /* SEQUENCE: values; MAPPING: key, value, key, value */
 	size_t count;
 };
 
-enum { YAML_DEPTH_MAX = 64 };
+/* A place in a file: line and column from 1, in bytes. */
+struct yaml_place {
+	unsigned line, column;
+	size_t offset;
+};
 
 struct yaml_error {
-	unsigned line, column;
+	struct yaml_place place;
 	const char *text; /* lives in the arena */
 };
 
@@ -44,11 +51,14 @@ int yaml_read(const struct yaml_file *file, struct arena *arena, const struct ya
 /* The value under a key, or NULL. The first one counts when a key stands twice. */
 const struct yaml *yaml_get(const struct yaml *mapping, struct str key);
 
-/* The place in the file, from 1, of byte `offset` of a scalar's text: walks both side by side,
- * since folding, indentation and escapes made them differ. Exact but for numeric escapes. */
-void yaml_place(const struct yaml *scalar, size_t offset, unsigned *ret_line, unsigned *ret_column);
+/* Where a node begins. */
+struct yaml_place yaml_start(const struct yaml *node);
 
-/* A line of the file, from 1, without its end. */
-struct str yaml_line(const struct yaml_file *file, unsigned line);
+/* The place of byte `offset` of a scalar's text: walks both side by side, since folding, indentation
+ * and escapes made them differ. */
+struct yaml_place yaml_inside(const struct yaml *scalar, size_t offset);
+
+/* The line that holds byte `offset` of the file, without its end. */
+struct str yaml_line(const struct yaml_file *file, size_t offset);
 
 #endif

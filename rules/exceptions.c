@@ -127,40 +127,35 @@ static struct exception *find(struct rule_item *rule, struct str name)
 static bool add_values(struct loader *loader, struct exception *exception,
 		       const struct yaml *values)
 {
-	const struct yaml **all;
-
 	if (values == NULL)
 		return true;
 	if (values->kind != YAML_SEQUENCE)
 		return refuse(loader, RULES_ERR_YAML_VALIDATE, exception, values,
 			      "Rule exception values must be a sequence");
-	all = arena_alloc(loader->arena,
-			  (exception->values_count + values->count + 1) * sizeof(*all));
-	if (all == NULL) {
-		loader->out_of_memory = true;
-		return false;
+	for (size_t i = 0; i < values->count; i++) {
+		void *bigger = load_grow(loader, exception->values, exception->values_count,
+					 &exception->values_cap, sizeof(*exception->values));
+
+		if (bigger == NULL)
+			return false;
+		exception->values = bigger;
+		exception->values[exception->values_count++] = values->items[i];
 	}
-	if (exception->values_count > 0)
-		memcpy(all, exception->values, exception->values_count * sizeof(*all));
-	if (values->count > 0)
-		memcpy(all + exception->values_count, values->items, values->count * sizeof(*all));
-	exception->values = all;
-	exception->values_count += values->count;
 	return true;
 }
 
 static bool add_exception(struct loader *loader, struct rule_item *rule,
 			  const struct exception *exception, const struct yaml *values)
 {
-	struct exception *bigger =
-		arena_alloc(loader->arena, (rule->exceptions_count + 1) * sizeof(*bigger));
+	struct exception *bigger;
 
-	if (bigger == NULL) {
-		loader->out_of_memory = true;
+	if (rule->exceptions_count >= RULES_EXCEPTIONS_MAX)
+		return refuse(loader, RULES_ERR_VALIDATE, exception, exception->node,
+			      "the rule has too many exceptions");
+	bigger = load_grow(loader, rule->exceptions, rule->exceptions_count,
+			   &rule->exceptions_cap, sizeof(*bigger));
+	if (bigger == NULL)
 		return false;
-	}
-	if (rule->exceptions_count > 0)
-		memcpy(bigger, rule->exceptions, rule->exceptions_count * sizeof(*bigger));
 	bigger[rule->exceptions_count] = *exception;
 	rule->exceptions = bigger;
 	if (!check_fields(loader, rule, exception) ||

@@ -1,6 +1,8 @@
 /* Looking up fields at load time. */
 #include "rules/fieldname.h"
 
+#include "rules/near.h"
+
 /* The entry with this very name, or FIELD_NONE. */
 static field_id entry_of(struct str name)
 {
@@ -63,39 +65,11 @@ bool fieldname_is_field(struct str text, struct arena *arena)
 	       term->kind == AST_FIELD && fieldname_find(term, NULL, NULL) == FIELDNAME_OK;
 }
 
-size_t fieldname_distance(struct str a, struct str b, size_t max)
-{
-	size_t row[64], before;
-
-	if (a.len > 63 || b.len > 63 || a.len > b.len + max || b.len > a.len + max)
-		return max + 1;
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		before = row[0]++;
-		for (size_t j = 1; j <= b.len; j++) {
-			size_t best = before + (a.at[i - 1] != b.at[j - 1]);
-
-			before = row[j];
-			best = best < row[j] + 1 ? best : row[j] + 1;
-			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-		}
-	}
-	return row[b.len] > max ? max + 1 : row[b.len];
-}
-
 struct str fieldname_nearest(struct str name)
 {
-	struct str best = { 0 };
-	size_t nearest = 3;
+	struct near near = near_to(name);
 
-	for (field_id id = 1; id < FIELD_CATALOGUE_END; id++) {
-		size_t d = fieldname_distance(name, field_info_at(id)->name, 2);
-
-		if (d < nearest) {
-			nearest = d;
-			best = field_info_at(id)->name;
-		}
-	}
-	return best;
+	for (field_id id = 1; id < FIELD_CATALOGUE_END; id++)
+		near_try(&near, field_info_at(id)->name);
+	return near.best;
 }

@@ -22,7 +22,4 @@ bool fieldname_is_field(struct str text, struct arena *arena);
 /* The catalogue's name that is nearest to an unknown one, or an empty str. */
 struct str fieldname_nearest(struct str name);
 
-/* How many single edits lie between two names; more than `max`: max + 1. */
-size_t fieldname_distance(struct str a, struct str b, size_t max);
-
 #endif

@@ -11,9 +11,18 @@
 struct reading {
 	struct rules_report *report;
 	struct rules_text files[RULES_FILES_MAX];
-	size_t count;
+	const struct rules_text *given; /* NULL: none */
+	size_t count, total;
 	int result;
 };
+
+static int str_copy(struct str text, struct str *ret)
+{
+	char *copy = str_dup(text);
+
+	*ret = (struct str){ .at = copy, .len = text.len };
+	return copy == NULL ? -ENOMEM : 0;
+}
 
 static int read_all(int fd, size_t size, struct str *ret)
 {
@@ -54,27 +63,49 @@ static int read_file(const char *path, struct str *ret)
 	return read_all(fd, (size_t)st.st_size, ret);
 }
 
+static void refuse(struct reading *reading, const char *path, size_t number, const char *text)
+{
+	struct yaml_file file = { .name = path, .number = number };
+
+	report_add_at(reading->report, RULES_ERR_FILE_READ, &file, (struct yaml_place){ 0 }, NULL, text);
+}
+
 static void add_file(struct reading *reading, const char *path)
 {
-	struct yaml_file file = { .name = path };
 	struct rules_text *slot = &reading->files[reading->count];
 	char text[200];
+	size_t number;
 	int r;
 
+	if (report_is_over(reading->report))
+		return;
+	number = report_file(reading->report, path);
 	if (reading->count == RULES_FILES_MAX) {
-		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL,
-			      "too many rules files");
+		refuse(reading, path, number, "too many rules files");
 		return;
 	}
-	r = read_file(path, &slot->text);
+	r = reading->given != NULL && strcmp(reading->given->name, path) == 0 ?
+		    str_copy(reading->given->text, &slot->text) :
+		    read_file(path, &slot->text);
+	if (r == 0 && reading->total + slot->text.len > RULES_TOTAL_MAX) {
+		free((void *)(uintptr_t)slot->text.at);
+		r = -EFBIG;
+	}
 	if (r < 0) {
 		snprintf(text, sizeof(text), "cannot be read: %s", strerrordesc_np(-r));
-		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL, text);
+		if (r == -EFBIG)
+			snprintf(text, sizeof(text),
+				 "cannot be read: %d MB may be in one file, %d MB in all of them",
+				 RULES_FILE_MAX >> 20, RULES_TOTAL_MAX >> 20);
+		refuse(reading, path, number, text);
 		return;
 	}
+	slot->is_entered = true;
+	slot->number = number;
 	slot->name = str_dup(str_of(path));
 	if (slot->name == NULL)
 		reading->result = -ENOMEM;
+	reading->total += slot->text.len;
 	reading->count++;
 }
 
@@ -88,13 +119,12 @@ static int is_rules_file(const struct dirent *entry)
 
 static void add_folder(struct reading *reading, const char *path)
 {
-	struct yaml_file file = { .name = path };
 	struct dirent **entries;
 	int count = scandir(path, &entries, is_rules_file, alphasort);
 
 	if (count < 0) {
-		report_add_at(reading->report, RULES_ERR_FILE_READ, &file, 0, 0, NULL,
-			      "the folder cannot be read");
+		refuse(reading, path, report_file(reading->report, path),
+		       "the folder cannot be read");
 		return;
 	}
 	for (int i = 0; i < count; i++) {
@@ -165,6 +195,8 @@ int rules_load(const struct rules_settings *settings, struct fields *fields,
 	if (reading == NULL)
 		return -ENOMEM;
 	reading->report = report;
+	reading->given = settings->given;
+	report->first_error = settings->first_error;
 	for (size_t i = 0; i < settings->files.count; i++) {
 		struct stat st;
 

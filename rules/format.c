@@ -27,21 +27,25 @@ static bool add_text(struct compiler *c, struct draft *draft, struct str text)
 	return add_token(c, draft, (struct token){ .text = compile_str(c, text), .term = NONE });
 }
 
-static bool unknown(struct compiler *c, struct str rest, size_t at)
-{
-	size_t len = 0;
-
-	while (len < rest.len && len < 80 && strchr(" \t\r\n", rest.at[len]) == NULL)
-		len++;
-	complain(c, RULES_ERR_COMPILE_OUTPUT, at, "unknown filter: %.*s", (int)len, rest.at);
-	c->problem->is_unknown_filter = true;
-	return false;
-}
-
 static bool is_name_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 	       c == '_' || c == '.';
+}
+
+static bool unknown(struct compiler *c, struct str rest, size_t at)
+{
+	size_t len = 0, name = 0;
+
+	while (len < rest.len && len < 80 && strchr(" \t\r\n", rest.at[len]) == NULL)
+		len++;
+	complain(c, RULES_ERR_COMPILE_OUTPUT, at, "unknown filter: %.*s", (int)len, rest.at);
+	while (name < rest.len && is_name_char(rest.at[name]))
+		name++;
+	if (name > 0 && load_may_suggest(c->loader))
+		problem_suggest(c->loader, c->problem, fieldname_nearest(str_cut(rest, name)));
+	c->problem->is_unknown_filter = true;
+	return false;
 }
 
 static bool name_is_field(struct compiler *c, struct ast_term *term, struct str name)

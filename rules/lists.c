@@ -11,7 +11,11 @@ bool pieces_add(struct loader *loader, struct pieces *pieces, struct str text,
 	if (bigger == NULL)
 		return false;
 	pieces->at = bigger;
-	pieces->at[pieces->count] = (struct piece){ .text = text, .node = node, .exact = exact };
+	pieces->at[pieces->count] =
+		(struct piece){ .text = text,
+				.node = node,
+				.exact = exact,
+				.from = exact ? (size_t)(text.at - node->text.at) : 0 };
 	pieces->count++;
 	return true;
 }
@@ -49,12 +53,13 @@ struct place text_place(const struct text *text, size_t offset)
 {
 	size_t at = text->origin[offset < text->text.len ? offset : text->text.len];
 
-	for (size_t i = 0; i < text->pieces->count; i++) {
-		const struct piece *piece = &text->pieces->at[i];
+	for (size_t i = 0; i < text->pieces.count; i++) {
+		const struct piece *piece = &text->pieces.at[i];
 
-		if (at <= piece->text.len || i + 1 == text->pieces->count)
+		if (at <= piece->text.len || i + 1 == text->pieces.count)
 			return (struct place){ .node = piece->node,
-					       .offset = piece->exact ? at : 0 };
+					       .is_inside = true,
+					       .offset = piece->exact ? at + piece->from : 0 };
 		at -= piece->text.len + 1;
 	}
 	return (struct place){ 0 };
@@ -216,7 +221,7 @@ bool text_expand(struct loader *loader, const struct pieces *pieces, struct text
 	struct draft *from = &drafts[0], *to = &drafts[1];
 	bool ok;
 
-	*ret = (struct text){ .pieces = pieces };
+	*ret = (struct text){ .pieces = *pieces };
 	draft_begin(from, joined);
 	for (size_t i = 0; i < loader->lists_count && buf_ok(&from->text); i++) {
 		if (fill_in(from, to, &loader->lists[i])) {
@@ -237,6 +242,22 @@ bool text_expand(struct loader *loader, const struct pieces *pieces, struct text
 	return ok;
 }
 
+bool text_join(struct loader *loader, const struct pieces *pieces, struct text *ret)
+{
+	uint32_t *origin;
+
+	*ret = (struct text){ .pieces = *pieces, .text = pieces_join(loader, pieces) };
+	origin = arena_alloc(loader->arena, (ret->text.len + 1) * sizeof(*origin));
+	if (origin == NULL) {
+		loader->out_of_memory = true;
+		return false;
+	}
+	for (uint32_t i = 0; i <= ret->text.len; i++)
+		origin[i] = i;
+	ret->origin = origin;
+	return !loader->out_of_memory;
+}
+
 static bool list_add(struct loader *loader, struct list *list, size_t *cap, struct str item)
 {
 	void *bigger = load_grow(loader, list->resolved, list->resolved_count, cap, sizeof(item));
@@ -248,28 +269,44 @@ static bool list_add(struct loader *loader, struct list *list, size_t *cap, stru
 	return true;
 }
 
+/* False: too many, which has been told, or out of memory. */
+static bool list_take(struct loader *loader, struct list *list, size_t *cap, const struct str *items,
+		      size_t count)
+{
+	struct place place = { .node = list->node, .item_kind = "list", .item_name = list->name };
+
+	if (list->resolved_count + count > RULES_LIST_MAX ||
+	    loader->resolved_total + count > RULES_LISTS_TOTAL_MAX) {
+		report_add(loader->report, RULES_ERR_VALIDATE, &place,
+			   "more than %d items with those of the lists in it, or %d in all lists",
+			   RULES_LIST_MAX, RULES_LISTS_TOTAL_MAX);
+		return false;
+	}
+	loader->resolved_total += count;
+	for (size_t i = 0; i < count; i++)
+		if (!list_add(loader, list, cap, items[i]))
+			return false;
+	return true;
+}
+
 static bool list_resolve(struct loader *loader, struct list *list)
 {
 	size_t cap = 0;
 
 	for (size_t i = 0; i < list->count; i++) {
-		struct list *other;
+		struct list *other = NULL;
 		uint32_t at;
 
-		if (!table_get(&loader->list_names, list->items[i], &at) ||
-		    loader->lists[at].index >= list->visibility || &loader->lists[at] == list) {
-			if (!list_add(loader, list, &cap, list->items[i]))
-				return false;
-			continue;
-		}
-		other = &loader->lists[at];
-		other->used = true;
-		for (size_t j = 0; j < other->count; j++)
-			if (list->resolved_count < RULES_LIST_MAX &&
-			    !list_add(loader, list, &cap, other->items[j]))
-				return false;
+		if (table_get(&loader->list_names, list->items[i], &at) &&
+		    loader->lists[at].index < list->visibility && &loader->lists[at] != list)
+			other = &loader->lists[at];
+		if (other != NULL)
+			other->used = true;
+		if (!list_take(loader, list, &cap, other != NULL ? other->items : &list->items[i],
+			       other != NULL ? other->count : 1))
+			break;
 	}
-	return true;
+	return !loader->out_of_memory;
 }
 
 bool lists_resolve(struct loader *loader)

@@ -1,7 +1,11 @@
 /* Files, documents and the simple items: lists and macros. */
 #include "rules/load.h"
 
+#include "rules/near.h"
+#include "rules/schema.h"
+
 #include <errno.h>
+#include <stdio.h>
 
 void *load_grow(struct loader *loader, void *items, size_t count, size_t *cap, size_t size)
 {
@@ -113,10 +117,24 @@ bool item_sequence(struct loader *loader, const struct place *place, const struc
 	return true;
 }
 
+static void unknown_key(struct loader *loader, const struct place *place, const struct yaml *key,
+			const struct str *known)
+{
+	struct near near = near_to(key->text);
+	struct rules_note *note =
+		report_add(loader->report, RULES_UNKNOWN_KEY, place,
+			   "Unknown key '%.*s'. The key will be ignored.", STR_ARG(key->text));
+
+	for (size_t i = 0; note != NULL && known[i].len > 0; i++)
+		near_try(&near, known[i]);
+	report_suggest(loader->report, note, near.best);
+}
+
 void item_unknown_keys(struct loader *loader, const struct place *place, const struct yaml *item,
 		       const struct str *known)
 {
 	struct place here = *place;
+	uint64_t seen = 0;
 
 	for (size_t i = 0; i + 1 < item->count; i += 2) {
 		const struct yaml *key = item->items[i];
@@ -128,13 +146,12 @@ void item_unknown_keys(struct loader *loader, const struct place *place, const s
 		while (known[j].len > 0 && !str_eq(known[j], key->text))
 			j++;
 		if (known[j].len == 0)
-			report_add(loader->report, RULES_UNKNOWN_KEY, &here,
-				   "Unknown key '%.*s'. The key will be ignored.",
-				   STR_ARG(key->text));
-		else if (yaml_get(item, key->text) != item->items[i + 1])
+			unknown_key(loader, &here, key, known);
+		else if (seen & (uint64_t)1 << j)
 			report_add(loader->report, RULES_UNKNOWN_KEY, &here,
 				   "Key '%.*s' stands twice. The first one counts.",
 				   STR_ARG(key->text));
+		seen |= (uint64_t)1 << j;
 	}
 }
 
@@ -288,29 +305,24 @@ static struct list *list_for(struct loader *loader, const struct place *place, s
 static bool list_set_items(struct loader *loader, struct list *list, const struct yaml *items,
 			   bool append)
 {
-	size_t kept = append ? list->count : 0;
-	struct str *all;
+	struct place place = { .node = items, .item_kind = "list", .item_name = list->name };
 
-	if (kept + items->count > RULES_LIST_MAX) {
-		struct place place = { .node = items,
-				       .item_kind = "list",
-				       .item_name = list->name };
-
+	if (!append)
+		list->count = 0;
+	if (list->count + items->count > RULES_LIST_MAX) {
 		report_add(loader->report, RULES_ERR_VALIDATE, &place, "more than %d items",
 			   RULES_LIST_MAX);
 		return false;
 	}
-	all = arena_alloc(loader->arena, (kept + items->count + 1) * sizeof(*all));
-	if (all == NULL) {
-		loader->out_of_memory = true;
-		return false;
+	for (size_t i = 0; i < items->count; i++) {
+		void *bigger = load_grow(loader, list->items, list->count, &list->cap,
+					 sizeof(*list->items));
+
+		if (bigger == NULL)
+			return false;
+		list->items = bigger;
+		list->items[list->count++] = items->items[i]->text;
 	}
-	if (kept > 0)
-		memcpy(all, list->items, kept * sizeof(*all));
-	for (size_t i = 0; i < items->count; i++)
-		all[kept + i] = items->items[i]->text;
-	list->items = all;
-	list->count = kept + items->count;
 	return true;
 }
 
@@ -440,6 +452,7 @@ static void load_item(struct loader *loader, const struct yaml *item)
 		return;
 	}
 	loader->index++;
+	loader->at = item;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		if (yaml_get(item, kinds[i].key) != NULL) {
 			kinds[i].load(loader, item);
@@ -456,7 +469,9 @@ static void load_document(struct loader *loader, const struct yaml *root)
 	if (root->is_null)
 		return;
 	if (root->kind == YAML_SEQUENCE) {
-		for (size_t i = 0; i < root->count && !loader->out_of_memory; i++)
+		for (size_t i = 0; i < root->count && !loader->out_of_memory &&
+				   !report_is_over(loader->report);
+		     i++)
 			load_item(loader, root->items[i]);
 		return;
 	}
@@ -465,28 +480,41 @@ static void load_document(struct loader *loader, const struct yaml *root)
 					     : "Rules content is not yaml array of objects");
 }
 
+/* Not even a tree fits: there is no node to blame. */
+static int file_too_large(struct loader *loader, const struct yaml_file *file, const char *text)
+{
+	report_add_at(loader->report, RULES_ERR_FILE_READ, file, (struct yaml_place){ 0 }, NULL,
+		      text);
+	return 0;
+}
+
 int load_file(struct loader *loader, const struct yaml_file *file)
 {
 	struct yaml_error error = { 0 };
 	const struct yaml **roots;
+	char text[100];
 	size_t count;
 	int r;
 
-	if (file->text.len > RULES_FILE_MAX) {
-		report_add_at(loader->report, RULES_ERR_FILE_READ, file, 0, 0, NULL,
-			      "the file is too large");
-		return 0;
+	loader->total += file->text.len;
+	if (file->text.len > RULES_FILE_MAX || loader->total > RULES_TOTAL_MAX) {
+		snprintf(text, sizeof(text),
+			 "the file is too large: %d MB may be in one, %d MB in all of them",
+			 RULES_FILE_MAX >> 20, RULES_TOTAL_MAX >> 20);
+		return file_too_large(loader, file, text);
 	}
 	r = yaml_read(file, loader->arena, &roots, &count, &error);
 	if (r == -EBADMSG) {
 		loader->has_bad_yaml = true;
-		report_add_at(loader->report, RULES_ERR_YAML_PARSE, file, error.line, error.column,
+		report_add_at(loader->report, RULES_ERR_YAML_PARSE, file, error.place,
 			      "rules content", error.text);
 		return 0;
 	}
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < count && !loader->out_of_memory; i++)
+	if (r == -ENOMEM)
+		return file_too_large(loader, file, "there is not enough memory for the file");
+	for (size_t i = 0; i < count && !loader->out_of_memory; i++) {
+		schema_check(loader->report, roots[i]);
 		load_document(loader, roots[i]);
+	}
 	return loader->out_of_memory ? -ENOMEM : 0;
 }

@@ -14,7 +14,8 @@
 struct piece {
 	struct str text;
 	const struct yaml *node; /* where it stands */
-	bool exact;		 /* text is the node's text; else it was made from the node */
+	bool exact;		 /* text is part of the node's text; else it was made from the node */
+	size_t from;		 /* where in the node's text it begins */
 };
 
 struct pieces {
@@ -26,18 +27,26 @@ struct pieces {
 struct text {
 	struct str text;
 	const uint32_t *origin; /* offset into the joined pieces, for each byte and the end */
-	const struct pieces *pieces;
+	struct pieces pieces;
 };
 
 struct list {
 	struct str name;
 	const struct yaml *node;
 	struct str *items;
-	size_t count;
+	size_t count, cap;
 	struct str *resolved; /* items with the names of other lists filled in */
 	size_t resolved_count;
 	size_t index, visibility;
 	bool used;
+};
+
+/* A macro on the way from a rule to what is wrong: where it is used, and what lies further in. */
+struct frame {
+	struct str macro;
+	const struct text *where;
+	size_t offset;
+	const struct frame *inner;
 };
 
 /* What is wrong with a condition, kept so that each rule that meets it can decide what to do. */
@@ -45,9 +54,17 @@ struct problem {
 	enum rules_code code;
 	bool is_unknown_filter; /* skip-if-unknown-filter turns it into a warning */
 	const char *text;	/* NULL: none */
+	const char *near;	/* what may have been meant; NULL: nothing */
 	const struct text *where;
 	size_t offset;
-	bool reported;
+	const struct frame *frames; /* the macros that lead to it, outermost first */
+	struct told *told;	    /* shared by all who meet it */
+};
+
+/* Whether a problem has been told, and as which note. */
+struct told {
+	bool is_told;
+	struct rules_note *note; /* NULL: elsewhere, or only counted */
 };
 
 enum stage {
@@ -82,7 +99,7 @@ struct exception {
 	const struct yaml *node;
 	const struct yaml *fields, *comps; /* NULL: not given */
 	const struct yaml **values;
-	size_t values_count;
+	size_t values_count, values_cap;
 };
 
 /* Whom a rule asks. */
@@ -102,7 +119,7 @@ struct rule_item {
 	struct str *tags;
 	size_t tags_count;
 	struct exception *exceptions;
-	size_t exceptions_count;
+	size_t exceptions_count, exceptions_cap;
 	bool enabled, warn_evttypes, skip_unknown, capture;
 	uint64_t capture_ms;
 	const struct opa_item *opa; /* NULL: nobody */
@@ -132,6 +149,11 @@ struct loader {
 	struct str engine_version; /* the last that was required */
 	size_t index;	     /* grows with every item: first definition and visibility */
 	unsigned bind_depth;
+	unsigned suggestions;	  /* looked for so far: as many as there are notes */
+	size_t resolved_total;	  /* items of all lists, lists in lists filled in */
+	size_t canonical_total;	  /* bytes of canonical spellings */
+	size_t total;		  /* bytes of the files so far */
+	const struct yaml *at;	  /* what is being loaded: where memory ran out */
 	bool out_of_memory;
 	bool has_bad_yaml;
 };
@@ -190,6 +212,9 @@ void item_print(struct buf *out, struct str text);
 
 /* The pieces joined with blanks, lists filled in. */
 bool text_expand(struct loader *loader, const struct pieces *pieces, struct text *ret);
+
+/* The same without lists, as outputs are. */
+bool text_join(struct loader *loader, const struct pieces *pieces, struct text *ret);
 struct str pieces_join(struct loader *loader, const struct pieces *pieces);
 
 /* The place in a file of byte `offset` of the text. */
@@ -204,6 +229,16 @@ bool macros_resolve(struct loader *loader);
 /* Points the macro references of a condition to their macros. False: see problem. */
 bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text,
 		 struct problem *problem);
+
+/* Notes that the macro `name`, used at a place, leads to the problem. */
+void problem_inside(struct loader *loader, struct problem *problem, struct str macro,
+		    const struct text *where, size_t offset);
+
+/* Says what may have been meant. */
+void problem_suggest(struct loader *loader, struct problem *problem, struct str near);
+
+/* Whether a suggestion is still worth looking for: no more are looked for than notes are kept. */
+bool load_may_suggest(struct loader *loader);
 
 void problem_set(struct loader *loader, struct problem *problem, enum rules_code code,
 		 const struct text *where, size_t offset, const char *format, ...)

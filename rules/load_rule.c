@@ -1,6 +1,8 @@
 /* Rule items: defined, redefined, appended to, overridden, switched on and off. */
 #include "rules/load.h"
 
+#include "rules/near.h"
+
 /* What a rule's keys allow under `override`. */
 enum {
 	MAY_APPEND = 1,
@@ -53,7 +55,7 @@ static bool take_pieces(struct loader *loader, const struct place *place, const 
 	if (!append)
 		*pieces = (struct pieces){ 0 };
 	text = trim ? str_trim(value->text) : value->text;
-	return pieces_add(loader, pieces, text, value, text.at == value->text.at);
+	return pieces_add(loader, pieces, text, value, true);
 }
 
 static bool take_condition(struct loader *loader, const struct place *place,
@@ -79,6 +81,8 @@ static bool take_priority(struct loader *loader, const struct place *place, cons
 {
 	struct place here = *place;
 	const struct yaml *value;
+	struct rules_note *note;
+	struct near near;
 
 	(void)append;
 	if (!item_text(loader, place, item, STR("priority"), false, &value))
@@ -86,10 +90,14 @@ static bool take_priority(struct loader *loader, const struct place *place, cons
 	if (priority_parse(value->text, &rule->priority))
 		return true;
 	here.node = value;
-	report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-		   "Invalid priority '%s': use EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, NOTICE, "
-		   "INFORMATIONAL or DEBUG",
-		   value->text.at);
+	note = report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
+			  "Invalid priority '%s': use EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, "
+			  "NOTICE, INFORMATIONAL or DEBUG",
+			  value->text.at);
+	near = near_to(value->text);
+	for (enum priority p = PRIORITY_EMERGENCY; p <= PRIORITY_DEBUG; p++)
+		near_try(&near, str_of(priority_name(p)));
+	report_suggest(loader->report, note, near.best);
 	return false;
 }
 
@@ -367,6 +375,7 @@ static bool override_keys_are_known(struct loader *loader, const struct place *p
 				    const struct yaml *override)
 {
 	struct place here = *place;
+	struct near near;
 
 	here.node = override;
 	if (override->kind != YAML_MAPPING) {
@@ -382,11 +391,17 @@ static bool override_keys_are_known(struct loader *loader, const struct place *p
 		if (j < ARRAY_LEN(keys))
 			continue;
 		here.node = override->items[i];
-		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
-			   str_eq(override->items[i + 1]->text, STR("append"))
-				   ? "Key '%.*s' cannot be appended to, use 'replace' instead"
-				   : "Key '%.*s' cannot be replaced",
-			   STR_ARG(override->items[i]->text));
+		near = near_to(override->items[i]->text);
+		for (j = 0; j < ARRAY_LEN(keys); j++)
+			near_try(&near, keys[j].name);
+		report_suggest(loader->report,
+			       report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
+					  str_eq(override->items[i + 1]->text, STR("append")) ?
+						  "Key '%.*s' cannot be appended to, use 'replace' "
+						  "instead" :
+						  "Key '%.*s' cannot be replaced",
+					  STR_ARG(override->items[i]->text)),
+			       near.best);
 		return false;
 	}
 	return true;

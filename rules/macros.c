@@ -2,7 +2,7 @@
  * by the rule that meets it, or at the end when none does. */
 #include "rules/load.h"
 
-#include "rules/fieldname.h"
+#include "rules/near.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -22,29 +22,55 @@ void problem_set(struct loader *loader, struct problem *problem, enum rules_code
 	*problem = (struct problem){ .code = code,
 				     .where = where,
 				     .offset = offset,
+				     .told = arena_zalloc(loader->arena,
+							  sizeof(struct told)),
 				     .text = arena_str(loader->arena, str_of(text)).at };
-	if (problem->text == NULL) {
+	if (problem->text == NULL || problem->told == NULL) {
 		loader->out_of_memory = true;
-		problem->text = "out of memory";
+		problem->text = NULL;
 	}
+}
+
+void problem_suggest(struct loader *loader, struct problem *problem, struct str near)
+{
+	if (near.len > 0 && problem->near == NULL)
+		problem->near = arena_str(loader->arena, near).at;
+}
+
+void problem_inside(struct loader *loader, struct problem *problem, struct str macro,
+		    const struct text *where, size_t offset)
+{
+	struct frame *frame = arena_alloc(loader->arena, sizeof(*frame));
+
+	if (problem->text == NULL)
+		return;
+	if (frame == NULL) {
+		loader->out_of_memory = true;
+		return;
+	}
+	*frame = (struct frame){
+		.macro = macro, .where = where, .offset = offset, .inner = problem->frames
+	};
+	problem->frames = frame;
+}
+
+bool load_may_suggest(struct loader *loader)
+{
+	return loader->suggestions++ < RULES_NOTES_MAX;
 }
 
 enum { EXPANDED_DEPTH_MAX = 2 * RULES_DEPTH_MAX };
 
-static struct str nearest_macro(const struct loader *loader, struct str name)
+static struct str nearest_macro(struct loader *loader, struct str name)
 {
-	struct str best = { 0 };
-	size_t max = name.len < 4 ? 1 : 2, best_distance = max + 1;
+	struct near near = near_to(name);
 
-	for (size_t i = 0; i < loader->macros_count; i++) {
-		size_t d = fieldname_distance(name, loader->macros[i]->name, max);
-
-		if (d < best_distance) {
-			best_distance = d;
-			best = loader->macros[i]->name;
-		}
-	}
-	return best;
+	if (!load_may_suggest(loader))
+		return (struct str){ 0 };
+	for (size_t i = 0; i < loader->macros_count; i++)
+		if (loader->macros[i]->name.len > 0 && !str_eq(loader->macros[i]->name, name))
+			near_try(&near, loader->macros[i]->name);
+	return near.best;
 }
 
 static void macro_resolve(struct loader *loader, struct macro *macro);
@@ -60,18 +86,14 @@ struct binding {
 
 static bool undefined(struct binding *b, const struct ast *ast)
 {
-	struct str near = nearest_macro(b->loader, ast->name);
 	uint32_t unused;
 
-	if (near.len > 0)
-		problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
-			    "Undefined macro '%.*s' used in filter. Did you mean '%.*s'?",
-			    STR_ARG(ast->name), STR_ARG(near));
-	else
-		problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
-			    "Undefined macro '%.*s' used in filter.", STR_ARG(ast->name));
+	problem_set(b->loader, b->problem, RULES_ERR_VALIDATE, b->text, ast->at,
+		    "Undefined macro '%.*s' used in filter.", STR_ARG(ast->name));
+	problem_suggest(b->loader, b->problem, nearest_macro(b->loader, ast->name));
 	/* Its own definition was refused: that has been said already. */
-	b->problem->reported = table_get(&b->loader->broken, ast->name, &unused);
+	if (table_get(&b->loader->broken, ast->name, &unused) && b->problem->told != NULL)
+		b->problem->told->is_told = true;
 	return false;
 }
 
@@ -101,7 +123,7 @@ static bool bind_macro(struct binding *b, struct ast *ast, unsigned level)
 	macro_resolve(b->loader, macro);
 	if (macro->ast == NULL) {
 		*b->problem = macro->problem;
-		macro->problem.reported = true;
+		problem_inside(b->loader, b->problem, macro->name, b->text, ast->at);
 		return false;
 	}
 	ast->macro = macro;
@@ -142,7 +164,7 @@ static void macro_resolve(struct loader *loader, struct macro *macro)
 	struct binding binding = {
 		.loader = loader, .from = macro, .text = &macro->text, .problem = &macro->problem
 	};
-	struct parse_error error;
+	struct parse_error error = { 0 };
 	struct ast *ast;
 	int r;
 
@@ -157,6 +179,8 @@ static void macro_resolve(struct loader *loader, struct macro *macro)
 	if (r == -EBADMSG)
 		problem_set(loader, &macro->problem, RULES_ERR_COMPILE_CONDITION, &macro->text,
 			    error.at, "%s", error.text);
+	if (r == -EBADMSG)
+		problem_suggest(loader, &macro->problem, error.near);
 	else if (r < 0)
 		loader->out_of_memory = true;
 	else if (bind(&binding, ast, 1))
@@ -165,17 +189,21 @@ static void macro_resolve(struct loader *loader, struct macro *macro)
 	macro->stage = STAGE_DONE;
 }
 
+/* Told of the macro that has it; the way there is added when a rule takes it. */
 static void macro_complain(struct loader *loader, struct macro *macro)
 {
+	struct problem *problem = &macro->problem;
 	struct place place;
 
-	if (macro->problem.text == NULL || macro->problem.reported)
+	if (problem->text == NULL || problem->told->is_told || problem->frames != NULL)
 		return;
-	macro->problem.reported = true;
-	place = text_place(macro->problem.where, macro->problem.offset);
+	problem->told->is_told = true;
+	place = text_place(problem->where, problem->offset);
 	place.item_kind = "macro";
 	place.item_name = macro->name;
-	report_add(loader->report, macro->problem.code, &place, "%s", macro->problem.text);
+	problem->told->note =
+		report_add(loader->report, problem->code, &place, "%s", problem->text);
+	report_suggest(loader->report, problem->told->note, str_of(problem->near));
 }
 
 bool macros_resolve(struct loader *loader)

@@ -189,8 +189,9 @@ static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *
 
 /* A macro is compiled once for each kind of source; what was wrong with it is everybody's problem
  * who meets it. */
-static bool compile_macro(struct compiler *c, struct macro *macro, uint32_t *ret)
+static bool compile_macro(struct compiler *c, const struct ast *ast, uint32_t *ret)
 {
+	struct macro *macro = ast->macro;
 	struct problem *outer_problem = c->problem,
 		       *problem = &macro->compile_problem[c->any_field];
 	const struct text *outer_text = c->text;
@@ -206,8 +207,7 @@ static bool compile_macro(struct compiler *c, struct macro *macro, uint32_t *ret
 	if (!*done) {
 		if (problem->text != NULL)
 			*c->problem = *problem;
-		/* A rule that is skipped for what is unknown does not tell it for the others. */
-		problem->reported |= !(c->skip_unknown && problem->is_unknown_filter);
+		problem_inside(c->loader, c->problem, macro->name, c->text, ast->at);
 		return false;
 	}
 	*ret = macro->compiled[c->any_field];
@@ -220,7 +220,7 @@ bool compile_condition(struct compiler *c, const struct ast *ast, uint32_t *ret)
 	case AST_AND:
 	case AST_OR: return compile_joined(c, ast, ret);
 	case AST_NOT: return compile_not(c, ast, ret);
-	case AST_MACRO: return compile_macro(c, ast->macro, ret);
+	case AST_MACRO: return compile_macro(c, ast, ret);
 	case AST_CHECK: return compile_leaf(c, ast, ret);
 	}
 	return false;

@@ -1,5 +1,6 @@
 /* The condition parser: recursive descent, as the language wants it ("in()", "or(" and "existsand"
  * are all legal). */
+#include "rules/near.h"
 #include "rules/scan.h"
 
 #include <errno.h>
@@ -283,6 +284,15 @@ static bool take_word_op(struct parser *p, enum op *ret)
 	return false;
 }
 
+static struct str op_nearest(struct str word)
+{
+	struct near near = near_to(word);
+
+	for (enum op op = 0; op < OP_COUNT; op++)
+		near_try(&near, str_of(op_name(op)));
+	return near.best;
+}
+
 /* The operator and what stands right of it. The order of attempts is part of the language. */
 static bool test(struct parser *p, struct ast *check)
 {
@@ -317,6 +327,7 @@ static bool test(struct parser *p, struct ast *check)
 			return plain[i].right(p, check);
 		}
 	}
+	scan_suggest(p, op_nearest(scan_word(p)));
 	return scan_fail(
 		p,
 		"expected a valid check operator: exists, =, ==, !=, <, <=, >, >=, in, intersects, "
@@ -347,6 +358,23 @@ static bool rest(struct parser *p, struct ast **ret)
 	return scan_take(p, STR(")")) || scan_fail(p, "expected a ')' token");
 }
 
+/* A name and a parenthesis: nothing else can be meant. */
+static bool unknown_transformer(struct parser *p, size_t len)
+{
+	struct near near = near_to(str_cut(str_from(p->text, p->pos), len));
+	struct buf text = { .max = 512 };
+
+	for (enum transformer i = 0; i < TRANSFORMER_COUNT; i++)
+		near_try(&near, str_of(transformer_name(i)));
+	scan_suggest(p, near.best);
+	buf_add(&text, STR("unknown transformer '"));
+	buf_add(&text, str_cut(near.name, 100));
+	buf_add_char(&text, '\'');
+	scan_fail(p, arena_str(p->arena, buf_str(&text)).at);
+	buf_done(&text);
+	return false;
+}
+
 static bool check_or_macro(struct parser *p, struct ast **ret)
 {
 	struct ast_term *left = NULL;
@@ -370,6 +398,8 @@ static bool check_or_macro(struct parser *p, struct ast **ret)
 		return scan_fail(p, "expected a '(' token, a field check, or an identifier");
 	if (!new_node(p, AST_MACRO, at, ret))
 		return false;
+	if (scan_peek(p, len) == '(')
+		return unknown_transformer(p, len);
 	(*ret)->name = scan_take_len(p, len);
 	return true;
 }
@@ -481,6 +511,19 @@ static bool parse_or(struct parser *p, struct ast **ret)
 	return joined(p, &level, ret);
 }
 
+/* Behind an operand something else than `and` or `or` stands. */
+static void fail_behind(struct parser *p)
+{
+	struct near near = near_to(scan_word(p));
+
+	near_try(&near, STR("and"));
+	near_try(&near, STR("or"));
+	if (near.name.len < 2)
+		near.best = (struct str){ 0 };
+	scan_suggest(p, near.best);
+	scan_fail_after(p);
+}
+
 int ast_parse(struct str text, unsigned depth_max, struct arena *arena, struct ast **ret,
 	      struct parse_error *reterr)
 {
@@ -489,7 +532,7 @@ int ast_parse(struct str text, unsigned depth_max, struct arena *arena, struct a
 	if (str_trim(text).len == 0)
 		scan_fail(&p, "filter input string is empty");
 	else if (parse_or(&p, ret) && !scan_at_end(&p))
-		scan_fail_after(&p);
+		fail_behind(&p);
 	if (p.result == -EBADMSG)
 		*reterr = p.error;
 	if (p.result == -EBADMSG && p.error.text == NULL)

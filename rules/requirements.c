@@ -18,6 +18,13 @@ static bool parse_semver(struct str text, uint64_t ret[3])
 	return true;
 }
 
+bool rules_is_version(struct str text)
+{
+	uint64_t unused[3];
+
+	return parse_semver(text, unused);
+}
+
 void load_engine_version(struct loader *loader, const struct yaml *item)
 {
 	struct place place = { .node = item, .item_kind = "required_engine_version" };

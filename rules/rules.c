@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { ARENA_MAX = 512 << 20 };
-
 static const struct str syscall_source = STR("syscall");
 
 /* What one rule is compiled with. */
@@ -26,28 +24,52 @@ static struct place rule_place(const struct rule_item *item, const struct yaml *
 	return (struct place){ .node = node, .item_kind = "rule", .item_name = item->name };
 }
 
+/* Adds the macros between the rule and what is wrong, unless another rule's way stands there. */
+static void tell_uses(struct work *work, struct rules_note *note)
+{
+	struct use uses[RULES_USES_MAX];
+	size_t count = 0;
+
+	for (const struct frame *frame = work->problem.frames;
+	     frame != NULL && count < RULES_USES_MAX; frame = frame->inner)
+		uses[count++] = (struct use){ .place = text_place(frame->where, frame->offset),
+					      .macro = frame->macro };
+	report_uses(work->c->loader->report, note, work->item->name, uses, count);
+}
+
 /* Tells what is wrong, or, for a rule that wants to be skipped then, what is unknown. */
 static void tell(struct work *work)
 {
+	struct rules_report *report = work->c->loader->report;
 	struct problem *problem = &work->problem;
+	struct rules_note *note;
 	bool skip = work->item->skip_unknown && problem->is_unknown_filter;
 	struct place place;
 
-	if (problem->reported && !skip)
+	if (problem->told->is_told && !skip) {
+		tell_uses(work, problem->told->note);
 		return;
+	}
 	place = problem->where == NULL ? rule_place(work->item, work->item->node)
 				       : text_place(problem->where, problem->offset);
 	place.item_kind = "rule";
 	place.item_name = work->item->name;
-	report_add(work->c->loader->report, skip ? RULES_UNKNOWN_FILTER : problem->code, &place,
-		   "%s", problem->text);
+	note = report_add(report, skip ? RULES_UNKNOWN_FILTER : problem->code, &place, "%s",
+			  problem->text);
+	report_suggest(report, note, str_of(problem->near));
+	tell_uses(work, note);
+	/* A rule that is skipped for what is unknown does not tell it for the others. */
+	if (!skip) {
+		problem->told->is_told = true;
+		problem->told->note = note;
+	}
 }
 
 static bool parse_pieces(struct work *work, const struct pieces *pieces, struct text *text,
 			 struct ast **ret)
 {
 	struct loader *loader = work->c->loader;
-	struct parse_error error;
+	struct parse_error error = { 0 };
 	int r;
 
 	if (!text_expand(loader, pieces, text))
@@ -56,21 +78,11 @@ static bool parse_pieces(struct work *work, const struct pieces *pieces, struct 
 	if (r == -EBADMSG)
 		problem_set(loader, &work->problem, RULES_ERR_COMPILE_CONDITION, text, error.at,
 			    "%s", error.text);
+	if (r == -EBADMSG)
+		problem_suggest(loader, &work->problem, error.near);
 	else if (r < 0)
 		loader->out_of_memory = true;
 	return r == 0 && macros_bind(loader, *ret, text, &work->problem);
-}
-
-/* A copy on the loader's arena: pieces and texts outlive the function that made them. */
-static void *keep(struct loader *loader, const void *what, size_t size)
-{
-	void *copy = arena_alloc(loader->arena, size);
-
-	if (copy == NULL)
-		loader->out_of_memory = true;
-	else
-		memcpy(copy, what, size);
-	return copy;
 }
 
 /* One exception as a node, negated. *ret is node_true when it has no values. */
@@ -79,8 +91,8 @@ static bool compile_exception(struct work *work, const struct exception *excepti
 {
 	struct loader *loader = work->c->loader;
 	struct ast *inner, *not_ast, **items;
-	struct pieces pieces, *kept;
-	struct text text, *kept_text;
+	struct pieces pieces;
+	struct text *text;
 
 	*ret_ast = NULL;
 	if (!exception_condition(loader, work->item, exception, &pieces)) {
@@ -89,21 +101,23 @@ static bool compile_exception(struct work *work, const struct exception *excepti
 	}
 	if (pieces.count == 0)
 		return true;
-	kept = keep(loader, &pieces, sizeof(pieces));
-	kept_text = keep(loader, &text, sizeof(text));
+	text = arena_zalloc(loader->arena, sizeof(*text));
 	not_ast = arena_zalloc(loader->arena, sizeof(*not_ast));
 	items = arena_alloc(loader->arena, sizeof(struct ast *));
-	if (kept == NULL || kept_text == NULL || not_ast == NULL || items == NULL) {
+	if (text == NULL || not_ast == NULL || items == NULL) {
 		loader->out_of_memory = true;
 		return false;
 	}
-	work->c->text = kept_text;
-	if (!parse_pieces(work, kept, kept_text, &inner))
+	work->c->text = text;
+	if (!parse_pieces(work, &pieces, text, &inner))
 		return false;
 	items[0] = inner;
 	*not_ast = (struct ast){ .kind = AST_NOT, .items = items, .count = 1 };
 	*ret_ast = not_ast;
-	return compile_condition(work->c, not_ast, ret);
+	if (!compile_condition(work->c, not_ast, ret))
+		return false;
+	warn_condition(loader, inner, text, "rule", work->item->name);
+	return true;
 }
 
 /* The condition and its exceptions as one tree, for its types and its canonical spelling, and as
@@ -125,6 +139,7 @@ static bool compile_parts(struct work *work, struct ast **ret)
 	if (!parse_pieces(work, &work->item->condition, &work->text, &parts[0]) ||
 	    !compile_condition(work->c, parts[0], &unused))
 		return false;
+	warn_condition(loader, parts[0], &work->text, "rule", work->item->name);
 	*whole = (struct ast){ .kind = AST_AND, .items = parts, .count = 1 };
 	for (size_t i = 0; i < work->item->exceptions_count; i++) {
 		struct ast *part;
@@ -152,16 +167,12 @@ static bool compile_rule_condition(struct work *work)
 	item->ast = ast;
 	evttypes_of(ast, &types, NULL);
 	work->rule.types = types.can;
-	ast_print(&canonical, ast);
+	if (loader->canonical_total < RULES_CANONICAL_TOTAL_MAX)
+		ast_print(&canonical, ast);
+	loader->canonical_total += canonical.len;
 	work->rule.canonical =
 		compile_str(work->c, buf_ok(&canonical) ? buf_str(&canonical) : STR(""));
 	buf_done(&canonical);
-	warn_condition(loader,
-		       ast->kind == AST_AND && item->exceptions_count > 0 ? ast->items[0] : ast,
-		       &work->text, "rule", item->name);
-	for (size_t i = 1; item->exceptions_count > 0 && ast->kind == AST_AND && i < ast->count;
-	     i++)
-		warn_condition(loader, ast->items[i], NULL, "rule", item->name);
 	if (item->warn_evttypes && str_eq(item->source, syscall_source) &&
 	    type_set_count(&types.can) > 100)
 		report_add(
@@ -228,20 +239,47 @@ static void add_extras(const struct rules_settings *settings, const struct rule_
 		add_suggested(out);
 }
 
-/* Rules of old ask for all of a container at once; what it stood for is appended anyway. */
-static void drop_container_info(struct work *work, struct str output, struct buf *out)
+/* Rules of old ask for all of a container at once; what it stood for is appended anyway. What is
+ * left keeps its origins. */
+static bool drop_container_info(struct work *work, struct text *text)
 {
 	const struct str token = STR("%container.info");
 	struct place place = rule_place(work->item, work->item->output.at[0].node);
+	struct loader *loader = work->c->loader;
+	struct str rest = text->text;
+	uint32_t *origin;
 	ptrdiff_t hit;
+	size_t len = 0;
+	char *left;
 
-	while ((hit = str_find(output, token)) >= 0) {
-		buf_add(out, str_cut(output, (size_t)hit));
-		output = str_from(output, (size_t)hit + token.len);
-		report_add(work->c->loader->report, RULES_DEPRECATED_ITEM, &place,
-			   "%%container.info is deprecated and no longer useful");
+	if (str_find(rest, token) < 0)
+		return true;
+	left = arena_alloc(loader->arena, rest.len + 1);
+	origin = arena_alloc(loader->arena, (rest.len + 1) * sizeof(*origin));
+	if (left == NULL || origin == NULL) {
+		loader->out_of_memory = true;
+		return false;
 	}
-	buf_add(out, output);
+	for (;;) {
+		size_t end = (hit = str_find(rest, token)) < 0 ? rest.len : (size_t)hit;
+
+		for (size_t i = 0; i < end; i++) {
+			origin[len] = text->origin[rest.at - text->text.at + (ptrdiff_t)i];
+			left[len++] = rest.at[i];
+		}
+		if (hit < 0)
+			break;
+		report_deprecated(loader->report,
+				  report_add(loader->report, RULES_DEPRECATED_ITEM, &place,
+					     "%%container.info is deprecated and no longer useful"),
+				  STR("container.info"));
+		rest = str_from(rest, end + token.len);
+	}
+	left[len] = '\0';
+	origin[len] = text->origin[text->text.len];
+	text->text = (struct str){ .at = left, .len = len };
+	text->origin = origin;
+	return true;
 }
 
 static void warn_output(struct work *work)
@@ -256,9 +294,12 @@ static void warn_output(struct work *work)
 
 		for (size_t j = 0; term != NONE && j < ARRAY_LEN(deprecated); j++)
 			if (work->c->rules->terms[term].base == deprecated[j])
-				report_add(work->c->loader->report, RULES_DEPRECATED_ITEM, &place,
-					   "'%s' is deprecated in outputs",
-					   work->c->rules->terms[term].name.at);
+				report_deprecated(
+					work->c->loader->report,
+					report_add(work->c->loader->report, RULES_DEPRECATED_ITEM,
+						   &place, "'%s' is deprecated in outputs",
+						   work->c->rules->terms[term].name.at),
+					work->c->rules->terms[term].name);
 	}
 }
 
@@ -311,16 +352,17 @@ static bool compile_rule_output(struct work *work)
 	struct buf out = { .max = RULES_TEXT_MAX };
 	bool ok;
 
-	drop_container_info(work, pieces_join(work->c->loader, &work->item->output), &out);
+	work->c->text = &work->output_text;
+	if (!text_join(work->c->loader, &work->item->output, &work->output_text) ||
+	    !drop_container_info(work, &work->output_text))
+		return false;
+	buf_add(&out, work->output_text.text);
 	add_extras(settings, work->item, &out);
 	work->rule.output = compile_str(work->c, buf_str(&out));
 	ok = buf_ok(&out);
 	buf_done(&out);
 	if (!ok)
 		return complain(work->c, RULES_ERR_COMPILE_OUTPUT, 0, "the output is too long");
-	if (!text_expand(work->c->loader, &work->item->output, &work->output_text))
-		return false;
-	work->c->text = &work->output_text;
 	if (!compile_format(work->c, work->rule.output, false, &work->rule.format))
 		return false;
 	work->rule.format.partial = true;
@@ -433,8 +475,9 @@ static bool compile_rule(struct compiler *c, struct rule_item *item)
 	struct work *work;
 	bool ok;
 
-	if (item->source_is_unknown || item->is_broken)
+	if (item->source_is_unknown || report_is_over(c->loader->report))
 		return true;
+	c->loader->at = item->node;
 	work = arena_zalloc(c->loader->arena, sizeof(*work));
 	if (work == NULL)
 		return false;
@@ -443,10 +486,11 @@ static bool compile_rule(struct compiler *c, struct rule_item *item)
 	c->problem = &work->problem;
 	c->any_field = !str_eq(item->source, syscall_source);
 	c->skip_unknown = item->skip_unknown;
-	ok = compile_part(work, compile_rule_condition);
-	ok &= compile_part(work, compile_rule_output);
+	/* One that is broken is looked at too, for what else is wrong with it. */
+	ok = item->condition.count > 0 && compile_part(work, compile_rule_condition);
+	ok &= item->output.count > 0 && compile_part(work, compile_rule_output);
 	ok &= compile_part(work, compile_rule_opa);
-	if (ok && copy_tags(work)) {
+	if (ok && !item->is_broken && copy_tags(work)) {
 		describe(work);
 		c->rules->rules[c->rules->rules_count++] = work->rule;
 		c->rules->enabled_count += work->rule.enabled;
@@ -586,7 +630,7 @@ static struct rules *rules_new(const struct rules_settings *settings)
 
 	if (rules == NULL)
 		return NULL;
-	arena_init(&rules->arena, ARENA_MAX);
+	arena_init(&rules->arena, RULES_MEMORY_MAX);
 	rules->match_all = settings->match_all;
 	return rules;
 }
@@ -658,6 +702,33 @@ struct str rules_version(const struct rules *rules)
 	return str_of(rules->version);
 }
 
+/* Whose fault it was, as far as one can say. */
+static int out_of_memory(struct loader *loader)
+{
+	struct place place = { .node = loader->at };
+
+	report_add(loader->report, RULES_ERR_VALIDATE, &place,
+		   "here the rules began to take more memory than there is, or than the %d MB that "
+		   "they may",
+		   RULES_MEMORY_MAX >> 20);
+	return -EINVAL;
+}
+
+static int load_text(struct loader *loader, const struct rules_text *text)
+{
+	struct yaml_file *file = arena_alloc(loader->arena, sizeof(*file));
+
+	if (file == NULL)
+		return -ENOMEM;
+	/* Files of a folder are entered when they are read, those in memory now. */
+	*file = (struct yaml_file){ .name = text->name,
+				    .text = text->text,
+				    .number = text->is_entered ?
+						      text->number :
+						      report_file(loader->report, text->name) };
+	return load_file(loader, file);
+}
+
 int rules_load_text(const struct rules_settings *settings, const struct rules_text *files,
 		    size_t files_count, struct fields *fields, struct rules_report *report,
 		    struct rules **ret)
@@ -667,20 +738,15 @@ int rules_load_text(const struct rules_settings *settings, const struct rules_te
 	struct loader loader = { .settings = settings, .arena = &arena, .report = report };
 	int r = rules == NULL ? -ENOMEM : 0;
 
-	arena_init(&arena, ARENA_MAX);
-	for (size_t i = 0; i < files_count && r == 0; i++) {
-		struct yaml_file *file = arena_alloc(&arena, sizeof(*file));
-
-		if (file == NULL) {
-			r = -ENOMEM;
-			break;
-		}
-		*file = (struct yaml_file){ .name = files[i].name, .text = files[i].text };
-		r = load_file(&loader, file);
-	}
+	arena_init(&arena, RULES_MEMORY_MAX);
+	report->first_error = settings->first_error;
+	for (size_t i = 0; i < files_count && r == 0; i++)
+		r = load_text(&loader, &files[i]);
 	/* What a file that is not YAML would have defined is not worth a hundred errors. */
-	if (r == 0 && !loader.has_bad_yaml)
+	if (r == 0 && !loader.has_bad_yaml && !report_is_over(report))
 		r = compile_all(&loader, fields, rules);
+	if (r == -ENOMEM && loader.at != NULL)
+		r = out_of_memory(&loader);
 	loader_done(&loader);
 	arena_done(&arena);
 	if (r < 0)

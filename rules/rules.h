@@ -14,16 +14,26 @@
 #include "include/conf.h"
 #include "include/event.h"
 
+/* What a load takes. Beyond a limit it ends with an error that says which one and where. */
 enum {
 	RULES_FILE_MAX = 16 << 20,	/* bytes of one file */
 	RULES_FILES_MAX = 1024,		/* files of one load, those in folders included */
+	RULES_TOTAL_MAX = 64 << 20,	/* bytes of all files of one load */
+	RULES_MEMORY_MAX = 256 << 20,	/* bytes while loading, and again for what is loaded */
+	RULES_REGEX_MEMORY_MAX = 64 << 20, /* bytes of all compiled regular expressions */
+	RULES_YAML_DEPTH_MAX = 64,	/* nesting of YAML */
 	RULES_ITEMS_MAX = 20000,	/* lists, macros and rules, each */
-	RULES_LIST_MAX = 100000,	/* items of one list */
+	RULES_LIST_MAX = 100000,	/* items of one list, those of lists in it included */
+	RULES_LISTS_TOTAL_MAX = 1000000, /* the same of all lists */
+	RULES_EXCEPTIONS_MAX = 1000,	/* exceptions of one rule */
 	RULES_TEXT_MAX = 1 << 20,	/* bytes of a condition or output */
+	RULES_CANONICAL_TOTAL_MAX = 64 << 20, /* bytes of all canonical spellings; more are left out */
 	RULES_DEPTH_MAX = 1000,		/* nesting of a condition, macros included */
 	RULES_LITERAL_MAX = 255,	/* bytes of a literal, as in Falco */
 	RULES_ANCESTORS_MAX = 32,	/* generations that proc.aname without an index looks at */
-	RULES_NOTES_MAX = 200,		/* errors and warnings kept; the rest is counted */
+	RULES_NOTES_MAX = 200,		/* errors kept, and as many warnings; the rest is counted */
+	RULES_USES_MAX = 32,		/* macros told of the way from a rule to an error */
+	RULES_SCHEMA_NOTES_MAX = 50,	/* what is told of a file's keys */
 	RULES_SCRATCH_TEXT = 256 << 10, /* bytes of derived values an event */
 };
 
@@ -51,32 +61,74 @@ enum rules_code {
 	RULES_UNKNOWN_KEY,
 };
 
-/* "LOAD_ERR_YAML_PARSE", … */
+/* "LOAD_ERR_YAML_PARSE", …, and "YAML parse error", … */
 const char *rules_code_name(enum rules_code code);
+const char *rules_code_text(enum rules_code code);
 
 static inline bool rules_code_is_error(enum rules_code code)
 {
 	return code < RULES_UNKNOWN_SOURCE;
 }
 
+/* A place that leads to an error: the file, the rule, its condition … in Falco's words. line and
+ * column count from 1, columns and offset in bytes. */
+struct rules_location {
+	const char *item_type, *item_name; /* item_name: "" without one */
+	const char *file;
+	unsigned line, column;
+	size_t offset;
+};
+
+/* Part of a line of a file. */
+struct rules_source {
+	const char *text;   /* NULL: none */
+	unsigned at;	    /* where in it the place is, in bytes */
+	bool before, after; /* it was cut there */
+};
+
 /* One error or warning. line and column count from 1, columns in bytes; 0: not known. */
 struct rules_note {
 	enum rules_code code;
 	const char *file;
+	size_t file_number; /* in the report's files */
 	unsigned line, column;
+	size_t offset;
 	const char *text;
-	const char *source;    /* the line of the file, or NULL */
-	const char *item_kind; /* "rule", "macro", "list", "exception" …; NULL: none */
-	const char *item_name; /* NULL: none */
+	struct rules_source source; /* around the place */
+	struct rules_source snippet; /* around the last location, which may be the item's begin */
+	const char *item_kind;	  /* "rule", "macro", "list", "exception" …; NULL: none */
+	const char *item_name;	  /* NULL: none */
+	const char *did_you_mean; /* NULL: nothing is near; the text says it too */
+	const char *deprecated_field; /* NULL: none */
+
+	/* From the file to the place, outermost first. */
+	const struct rules_location *locations;
+	size_t locations_count;
+	/* For an error in a macro: who uses it, from the rule inwards; item_name is the macro's name,
+	 * and the place the one where it is used. */
+	const struct rules_location *uses;
+	size_t uses_count;
+	const char *user; /* that rule's name */
+};
+
+/* One file of a load, also when it could not be read. */
+struct rules_file {
+	const char *name;
+	bool has_error, has_warning;
+	const char *schema[RULES_SCHEMA_NOTES_MAX]; /* keys and values that no rules file has */
+	size_t schema_count;
 };
 
 /* Everything that was wrong or odd in one load, in the order it was met. Texts live in the arena.
  */
 struct rules_report {
 	struct arena arena;
-	struct rules_note notes[RULES_NOTES_MAX];
+	struct rules_note notes[2 * RULES_NOTES_MAX];
 	size_t count;
 	size_t errors, warnings; /* all, kept or not */
+	bool first_error;	 /* nothing is added behind the first error, as Falco does */
+	struct rules_file **files;
+	size_t files_count;
 };
 
 void rules_report_init(struct rules_report *report);
@@ -84,6 +136,10 @@ void rules_report_done(struct rules_report *report);
 
 /* For people: "file:12:9: error LOAD_ERR_…: text", the line, and a caret below the column. */
 void rules_report_print(const struct rules_report *report, struct buf *out);
+void rules_note_print(const struct rules_note *note, struct buf *out);
+
+/* Whether a text is a version as plugins have it: "1.2.3". */
+bool rules_is_version(struct str text);
 
 /* A plugin that rules may require. `container` 0.4.0 and up is always there. */
 struct rules_plugin {
@@ -107,16 +163,19 @@ struct rules_extra {
 };
 
 struct rules_description;
+struct rules_text;
 
 struct rules_settings {
 	struct conf_strings
 		files; /* files and folders (their *.yaml and *.yml by name), in order */
+	const struct rules_text *given; /* a name in `files` that is this one's is not read */
 	enum priority
 		priority_max;  /* keeps rules that are at least this severe; PRIORITY_DEBUG: all */
 	bool match_all;	       /* every rule that matches; else the first in definition order */
 	bool suggested_output; /* append container and pod to each output, as Falco does */
 	struct conf_strings
 		sources; /* event sources beside syscall; their fields are taken as text */
+	bool first_error; /* stop at the first error */
 	const struct rules_plugin *plugins;
 	size_t plugins_count;
 	const struct rules_choice *choices;
@@ -145,6 +204,8 @@ int rules_load(const struct rules_settings *settings, struct fields *fields,
 struct rules_text {
 	const char *name;
 	struct str text;
+	bool is_entered; /* in the report's files already, as this one: */
+	size_t number;
 };
 
 /* The same from memory; settings->files is not looked at. */

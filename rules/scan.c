@@ -40,9 +40,24 @@ static bool fail_at(struct parser *p, size_t at, const char *text)
 {
 	if (p->result == 0) {
 		p->result = -EBADMSG;
-		p->error = (struct parse_error){ .at = at, .text = text };
+		p->error = (struct parse_error){ .at = at, .text = text, .near = p->error.near };
 	}
 	return false;
+}
+
+void scan_suggest(struct parser *p, struct str near)
+{
+	if (p->result == 0)
+		p->error.near = near;
+}
+
+struct str scan_word(const struct parser *p)
+{
+	size_t len = 0;
+
+	while (is_alpha(scan_peek(p, len)))
+		len++;
+	return str_cut(str_from(p->text, p->pos), len);
 }
 
 bool scan_fail(struct parser *p, const char *text)
@@ -191,11 +206,14 @@ bool scan_quoted(struct parser *p, struct str *ret)
 {
 	size_t start = p->pos;
 	char quote = scan_peek(p, 0);
-	char *out = scan_allocate(p, p->text.len - p->pos + 1);
 	size_t len = 0;
+	char *out;
 
-	if (out == NULL)
+	if (p->unescaped == NULL)
+		p->unescaped = scan_allocate(p, p->text.len + 1);
+	if (p->unescaped == NULL)
 		return false;
+	out = p->unescaped + p->unescaped_used;
 	p->pos++;
 	while (!scan_at_end(p) && (scan_peek(p, 0) != quote || escaped_before(p, len, out))) {
 		int byte = (unsigned char)scan_peek(p, 0);
@@ -211,6 +229,8 @@ bool scan_quoted(struct parser *p, struct str *ret)
 	if (scan_at_end(p))
 		return fail_at(p, start, "the quoted string has no end");
 	p->pos++;
+	out[len] = '\0';
+	p->unescaped_used += len + 1;
 	p->last = (struct str){ .at = p->text.at + start, .len = p->pos - start };
 	*ret = (struct str){ .at = out, .len = len };
 	return true;

@@ -11,6 +11,8 @@ struct parser {
 	size_t pos;
 	unsigned depth, depth_max;
 	struct str last; /* the last word that was taken, for messages */
+	char *unescaped; /* room for all quoted strings, which are never longer than the text */
+	size_t unescaped_used;
 	int result;	 /* 0 until something went wrong */
 	struct parse_error error;
 };
@@ -24,6 +26,12 @@ bool scan_is_space(char c);
 
 /* Always false, so that it can be returned. The first error stands. */
 bool scan_fail(struct parser *p, const char *text);
+
+/* What may have been meant, for the error that comes next; an empty str: nothing. */
+void scan_suggest(struct parser *p, struct str near);
+
+/* The letters that stand here. */
+struct str scan_word(const struct parser *p);
 
 /* Something stands behind an expression that does not belong there. */
 bool scan_fail_after(struct parser *p);

@@ -81,15 +81,10 @@ static bool is_two_sided(field_id base)
 
 static bool unknown_field(struct compiler *c, const struct ast_term *term)
 {
-	struct str near = fieldname_nearest(term->name);
-
-	if (near.len > 0)
-		complain(c, RULES_ERR_COMPILE_CONDITION, term->at,
-			 "filter_check called with nonexistent field %.*s. Did you mean %.*s?",
-			 STR_ARG(term->name), STR_ARG(near));
-	else
-		complain(c, RULES_ERR_COMPILE_CONDITION, term->at,
-			 "filter_check called with nonexistent field %.*s", STR_ARG(term->name));
+	complain(c, RULES_ERR_COMPILE_CONDITION, term->at,
+		 "filter_check called with nonexistent field %.*s", STR_ARG(term->name));
+	if (load_may_suggest(c->loader))
+		problem_suggest(c->loader, c->problem, fieldname_nearest(term->name));
 	c->problem->is_unknown_filter = true;
 	return false;
 }

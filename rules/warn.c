@@ -10,18 +10,20 @@ struct walk {
 	struct str item_name;
 };
 
-static void warn(struct walk *walk, enum rules_code code, size_t at, const char *format,
+static struct rules_note *warn(struct walk *walk, enum rules_code code, size_t at, const char *format,
 		 struct str what)
 {
 	struct place place = walk->text == NULL ? (struct place){ 0 } : text_place(walk->text, at);
 	struct buf text = { .max = 1000 };
+	struct rules_note *note;
 
 	place.item_kind = walk->item_kind;
 	place.item_name = walk->item_name;
 	buf_addf(&text, "'%.*s' ", STR_ARG(str_cut(what, 300)));
-	report_add(walk->loader->report, code, &place, "%s%s", buf_ok(&text) ? buf_text(&text) : "",
-		   format);
+	note = report_add(walk->loader->report, code, &place, "%s%s",
+			  buf_ok(&text) ? buf_text(&text) : "", format);
 	buf_done(&text);
+	return note;
 }
 
 static void warn_deprecated(struct walk *walk, const struct ast_term *term)
@@ -32,8 +34,10 @@ static void warn_deprecated(struct walk *walk, const struct ast_term *term)
 
 	for (size_t i = 0; term->kind == AST_FIELD && i < ARRAY_LEN(fields); i++)
 		if (str_eq(fields[i], term->name))
-			warn(walk, RULES_DEPRECATED_ITEM, term->at, "is deprecated in conditions",
-			     term->name);
+			report_deprecated(walk->loader->report,
+					  warn(walk, RULES_DEPRECATED_ITEM, term->at,
+					       "is deprecated in conditions", term->name),
+					  term->name);
 	for (size_t i = 0; i < term->count; i++)
 		warn_deprecated(walk, term->items[i]);
 }

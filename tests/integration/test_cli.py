@@ -69,9 +69,9 @@ def test_check_reads_the_rules_that_the_configuration_names(tmp_path):
     done = tocsin("check", path)
     assert done.returncode == 1 and f"{rules}:3" in done.stderr
     done = tocsin("rules", "check", rules)
-    assert done.returncode == 1 and f"{rules}:3" in done.stderr
+    assert done.returncode == 1 and f"{rules}:3" in done.stdout
     done = tocsin("rules", "check", "-o", "json", rules)
-    assert done.returncode == 1 and json.loads(done.stdout)["errors"][0]["line"] == 3
+    assert done.returncode == 1 and json.loads(done.stdout)["tocsin"]["errors"][0]["line"] == 3
 
 
 def test_what_check_shows_holds_no_secret(tmp_path):

@@ -31,7 +31,7 @@ static const struct place_row {
 	{ "an unknown field is shown where it stands",
 	  "- rule: r\n  desc: d\n  condition: evt.type=open and proc.nam=cat\n  output: o\n  "
 	  "priority: INFO\n",
-	  RULES_ERR_COMPILE_CONDITION, 3, 32, "Did you mean proc.name?" },
+	  RULES_ERR_COMPILE_CONDITION, 3, 32, "Did you mean 'proc.name'?" },
 	{ "so it is on the third line of a folded condition",
 	  "- rule: r\n  desc: d\n  condition: >\n    evt.type=open\n    and proc.nam=cat\n  "
 	  "output: o\n"
@@ -97,7 +97,7 @@ static void all_errors_in_one_run(void **state)
 		"- rule: b\n  desc: d\n  condition: (evt.type=open\n  output: o\n  priority: LOUD\n"
 		"- list: l\n  items: 3\n"
 		"- rule: c\n  desc: d\n  condition: evt.type=opn\n  output: o\n  priority: INFO\n");
-	assert_int_equal(loaded.report.errors, 5);
+	assert_int_equal(loaded.report.errors, 6);
 	assert_null(loaded.rules);
 	loaded_done(&loaded);
 }
