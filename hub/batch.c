@@ -44,6 +44,13 @@ bool batch_add_verdict(struct batch *batch, enum item_verdict verdict)
 	return true;
 }
 
+void batch_set_verdict(struct batch *batch, size_t item, enum item_verdict verdict)
+{
+	batch->counts[batch->verdicts[item]]--;
+	batch->verdicts[item] = (uint8_t)verdict;
+	batch->counts[verdict]++;
+}
+
 bool batch_reject(struct batch *batch, size_t offset, const char *reason)
 {
 	if (batch->errors == NULL)

@@ -16,6 +16,7 @@ struct batch_sensor {
 /* All return false when out of memory or at the bound. */
 bool batch_add_alert(struct batch *batch, const struct journal_alert *alert);
 bool batch_add_verdict(struct batch *batch, enum item_verdict verdict);
+void batch_set_verdict(struct batch *batch, size_t item, enum item_verdict verdict);
 bool batch_reject(struct batch *batch, size_t offset, const char *reason);
 bool batch_add_incident(struct batch *batch, const struct journal_incident *incident);
 

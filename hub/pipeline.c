@@ -1,5 +1,5 @@
 /* The pipeline: the only place that knows which room comes after which. */
-#include "hub/pipeline_inner.h"
+#include "hub/judge.h"
 
 #include "base/clock.h"
 
@@ -120,6 +120,9 @@ static int setup(struct pipeline *line)
 	line->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (line->fd < 0)
 		return -errno;
+	r = opa_new(line->fd, &line->opa);
+	if (r < 0)
+		return r;
 	r = normalise_init(&line->normalise, line->settings.set->fields, (uint32_t)config->ingest.max_fields,
 	                   (uint32_t)config->ingest.max_depth, (size_t)config->ingest.max_event);
 	if (r == 0)
@@ -164,6 +167,11 @@ void pipeline_free(struct pipeline *line)
 {
 	if (line == NULL)
 		return;
+	opa_free(line->opa);
+	for (struct batch *next; line->asking != NULL; line->asking = next) {
+		next = line->asking->next;
+		batch_free(line->asking);
+	}
 	for (struct batch *batch = line->pool, *next; batch != NULL; batch = next) {
 		next = batch->next;
 		arena_done(&batch->arena);
@@ -206,6 +214,8 @@ void batch_free(struct batch *batch)
 {
 	struct pipeline *line = batch->pipeline;
 	bool large = batch->arena.used > BATCH_KEEP;
+
+	judge_release(batch);
 
 	if (large || line->pool_count >= POOL_MAX)
 		arena_done(&batch->arena);
@@ -319,6 +329,20 @@ static int take_alert(struct pipeline *line, struct batch *batch, const struct i
 	return batch_add_verdict(batch, ITEM_ACCEPTED) ? 0 : -ENOMEM;
 }
 
+/* What becomes of it is known when the verdicts are. */
+static int take_judged(struct pipeline *line, struct batch *batch, const struct rule *const *hits,
+                       size_t count, struct hash128 identity, const struct item *item)
+{
+	size_t fresh;
+	int r = judge_event(line, batch, hits, count, identity, item, &fresh);
+
+	if (r < 0)
+		return r;
+	if (fresh == 0)
+		return take_duplicate(line, batch);
+	return batch_add_verdict(batch, ITEM_UNMATCHED) ? 0 : -ENOMEM;
+}
+
 static int take_event(struct pipeline *line, struct batch *batch, const struct item *item)
 {
 	const struct rule *hits[HITS_MAX];
@@ -329,6 +353,8 @@ static int take_event(struct pipeline *line, struct batch *batch, const struct i
 	counter_add(&line->events, 1);
 	if (line->set->rules != NULL)
 		count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
+	if (judge_concerns(hits, count))
+		return take_judged(line, batch, hits, count, identity, item);
 	for (size_t i = 0; i < count; i++) {
 		struct hash128 own = identity_of_rule(line, identity, rule_name(hits[i]));
 
@@ -405,6 +431,7 @@ int pipeline_take(struct pipeline *line, struct batch *batch, struct str body)
 /* What a batch marked as seen is not: its alerts, its sensors' numbers, its hits. */
 static void forget(struct pipeline *line, const struct batch *batch)
 {
+	judge_forget(line, batch);
 	for (size_t i = 0; i < batch->commit.alerts_count; i++) {
 		const struct journal_alert *alert = &batch->alerts[i];
 
@@ -461,6 +488,8 @@ static void add_sensor_rows(const struct pipeline *line, struct batch *batch)
 
 		if (!str_eq(batch->marks[i].boot, str_of(sensor->boot)))
 			continue; /* an older boot: its numbers are over */
+		if (judge_holds(line, batch->marks[i].id))
+			continue;
 		rows[batch->commit.sensors_count++] = (struct journal_sensor){
 			.id = batch->marks[i].id, .boot = batch->marks[i].boot, .seq = sensor->seq,
 			.seen_ns = sensor->seen_ns, .gaps = sensor->gaps,
@@ -470,13 +499,33 @@ static void add_sensor_rows(const struct pipeline *line, struct batch *batch)
 	batch->commit.sensors = rows;
 }
 
-void pipeline_submit(struct pipeline *line, struct batch *batch)
+static void finish(struct pipeline *line, struct batch *batch);
+
+void pipeline_hand_over(struct pipeline *line, struct batch *batch, int result)
 {
-	add_sensor_rows(line, batch);
+	if (result < 0) {
+		batch->result = result;
+		finish(line, batch);
+		return;
+	}
 	batch->commit.bytes = batch->arena.used + sizeof(*batch);
 	batch->commit.done = commit_done;
-	line->underway++;
 	journal_submit(line->settings.journal, &batch->commit);
+}
+
+void pipeline_submit(struct pipeline *line, struct batch *batch)
+{
+	int r;
+
+	add_sensor_rows(line, batch);
+	line->underway++;
+	if (judge_submit(line, batch, &r))
+		pipeline_hand_over(line, batch, r);
+}
+
+uint64_t pipeline_waiting(const struct pipeline *line)
+{
+	return journal_waiting(line->settings.journal) + line->asking_bytes;
 }
 
 int pipeline_fd(const struct pipeline *line)
@@ -504,6 +553,7 @@ void pipeline_collect(struct pipeline *line)
 	ssize_t got = read(line->fd, &count, sizeof(count));
 
 	(void)got;
+	judge_collect(line);
 	batch = atomic_exchange(&line->finished, NULL);
 	while (batch != NULL) { /* the stack has the youngest on top */
 		struct batch *next = batch->next;
@@ -585,6 +635,7 @@ void pipeline_metrics(struct pipeline *line, struct metrics *metrics)
 	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_commits_failed", NULL,
 	               "Requests whose alerts could not be put on disk and were refused.");
 	metrics_u64(metrics, NULL, counter_get(&line->failures));
+	opa_metrics(line->opa, metrics);
 	metrics_family(metrics, METRIC_GAUGE, "tocsin_hub_incidents_open", NULL, "Incidents that go on.");
 	metrics_u64(metrics, NULL, incidents_count(line->incidents));
 	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_incidents_evicted", NULL,

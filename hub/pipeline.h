@@ -46,6 +46,8 @@ struct batch {
 	size_t marks_count;
 	struct journal_incident *incidents;
 	size_t incidents_count;
+	struct parked *parked, **parked_end, *judged; /* events that wait for verdicts; that had them */
+	size_t open;                  /* questions that have no answer yet */
 	bool depends;                 /* it called something a duplicate … */
 	uint64_t failed_before;       /* … when so many commits had failed: another one fails it too */
 	int result;
@@ -84,7 +86,7 @@ int pipeline_take(struct pipeline *pipeline, struct batch *batch, struct str bod
 /* Gives up a batch that was not submitted: what it marked as seen is forgotten. */
 void batch_abandon(struct batch *batch);
 
-/* Hands the batch to the journal; done() follows, also when there is nothing to write. */
+/* Hands the batch to the journal, once the verdicts that its events need are in; done() follows, also when there is nothing to write. */
 void pipeline_submit(struct pipeline *pipeline, struct batch *batch);
 
 /* Readable when pipeline_collect() has something to do; it calls done() of what is finished. */
@@ -102,7 +104,10 @@ bool pipeline_wants_own(const struct pipeline *pipeline);
 /* Requests whose alerts could not be put on disk, since the start. */
 uint64_t pipeline_failures(const struct pipeline *pipeline);
 
-/* Batches handed to the journal that are not done. */
+/* Bytes of batches that wait, for verdicts or for the disk. */
+uint64_t pipeline_waiting(const struct pipeline *pipeline);
+
+/* Batches submitted that are not done. */
 size_t pipeline_underway(const struct pipeline *pipeline);
 
 void pipeline_metrics(struct pipeline *pipeline, struct metrics *metrics);

@@ -7,6 +7,7 @@
 #include "hub/dedup/incidents.h"
 #include "hub/dedup/window.h"
 #include "hub/evaluate/compose.h"
+#include "hub/evaluate/opa.h"
 #include "hub/normalise/items.h"
 #include "hub/normalise/normalise.h"
 #include "hub/pipeline.h"
@@ -49,6 +50,10 @@ struct pipeline {
 	struct hash_key hash_key;
 	struct buf key, text, fields, line, raw; /* scratch for one alert */
 
+	struct opa *opa;
+	struct batch *asking, **asking_end; /* batches that wait for verdicts, in order */
+	uint64_t asking_bytes;
+
 	int fd;
 	_Atomic(struct batch *) finished; /* pushed by the journal's thread, taken by ours */
 	struct batch *pool;
@@ -67,6 +72,16 @@ int raise_alert(struct pipeline *line, struct batch *batch, struct compose *comp
 /* The same for a rule that the pipeline's event matches. */
 int raise_rule(struct pipeline *line, struct batch *batch, const struct rule *rule, struct hash128 identity,
                const struct item *item);
+
+/* The same with what OPA said of it (NULL: it was not asked): its message, or that it did not answer. */
+int raise_judged(struct pipeline *line, struct batch *batch, const struct rule *rule,
+                 struct hash128 identity, const struct item *item, const struct opa_ask *ask);
+
+/* Lays what is said of the alert over the event that it came from. False: out of memory. */
+bool raise_become(struct pipeline *line, struct batch *batch, const struct compose *alert);
+
+/* Hands a batch that waits for no verdict to the journal, or ends it with a -errno. */
+void pipeline_hand_over(struct pipeline *line, struct batch *batch, int result);
 
 /* The set has changed. */
 void raise_use(struct pipeline *line);

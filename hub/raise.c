@@ -1,5 +1,5 @@
 /* From a match to an alert in the batch: text, incident, identity, line. */
-#include "hub/pipeline_inner.h"
+#include "hub/judge.h"
 
 #include <errno.h>
 
@@ -114,8 +114,32 @@ struct hash128 identity_of_rule(const struct pipeline *line, struct hash128 even
 	return hash_end(&state);
 }
 
+/* What OPA said, behind the text and among the fields, which are an object. */
+static void add_judgement(struct pipeline *line, const struct opa_ask *ask)
+{
+	bool answered = ask->verdict == OPA_YES;
+	struct str text = answered ? ask->message : str_of(opa_cause_text(ask->cause));
+
+	if (text.len == 0)
+		return;
+	buf_add(&line->text, STR(": "));
+	buf_add(&line->text, text);
+	buf_cut(&line->fields, line->fields.len - 1);
+	if (line->fields.len > 1)
+		buf_add_char(&line->fields, ',');
+	buf_add(&line->fields, answered ? STR("\"opa.message\":") : STR("\"opa.error\":"));
+	buf_add_json(&line->fields, text);
+	buf_add_char(&line->fields, '}');
+}
+
 int raise_rule(struct pipeline *line, struct batch *batch, const struct rule *rule, struct hash128 identity,
                const struct item *item)
+{
+	return raise_judged(line, batch, rule, identity, item, NULL);
+}
+
+int raise_judged(struct pipeline *line, struct batch *batch, const struct rule *rule,
+                 struct hash128 identity, const struct item *item, const struct opa_ask *ask)
 {
 	const struct event *event = line->event;
 	struct compose compose = {
@@ -128,6 +152,8 @@ int raise_rule(struct pipeline *line, struct batch *batch, const struct rule *ru
 	buf_clear(&line->text);
 	buf_clear(&line->fields);
 	rules_format(line->set->rules, line->set->scratch, rule, event, &line->text, &line->fields);
+	if (ask != NULL && buf_ok(&line->fields))
+		add_judgement(line, ask);
 	if (!buf_ok(&line->text) || !buf_ok(&line->fields))
 		return -ENOMEM;
 	compose.output = buf_str(&line->text);
@@ -152,8 +178,7 @@ void raise_use(struct pipeline *line)
 	line->wants_alerts = line->set->rules != NULL && rules_wants_source(line->set->rules, alert_source);
 }
 
-/* Lays what is said of the alert over the event that it came from. */
-static bool become_alert(struct pipeline *line, struct batch *batch, const struct compose *alert)
+bool raise_become(struct pipeline *line, struct batch *batch, const struct compose *alert)
 {
 	struct value *tags = arena_alloc(&batch->arena, (alert->tags_count + 1) * sizeof(*tags));
 	struct event *event = line->event;
@@ -182,9 +207,13 @@ int raise_from_alert(struct pipeline *line, struct batch *batch, const struct co
 	/* Once round: what rules on alerts raise is not looked at again. */
 	if (!line->wants_alerts || str_eq(source, alert_source))
 		return 0;
-	if (!become_alert(line, batch, alert))
+	if (!raise_become(line, batch, alert))
 		return -ENOMEM;
 	count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
+	if (judge_concerns(hits, count)) {
+		r = judge_alert(line, batch, hits, count, alert, identity, item);
+		count = 0;
+	}
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = raise_rule(line, batch, hits[i], identity_of_rule(line, identity, rule_name(hits[i])), item);
 	line->event->source = source;

@@ -187,7 +187,7 @@ static void take_events(struct ingest *ingest, struct server_request *request)
 static bool may_take(struct ingest *ingest, const struct server_request *request, int64_t *wait_ms)
 {
 	*wait_ms = LATE_STEP_MS;
-	if (journal_waiting(ingest->settings.journal) > (uint64_t)ingest->settings.config->ingest.max_pending)
+	if (pipeline_waiting(ingest->settings.pipeline) > (uint64_t)ingest->settings.config->ingest.max_pending)
 		return false;
 	return ingest->senders == NULL ||
 	       senders_may(ingest->senders, request->peer, clock_mono(), wait_ms);
@@ -243,7 +243,7 @@ static void run_late(struct ingest *ingest)
 			ingest->late_last = late;
 			late = next;
 			continue;
-		} else if (journal_waiting(ingest->settings.journal) >
+		} else if (pipeline_waiting(ingest->settings.pipeline) >
 		           (uint64_t)ingest->settings.config->ingest.max_pending) {
 			busy(ingest, request, 503, "too much waits for the disk", 1000);
 		} else {
@@ -339,7 +339,7 @@ static void healthz(struct ingest *ingest, struct server_request *request)
 static void readyz(struct ingest *ingest, struct server_request *request)
 {
 	int health = journal_health(ingest->settings.journal);
-	bool room = journal_waiting(ingest->settings.journal) <=
+	bool room = pipeline_waiting(ingest->settings.pipeline) <=
 	            (uint64_t)ingest->settings.config->ingest.max_pending;
 	bool ready = health == 0 && room;
 	struct buf *out = &ingest->answer;

@@ -4,6 +4,7 @@ import glob
 import http.server
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import ssl
@@ -338,3 +339,40 @@ def make_certificate(folder, name, authority=None, names=("127.0.0.1",), days=2)
         words += ["-CA", str(authority[0]), "-CAkey", str(authority[1]), "-addext", "basicConstraints=CA:FALSE"]
     subprocess.run(words, check=True, capture_output=True)
     return str(certificate), str(key)
+
+
+class Opa(Server):
+    """An Open Policy Agent over the policy files given. Built by Go once, into the cache."""
+
+    VERSION = "0.61.0"
+
+    def __init__(self, folder, *policies):
+        super().__init__(folder)
+        self.port = free_port()
+        self.policies = [str(policy) for policy in policies]
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @classmethod
+    def program(cls):
+        """Its path; built when it is not there yet."""
+        program = CACHE / "opa" / cls.VERSION / "opa"
+        if program.exists():
+            return str(program)
+        go = shutil.which("go") or "/usr/local/go/bin/go"
+        program.parent.mkdir(parents=True, exist_ok=True)
+        made = program.with_name(f"opa.{os.getpid()}")
+        subprocess.run([go, "build", "-o", str(made), "."], cwd=ROOT / "tests" / "opa", check=True, timeout=1200,
+                       env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-trimpath -buildvcs=false",
+                            "GOTOOLCHAIN": "local"}, capture_output=True)
+        os.rename(made, program)
+        return str(program)
+
+    def command(self):
+        return [self.program(), "run", "--server", "--addr", f"127.0.0.1:{self.port}", "--log-level", "error",
+                "--disable-telemetry", *self.policies]
+
+    def is_ready(self):
+        return port_answers(self.port)
