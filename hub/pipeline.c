@@ -321,6 +321,8 @@ static int take_alert(struct pipeline *line, struct batch *batch, const struct i
 	r = raise_alert(line, batch, &compose, identity, item);
 	if (r == 0)
 		r = raise_from_alert(line, batch, &compose, identity, item);
+	if (r == 0)
+		r = raise_from_finding(line, batch, identity, item);
 	if (r < 0) {
 		window_forget(line->window, identity);
 		return r;

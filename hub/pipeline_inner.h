@@ -90,6 +90,10 @@ void raise_use(struct pipeline *line);
 int raise_from_alert(struct pipeline *line, struct batch *batch, const struct compose *alert,
                      struct hash128 identity, const struct item *item);
 
+/* Another engine's finding is an event of its source as well: raises what rules of that source make of it. */
+int raise_from_finding(struct pipeline *line, struct batch *batch, struct hash128 identity,
+                       const struct item *item);
+
 /* Who an alert is: the event and the rule. */
 struct hash128 identity_of_rule(const struct pipeline *line, struct hash128 event, struct str rule);
 

@@ -219,3 +219,20 @@ int raise_from_alert(struct pipeline *line, struct batch *batch, const struct co
 	line->event->source = source;
 	return r;
 }
+
+int raise_from_finding(struct pipeline *line, struct batch *batch, struct hash128 identity,
+                       const struct item *item)
+{
+	const struct rule *hits[HITS_MAX];
+	size_t count;
+	int r = 0;
+
+	if (item->original.text.len == 0 || line->set->rules == NULL)
+		return 0;
+	count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (rule_opa(hits[i]) == NULL) /* events are asked about, and alerts; a finding is the latter */
+			r = raise_rule(line, batch, hits[i], identity_of_rule(line, identity, rule_name(hits[i])),
+			               item);
+	return r;
+}

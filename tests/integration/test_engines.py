@@ -28,9 +28,15 @@ RULES = """
   output: New program (file=%fd.name)
   priority: NOTICE
   source: eolh
+- rule: Own rule on findings
+  desc: d
+  condition: guardduty.type startswith PrivilegeEscalation and proc.pname = sh
+  output: Escalation by %proc.exepath through %fd.name
+  priority: CRITICAL
+  source: guardduty
 - rule: Finding from abroad
   desc: d
-  condition: alert.source = guardduty and guardduty.service.action.networkConnectionAction.remoteIpDetails.country.countryName = X
+  condition: alert.source = guardduty and alert.rule contains Runtime and guardduty.service.action.networkConnectionAction.remoteIpDetails.country.countryName = X
   output: From abroad (proc=%proc.name finding=%aws.finding_id)
   priority: ALERT
   source: alert
@@ -126,7 +132,9 @@ def test_a_finding_of_guardduty_in_all_its_forms_is_one(hub):
     send(hub, sample("guardduty_api"), "duplicate", "accepted")
     updated = sample("guardduty_finding").replace("10:05:00Z", "10:35:00Z").replace('"count":2', '"count":3')
     send(hub, updated, "accepted")
-    first, abroad, other, second, again = heard(hub, 5)
+    first, abroad, own, other, second, again, _ = heard(hub, 7)
+    assert own["rule"] == "Own rule on findings" and own["source"] == "guardduty"
+    assert own["output"].endswith("Critical Escalation by /usr/bin/curl through /var/run/docker.sock")
     assert (first["rule"], first["priority"], first["hostname"]) == (
         "PrivilegeEscalation:Runtime/DockerSocketAccessed", "Warning", "i-0abc")
     assert first["output_fields"]["aws.count"] == 2 and second["output_fields"]["aws.count"] == 3
