@@ -148,7 +148,7 @@ void ast_term_print(struct buf *out, const struct ast_term *term)
 static void print_check(struct buf *out, const struct ast *check)
 {
 	ast_term_print(out, check->left);
-	buf_addf(out, " %s", op_names[check->op]);
+	buf_addf(out, " %s", check->is_doubled ? "==" : op_names[check->op]);
 	if (check->op == OP_EXISTS)
 		return;
 	buf_add_char(out, ' ');
@@ -156,12 +156,12 @@ static void print_check(struct buf *out, const struct ast *check)
 		ast_term_print(out, check->right);
 		return;
 	}
-	if (!check->is_list) {
+	if (check->modifier != MODIFIER_NONE)
+		buf_addf(out, "%s ", modifier_names[check->modifier]);
+	if (!check->is_list || check->is_named) {
 		print_value(out, check->values[0].text);
 		return;
 	}
-	if (check->modifier != MODIFIER_NONE)
-		buf_addf(out, "%s ", modifier_names[check->modifier]);
 	buf_add_char(out, '(');
 	for (size_t i = 0; i < check->values_count; i++) {
 		if (i > 0)

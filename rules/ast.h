@@ -98,7 +98,9 @@ struct ast {
 	struct ast_term *left; /* CHECK */
 	enum op op;
 	enum modifier modifier;
+	bool is_doubled;	  /* "=" is written "==" */
 	bool is_list;		  /* the right side is a list, of `values_count` */
+	bool is_named;		  /* a list's name without parentheses, as the one value */
 	struct ast_value *values; /* literals on the right */
 	size_t values_count;
 	struct ast_term *right; /* or a field or transformer there */

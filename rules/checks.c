@@ -222,6 +222,15 @@ static bool is_without_rhs(const struct term *term)
 	       (field_info_at(term->base)->flags & FIELD_NO_RHS) != 0;
 }
 
+/* A port, a time and a count are all numbers, but none is another. */
+static bool have_one_type(const struct term *left, const struct term *right)
+{
+	if (left->class == CLASS_ANY || right->class == CLASS_ANY)
+		return true;
+	return left->class == right->class &&
+	       (left->class != CLASS_NUMBER || left->type == right->type);
+}
+
 static bool set_right(struct compiler *c, const struct ast *check, uint32_t left_id,
 		      struct predicate *predicate)
 {
@@ -237,7 +246,7 @@ static bool set_right(struct compiler *c, const struct ast *check, uint32_t left
 	if (is_without_rhs(left) || is_without_rhs(right))
 		return refuse(c, check, check->right->at,
 			      "the field cannot be compared to another");
-	if (left->class != right->class && left->class != CLASS_ANY && right->class != CLASS_ANY)
+	if (!have_one_type(left, right))
 		return refuse(c, check, check->right->at, "the two sides have different types");
 	if (left->is_list != right->is_list)
 		return refuse(c, check, check->right->at,

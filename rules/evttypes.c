@@ -106,11 +106,17 @@ static struct type_pair of_type_check(const struct ast *check)
 {
 	struct type_pair pair = { .can = all, .cannot = all };
 
-	if (check->op == OP_EXISTS || check->op == OP_REGEX || check->op == OP_PMATCH ||
+	if (check->op == OP_EXISTS) {
+		pair.cannot = none;
+		type_set_add(&pair.cannot, EVTTYPE_ABSENT);
+		return pair;
+	}
+	if (check->op == OP_REGEX || check->op == OP_PMATCH ||
 	    (check->op >= OP_LT && check->op <= OP_GE))
 		return pair;
 	pair.can = pair.cannot = none;
-	type_set_add(&pair.can, EVTTYPE_OTHER);
+	if (check->values_count > 0)
+		type_set_add(&pair.can, EVTTYPE_OTHER);
 	type_set_add(&pair.cannot, EVTTYPE_OTHER);
 	type_set_add(&pair.cannot, EVTTYPE_ABSENT);
 	for (size_t i = EVTTYPE_FIRST; i < NAMES + EVTTYPE_FIRST; i++)

@@ -146,6 +146,11 @@ static size_t add_value(struct compiler *c, struct draft *draft, struct str text
 		unknown(c, rest, at);
 		return 0;
 	}
+	/* Of pids an output shows the process's own, not its ancestors'. */
+	if (!field.has_arg && str_eq(field.name, STR("proc.apid"))) {
+		field.arg = STR("0");
+		field.has_arg = true;
+	}
 	field.at = (uint32_t)at;
 	token.text = compile_str(c, str_cut(rest, end));
 	return compile_term(c, &field, &token.term) && add_token(c, draft, token) ? end : 0;

@@ -195,6 +195,7 @@ static bool list_right(struct parser *p, struct ast *check)
 		return list_items(p, check);
 	if (len == 0)
 		return scan_fail(p, "expected a list or an identifier");
+	check->is_named = true;
 	return add_value(p, check, scan_take_len(p, len), at);
 }
 
@@ -317,6 +318,7 @@ static bool test(struct parser *p, struct ast *check)
 	}
 	if (scan_take(p, STR("==")) || scan_take(p, STR("=")) || scan_take(p, STR("!="))) {
 		check->op = p->last.at[0] == '!' ? OP_NE : OP_EQ;
+		check->is_doubled = check->op == OP_EQ && p->last.len == 2;
 		return string_right(p, check, false);
 	}
 	if (take_word_op(p, &check->op))

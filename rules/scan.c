@@ -183,9 +183,9 @@ static int unescape(struct parser *p, char quote)
 		p->pos += 3;
 		return low < 0 ? -1 : high * 16 + low;
 	}
-	if (c == ' ')
-		return '\\'; /* the blank itself stays */
 	p->pos++;
+	if (c == ' ')
+		return '\\'; /* as Falco reads it: both stand for the backslash */
 	if (c == quote)
 		return c;
 	hit = c == '\0' ? NULL : strchr(names, c);

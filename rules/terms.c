@@ -89,6 +89,21 @@ static bool unknown_field(struct compiler *c, const struct ast_term *term)
 	return false;
 }
 
+/* Fields of which the argument counts: the ancestor, the word. */
+static bool is_numbered(field_id base)
+{
+	switch (base) {
+	case FIELD_PROC_ANAME:
+	case FIELD_PROC_AEXE:
+	case FIELD_PROC_AEXEPATH:
+	case FIELD_PROC_ACMDLINE:
+	case FIELD_PROC_APID:
+	case FIELD_PROC_ARGS:
+	case FIELD_PROC_AARGS: return true;
+	default: return false;
+	}
+}
+
 static bool fill_field(struct compiler *c, const struct ast_term *ast, struct term *term)
 {
 	const struct field_info *info;
@@ -115,6 +130,8 @@ static bool fill_field(struct compiler *c, const struct ast_term *ast, struct te
 			    info->type == FIELD_TYPE_ABSTIME;
 	if (str_to_u64(term->arg, &index) && index < INT32_MAX)
 		term->index = (int64_t)index;
+	if (term->arg.len > 0 && term->index < 0 && is_numbered(term->base))
+		return refuse(c, ast, "the field's argument is a number");
 	return true;
 }
 

@@ -223,20 +223,24 @@ struct options {
 	struct value value; /* its argument, or its letter */
 };
 
+/* An option and its argument, which is none for a plain letter. */
 static void found(struct options *options, const char *letter, const struct value *argument_value)
 {
 	struct str name = { .at = letter, .len = 1 };
 
 	if (options->wanted == *letter)
 		options->value = argument_value == NULL ? value_str(name) : *argument_value;
-	if (argument_value == NULL) {
-		options->found[options->count++] = value_str(name);
-	} else if (argument_value->len > 0) {
-		options->found[options->count++] = value_str(name);
+	options->found[options->count++] = value_str(name);
+	if (argument_value != NULL)
 		options->found[options->count++] = *argument_value;
-	} else {
-		options->found[options->count++] = *argument_value; /* asked for and not given */
-	}
+}
+
+/* An option that asks for an argument, at the end of the line: nothing, instead of both. */
+static void found_alone(struct options *options, const char *letter)
+{
+	if (options->wanted == *letter)
+		options->value = value_str(STR(""));
+	options->found[options->count++] = value_str(STR(""));
 }
 
 /* The letter's place among the known ones, -1 without one. A colon is never an option's letter
@@ -264,9 +268,13 @@ static bool scan_word(struct options *options, struct str word, const struct val
 			found(options, &word.at[i], NULL);
 			continue;
 		}
-		rest = value_str(i + 1 < word.len ? str_from(word, i + 1) : STR(""));
-		if (i + 1 < word.len || next == NULL || next->kind != VALUE_STR) {
+		if (i + 1 < word.len) {
+			rest = value_str(str_from(word, i + 1));
 			found(options, &word.at[i], &rest);
+			return false;
+		}
+		if (next == NULL || next->kind != VALUE_STR) {
+			found_alone(options, &word.at[i]);
 			return false;
 		}
 		found(options, &word.at[i], next);

@@ -110,4 +110,24 @@ static inline void load_condition(struct loaded *loaded, struct str condition, c
 	buf_done(&text);
 }
 
+/* How many rules match an event of these fields; eight at most. */
+static inline size_t match_json(const struct loaded *loaded, const char *object,
+				const struct rule **hits)
+{
+	json_t *json = json_loads(object, 0, NULL);
+	struct arena arena;
+	struct event event;
+	size_t count;
+
+	assert_non_null(json);
+	arena_init(&arena, 1 << 20);
+	assert_int_equal(event_init(&event, fields_count(loaded->fields)), 0);
+	event_fill(&event, loaded->fields, json, &arena);
+	count = rules_match(loaded->rules, loaded->scratch, &event, hits, 8);
+	event_done(&event);
+	arena_done(&arena);
+	json_decref(json);
+	return count;
+}
+
 #endif

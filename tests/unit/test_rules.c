@@ -214,24 +214,6 @@ static const char *const three_rules =
 	"- rule: third\n  desc: d\n  condition: proc.name=x\n  output: o\n  priority: NOTICE\n"
 	"  warn_evttypes: false\n";
 
-static size_t match_json(const struct loaded *loaded, const char *object, const struct rule **hits)
-{
-	json_t *json = json_loads(object, 0, NULL);
-	struct arena arena;
-	struct event event;
-	size_t count;
-
-	assert_non_null(json);
-	arena_init(&arena, 1 << 20);
-	assert_int_equal(event_init(&event, fields_count(loaded->fields)), 0);
-	event_fill(&event, loaded->fields, json, &arena);
-	count = rules_match(loaded->rules, loaded->scratch, &event, hits, 8);
-	event_done(&event);
-	arena_done(&arena);
-	json_decref(json);
-	return count;
-}
-
 static void order_and_first(void **state)
 {
 	const char *event = "{\"evt.type\":\"open\",\"fd.num\":1,\"proc.name\":\"x\"}";
