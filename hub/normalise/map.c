@@ -34,11 +34,11 @@ static bool same_key(struct str a, struct str b)
 	}
 }
 
-/* Told apart by the first letter, most of them. */
+/* Most keys are told apart by their ends. */
 static bool may_be(struct str key, struct str name)
 {
 	return key.len > 0 && name.len > 0 && (key.at[0] | 0x20) == (name.at[0] | 0x20) &&
-	       same_key(key, name);
+	       (key.at[key.len - 1] | 0x20) == (name.at[name.len - 1] | 0x20) && same_key(key, name);
 }
 
 static uint32_t member_of(const struct map *map, uint32_t object, struct str name)
@@ -251,11 +251,17 @@ void map_put(struct map *map, struct str field, struct str text)
 
 void map_put_int(struct map *map, struct str field, int64_t number)
 {
-	char text[24];
-	int len = snprintf(text, sizeof(text), "%lld", (long long)number);
+	struct json_node *node;
 
 	give_value(map, field, value_i64(number));
-	show_plain(map, field, JSON_NUMBER, (struct str){ text, (size_t)len });
+	node = begin_field(map, field, 20);
+	if (node == NULL)
+		return;
+	node->kind = JSON_NUMBER;
+	node->escaped = false;
+	node->at = (uint32_t)map->out->len;
+	buf_add_i64(map->out, number);
+	node->len = (uint32_t)map->out->len - node->at;
 }
 
 void map_put_bool(struct map *map, struct str field, bool truth)
