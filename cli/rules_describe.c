@@ -106,6 +106,28 @@ static void add_lists(struct job *job, const struct described *item)
 	}
 }
 
+/* Who decides, when the condition alone does not. */
+static void add_opa(struct job *job, const struct described *rule)
+{
+	const struct rule *compiled = rules_at(job->set.rules, rule->index);
+	const struct rule_opa *opa = compiled == NULL ? NULL : rule_opa(compiled);
+	struct buf text = { 0 };
+
+	if (opa == NULL)
+		return;
+	buf_addf(&text, "asks OPA at %s/v1/data/%s; ", opa->unix_socket != NULL ? opa->unix_socket : opa->url,
+	         opa->path);
+	buf_add(&text, opa->on_error_pass ? STR("passes") : STR("fires"));
+	buf_add(&text, STR(" without an answer within "));
+	conf_add_duration(opa->timeout_ms, &text);
+	if (opa->cache_ms > 0) {
+		buf_add(&text, STR("; keeps answers for "));
+		conf_add_duration(opa->cache_ms, &text);
+	}
+	add_labelled(&job->out, "Verdict", buf_str(&text));
+	buf_done(&text);
+}
+
 static void rule_text(struct job *job, const struct described *rule)
 {
 	struct buf state = { 0 };
@@ -122,6 +144,7 @@ static void rule_text(struct job *job, const struct described *rule)
 		add_types(&job->out, rule);
 	add_labelled(&job->out, "Condition", rule->condition);
 	add_labelled(&job->out, "Compiled", rule->canonical);
+	add_opa(job, rule);
 	add_labelled(&job->out, "Output", rule->output);
 	add_words(&job->out, "Macros", &rule->macros);
 	add_lists(job, rule);

@@ -36,6 +36,7 @@ static void take_hits(struct job *job)
 	const struct rule *hits[SET_HITS_MAX];
 	size_t count = rules_match(job->set.rules, job->set.scratch, &job->set.event, hits, SET_HITS_MAX);
 
+	count = rules_unasked(job->set.rules, count);
 	for (size_t i = 0; i < count && !job->failed; i++) {
 		job->failed = !alert_add(&job->set, hits[i], job->iso, &job->out);
 		if (line_buffered || job->out.len >= OUT_SIZE)

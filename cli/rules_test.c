@@ -56,6 +56,7 @@ static void keep_hits(struct job *job)
 	size_t count = rules_match(set->rules, set->scratch, &set->event, hits, SET_HITS_MAX);
 	struct buf text = { 0 }, fields = { 0 };
 
+	count = rules_unasked(set->rules, count);
 	for (size_t i = 0; i < count; i++) {
 		if (job->count == FIRED_MAX) {
 			job->overflowed = true;

@@ -381,8 +381,8 @@ void judge_collect(struct pipeline *line)
 	struct batch *waiting = line->asking, *free_to_go = NULL, **end = &free_to_go;
 	bool older_wait = false;
 
-	if (line->opa != NULL)
-		opa_collect(line->opa);
+	if (!opa_collect(line->opa))
+		return; /* then nobody's turn has come */
 	line->asking = NULL;
 	line->asking_end = &line->asking;
 	line->asking_bytes = 0;

@@ -286,6 +286,12 @@ void rules_opa_fields(const struct rules *rules, struct rules_scratch *scratch,
 
 bool rules_match_all(const struct rules *rules);
 
+/* How many of `count` hits count for who cannot ask: as if every delegated verdict were true. */
+static inline size_t rules_unasked(const struct rules *rules, size_t count)
+{
+	return count > 1 && !rules_match_all(rules) ? 1 : count;
+}
+
 /* The condition after lists and macros, in one canonical spelling. */
 void rule_add_canonical(const struct rule *rule, struct buf *out);
 

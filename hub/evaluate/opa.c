@@ -327,19 +327,22 @@ static void finish(struct opa *opa, struct opa_question *question)
 	opa_question_free(question);
 }
 
-void opa_collect(struct opa *opa)
+bool opa_collect(struct opa *opa)
 {
 	struct opa_question *question;
+	bool any;
 
 	pthread_mutex_lock(&opa->lock);
 	question = opa->finished;
 	opa->finished = NULL;
 	opa->finished_end = &opa->finished;
 	pthread_mutex_unlock(&opa->lock);
+	any = question != NULL;
 	for (struct opa_question *next; question != NULL; question = next) {
 		next = question->next;
 		finish(opa, question);
 	}
+	return any;
 }
 
 /* --- figures ------------------------------------------------------------------------------------ */

@@ -66,8 +66,8 @@ void opa_free(struct opa *opa);
 bool opa_ask(struct opa *opa, const struct rule_opa *rule, struct str input, int64_t time_ns,
              struct opa_ask *ask);
 
-/* Calls done() of all that has been answered. */
-void opa_collect(struct opa *opa);
+/* Calls done() of all that has been answered; false: nothing was. */
+bool opa_collect(struct opa *opa);
 
 /* "OPA did not answer in time" … */
 const char *opa_cause_text(enum opa_cause cause);
