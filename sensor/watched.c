@@ -8,9 +8,12 @@ const char *const watched_prefixes[] = {
 	"/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/pam.conf", "/etc/pam.d/",
 	"/etc/security/", "/etc/master.passwd", "/etc/krb5.keytab", "/etc/ssl/private/",
 	"/etc/kubernetes/", "/var/lib/kubelet/", "/var/run/secrets/", "/run/secrets/",
-	"/run/credentials/",
+	"/run/credentials/", "/etc/ssh/ssh_host_", "/etc/rancher/",
 	"/dev/mem", "/dev/kmem", "/dev/port", "/dev/sd", "/dev/nvme", "/dev/vd", "/dev/xvd", "/dev/dm-",
-	"/proc/kcore", "/proc/kallsyms", "/proc/1/environ", "/sys/kernel/security/",
+	"/dev/hd", "/dev/mmcblk",
+	"/proc/kcore", "/proc/kallsyms", "/proc/1/environ", "/proc/sched_debug",
+	"/proc/sys/kernel/randomize_va_space", "/proc/sys/kernel/sched_debug",
+	"/sys/kernel/debug/sched", "/sys/kernel/security/", "/boot/System.map",
 	NULL,
 };
 
@@ -20,7 +23,8 @@ const char *const watched_names[] = {
 	".aws", ".kube", ".docker", ".gnupg", "gcloud", ".azure", "credentials", "kubeconfig",
 	".bash_history", ".zsh_history", ".mysql_history", ".psql_history", ".netrc", ".pgpass",
 	".git-credentials", ".npmrc", ".pypirc", "environ",
-	"release_agent", "core_pattern",
+	".vault-token", ".my.cnf", ".terraform.d", "token", "id_ecdsa_sk", "id_ed25519_sk",
+	"release_agent", "core_pattern", "kcore", "mem",
 	NULL,
 };
 /* clang-format on */
