@@ -16,7 +16,8 @@ enum {
 	SECONDS_MAX = 3600,
 	RULES_ALONE_MAX = 2000,
 	ARENA_MAX = 1 << 30,
-	IN_A_ROW = 64,
+	IN_A_ROW = 16,
+	TIMES = 4,
 };
 
 static const char *seconds_word = "2", *top_word = "10";
@@ -147,7 +148,8 @@ static int compare_times(const void *a, const void *b)
 }
 
 /* Each event by itself, several times in a row: a look at the clock costs as much as a match and spoils
- * the one behind it, where the clock is a system call. */
+ * the one behind it, where the clock is a system call. The best of some tries: others use the machine
+ * too. */
 static bool measure_each(struct job *job, struct rules_set *set, const struct events *events)
 {
 	const struct rule *hits[SET_HITS_MAX];
@@ -156,11 +158,15 @@ static bool measure_each(struct job *job, struct rules_set *set, const struct ev
 	if (times == NULL)
 		return false;
 	for (size_t i = 0; i < events->count; i++) {
-		int64_t from = clock_mono();
+		times[i] = INT64_MAX;
+		for (int k = 0; k < TIMES; k++) {
+			int64_t from = clock_mono(), took;
 
-		for (int j = 0; j < IN_A_ROW; j++)
-			rules_match(set->rules, set->scratch, &events->at[i], hits, SET_HITS_MAX);
-		times[i] = (clock_mono() - from) / IN_A_ROW;
+			for (int j = 0; j < IN_A_ROW; j++)
+				rules_match(set->rules, set->scratch, &events->at[i], hits, SET_HITS_MAX);
+			took = (clock_mono() - from) / IN_A_ROW;
+			times[i] = took < times[i] ? took : times[i];
+		}
 	}
 	qsort(times, events->count, sizeof(*times), compare_times);
 	job->p50 = (double)times[events->count / 2];

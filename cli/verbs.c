@@ -10,6 +10,7 @@ const struct cli_verb *const cli_verbs[] = {
 	&verb_rules_describe,
 	&verb_rules_fields,
 	&verb_rules_bench,
+	&verb_rules_fmt,
 	&verb_rules_parse,
 	&verb_rules_reload,
 	&verb_tail,

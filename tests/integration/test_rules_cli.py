@@ -513,3 +513,113 @@ def test_bench_measures_rules_on_its_own_events_or_on_others(many, tmp_path):
     assert done.returncode == 0 and b"10 (%s), 10 alerts" % str(events).encode() in done.stdout
     assert b"1 events cannot be read" in done.stderr and b"RULE, WITHOUT THE OTHERS" in done.stdout
     assert rules_verb("bench", "--rules", many, "-", text="").returncode == 1
+
+
+# --- fmt -------------------------------------------------------------------------------------------
+
+UNTIDY = '''# the header
+
+- macro:   spawned   # kept
+  condition:   (evt.type in (execve,
+     execveat))
+
+
+# of the rule
+- rule: Shell
+  tags: [b,   a,
+     "c d", 'e']  
+  # why
+  priority: WARNING   # at a line's end
+  output: >
+    shell
+    (%proc.name)
+  condition: spawned and proc.name in (bash, zsh, "a  b")   and not proc.pname in (aaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbb, ccccccccccc) or fd.num=1
+  exceptions:
+    - name: x   # deep
+      fields: proc.name
+  desc: d
+- list: short
+  items:
+    - one  # first
+    - two
+# the end
+'''
+
+TIDY = '''# the header
+
+- macro:   spawned   # kept
+  condition: (evt.type in (execve, execveat))
+
+# of the rule
+- rule: Shell
+  desc: d
+  condition: >
+    spawned
+    and proc.name in (bash, zsh, "a  b")
+    and not proc.pname in (aaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbb, ccccccccccc)
+    or fd.num=1
+  exceptions:
+    - name: x   # deep
+      fields: proc.name
+  output: >
+    shell
+    (%proc.name)
+  # why
+  priority: WARNING   # at a line's end
+  tags: [b, a, "c d", 'e']
+
+- list: short
+  items:
+    - one  # first
+    - two
+
+# the end
+'''
+
+
+def test_fmt_lays_out_and_keeps_every_comment(tmp_path):
+    done = rules_verb("fmt", "-", text=UNTIDY)
+    assert (done.returncode, done.stderr) == (0, b"") and done.stdout.decode() == TIDY
+    assert rules_verb("fmt", "-", text=TIDY).stdout.decode() == TIDY
+    narrow = rules_verb("fmt", "--width", "62", "-", text=TIDY).stdout.decode()
+    assert "    and not proc.pname in (aaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbb,\n    ccccccccccc)\n" in narrow
+
+
+def test_fmt_checks_and_writes_in_place(tmp_path):
+    file, good = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    file.write_text(UNTIDY)
+    good.write_text(TIDY)
+    file.chmod(0o640)
+    done = rules_verb("fmt", "--check", file, good)
+    assert (done.returncode, done.stdout.decode()) == (1, f"{file}\n") and file.read_text() == UNTIDY
+    done = rules_verb("fmt", "-w", file, good)
+    assert (done.returncode, done.stdout) == (0, b"") and file.read_text() == TIDY and file.stat().st_mode & 0o777 == 0o640
+    assert rules_verb("fmt", "--check", file, good).returncode == 0 and len(list(tmp_path.iterdir())) == 2
+    done = rules_verb("fmt", "-", text="- rule: [\n")
+    assert done.returncode == 1 and done.stdout == b"" and b"-:" in done.stderr
+    assert rules_verb("fmt").returncode == 2 and rules_verb("fmt", "-w", "-").returncode == 2
+
+
+def test_fmt_changes_no_rule_of_the_language(tmp_path):
+    source = pathlib.Path(__file__).resolve().parents[2]
+    texts = [file.read_text() for file in [*sorted((source / "rules").glob("*.yaml")), CASES.parent / "rules" / "falco_rules.yaml"]
+             if file.exists()]
+    for case in cases("load_ok", "detect", "select"):
+        texts += [case["rules"]] if isinstance(case.get("rules"), str) and "condition" not in case else []
+        texts += [file["rules"] for file in case.get("files", [])]
+    for text in texts:
+        done = rules_verb("fmt", "-", text=text)
+        assert done.returncode == 0, (text, done.stderr)
+
+    def described(name):
+        answer = json.loads(rules_verb("describe", "-o", "json", tmp_path / name).stdout)
+        for rule in answer["rules"]:
+            rule["info"].update(line=0, file="", condition="")
+        for macro in answer["macros"]:
+            macro["info"]["condition"] = ""
+        return answer
+
+    for text in texts[:2]:
+        (tmp_path / "before.yaml").write_text(text)
+        (tmp_path / "after.yaml").write_bytes(rules_verb("fmt", "-", text=text).stdout)
+        assert described("before.yaml") == described("after.yaml")
