@@ -1,5 +1,6 @@
 """Rules that leave their verdict to an Open Policy Agent: a real one, and for what a real one cannot be made to do
 a receiver that looks closely at what it is asked."""
+import http.client
 import json
 import os
 import subprocess
@@ -332,6 +333,36 @@ def test_killed_while_a_question_is_open(hub):
             "accepted", "accepted", "duplicate"]
         assert sorted(alert["rule"] for alert in alerts(hub)) == ["Asked", "Plain", "Plain"]
         hub.audit()
+
+
+def test_kills_under_load_lose_nothing(hub, opa):
+    """Eight sensors that send until they are told that it is taken; the hub is killed again and again."""
+    hub = hub(rule("Asked", opa.url, "test/why", timeout="2s"))
+    failed = []
+
+    def sensor(name):
+        for seq in range(1, 61):
+            for _ in range(600):
+                try:
+                    if hub.request("POST", "/api/v1/events", event(seq, "nc", sensor=name, x=f"{name}-{seq}"))[0] == 200:
+                        break
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.05)
+            else:
+                failed.append((name, seq))
+    sensors = [threading.Thread(target=sensor, args=(f"s{n}",)) for n in range(8)]
+    for thread in sensors:
+        thread.start()
+    for _ in range(5):
+        time.sleep(0.15)
+        hub.kill()
+        hub.start()
+    for thread in sensors:
+        thread.join()
+    assert not failed
+    found = [(alert["tocsin"]["sensor"]["id"], alert["tocsin"]["sensor"]["seq"]) for alert in alerts(hub)]
+    assert sorted(found) == sorted((f"s{n}", seq) for n in range(8) for seq in range(1, 61))
+    hub.audit()
 
 
 def test_a_duplicate_waits_for_its_original(hub):
