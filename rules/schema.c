@@ -1,13 +1,15 @@
-/* The schema knows one flat set of keys for all kinds of items. Hub-only items and keys are ours to
- * know, and are no warnings. */
+/* The schema knows one flat set of keys for all kinds of items, and the keys of the mappings inside
+ * them. Hub-only items and keys are ours to know, and are no warnings. */
 #include "rules/schema.h"
 
 enum shape { SCALAR, SEQUENCE, MAPPING, ANY };
 
-static const struct {
+struct known {
 	struct str key;
 	enum shape shape;
-} keys[] = {
+};
+
+static const struct known item_keys[] = {
 	{ STR("required_engine_version"), SCALAR },
 	{ STR("required_plugin_versions"), SEQUENCE },
 	{ STR("list"), SCALAR },
@@ -40,11 +42,24 @@ static const struct {
 	{ STR("of"), ANY },
 	{ STR("learn"), SCALAR },
 	{ STR("steps"), SEQUENCE },
+	{ { 0 }, ANY },
 };
 
-static const char *const shapes[] = { [SCALAR] = "a scalar",
-				      [SEQUENCE] = "a sequence",
-				      [MAPPING] = "a mapping" };
+static const struct known exception_keys[] = {
+	{ STR("name"), SCALAR }, { STR("fields"), ANY }, { STR("comps"), ANY },
+	{ STR("values"), ANY },	 { { 0 }, ANY },
+};
+
+static const struct known plugin_keys[] = {
+	{ STR("name"), SCALAR },
+	{ STR("version"), SCALAR },
+	{ STR("alternatives"), SEQUENCE },
+	{ { 0 }, ANY },
+};
+
+static const char *const shapes[] = {
+	[SCALAR] = "a scalar", [SEQUENCE] = "a sequence", [MAPPING] = "a mapping"
+};
 
 static bool has_shape(const struct yaml *node, enum shape shape)
 {
@@ -73,33 +88,56 @@ static void check_priority(struct rules_report *report, const struct yaml *value
 		      at.line, at.column, STR_ARG(str_cut(value->text, 80)));
 }
 
-static void check_key(struct rules_report *report, const struct yaml *key, const struct yaml *value)
+static void check_key(struct rules_report *report, const struct known *known, const char *what,
+		      const struct yaml *key, const struct yaml *value)
 {
 	struct yaml_place at;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (key->kind != YAML_SCALAR || !str_eq(keys[i].key, key->text))
+	for (; known->key.len > 0; known++) {
+		if (key->kind != YAML_SCALAR || !str_eq(known->key, key->text))
 			continue;
-		if (str_eq(key->text, STR("priority")))
-			check_priority(report, value);
-		if (has_shape(value, keys[i].shape))
+		if (has_shape(value, known->shape))
 			return;
 		at = yaml_start(value);
 		report_schema(report, key->file->number, "%u:%u: the value of '%s' is not %s",
-			      at.line, at.column, keys[i].key.at, shapes[keys[i].shape]);
+			      at.line, at.column, known->key.at, shapes[known->shape]);
 		return;
 	}
 	at = yaml_start(key);
-	report_schema(report, key->file->number, "%u:%u: no item has a key '%.*s'", at.line,
-		      at.column, STR_ARG(str_cut(key->kind == YAML_SCALAR ? key->text : STR("?"), 80)));
+	report_schema(report, key->file->number, "%u:%u: no %s has a key '%.*s'", at.line,
+		      at.column, what,
+		      STR_ARG(str_cut(key->kind == YAML_SCALAR ? key->text : STR("?"), 80)));
+}
+
+static void check_mapping(struct rules_report *report, const struct known *known, const char *what,
+			  const struct yaml *node)
+{
+	for (size_t i = 0; node->kind == YAML_MAPPING && i + 1 < node->count &&
+			   !report_schema_is_full(report, node->file->number);
+	     i += 2)
+		check_key(report, known, what, node->items[i], node->items[i + 1]);
+}
+
+static void check_mappings(struct rules_report *report, const struct known *known, const char *what,
+			   const struct yaml *list)
+{
+	for (size_t i = 0; list != NULL && list->kind == YAML_SEQUENCE && i < list->count; i++)
+		check_mapping(report, known, what, list->items[i]);
 }
 
 static void check_item(struct rules_report *report, const struct yaml *item)
 {
-	for (size_t i = 0; item->kind == YAML_MAPPING && i + 1 < item->count &&
-			   !report_schema_is_full(report, item->file->number);
-	     i += 2)
-		check_key(report, item->items[i], item->items[i + 1]);
+	const struct yaml *priority;
+
+	if (item->kind != YAML_MAPPING)
+		return;
+	check_mapping(report, item_keys, "item", item);
+	priority = yaml_get(item, STR("priority"));
+	if (priority != NULL)
+		check_priority(report, priority);
+	check_mappings(report, exception_keys, "exception", yaml_get(item, STR("exceptions")));
+	check_mappings(report, plugin_keys, "required plugin",
+		       yaml_get(item, STR("required_plugin_versions")));
 }
 
 void schema_check(struct rules_report *report, const struct yaml *root)

@@ -176,3 +176,14 @@ def test_selection(rules):
 def test_usage():
     assert check().returncode == 2
     assert check("--nothing", "x").returncode == 2
+
+
+@pytest.mark.parametrize("more, valid", [
+    ("  exceptions: [{name: e, fields: [proc.name], comps: [=], values: [[x]]}]", True),
+    ("  exceptions: [{name: e, fields: [proc.name], value: [[x]]}]", False),
+    ("- required_plugin_versions: [{name: container, version: 0.4.0, alternative: []}]", False),
+])
+def test_the_schema_looks_into_mappings(rules, more, valid):
+    rule = "- rule: R\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n"
+    (file,) = result(check("-o", "json", rules("inner.yaml", rule + more + "\n")))["falco_load_results"]
+    assert (file["successful"], file["schema_valid"]) == (True, valid)
