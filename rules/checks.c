@@ -172,7 +172,7 @@ static struct str nearest_type(struct compiler *c, struct str name)
 {
 	struct near near = near_to(name);
 
-	if (!load_may_suggest(c->loader))
+	if (!load_may_suggest(c->loader, evttypes_count()))
 		return near.best;
 	for (size_t i = EVTTYPE_FIRST; i < evttypes_count(); i++)
 		near_try(&near, evttype_name(i));

@@ -220,7 +220,9 @@ static int read_items(struct reader *reader, yaml_event_type_t end, unsigned dep
 		if (r < 0)
 			break;
 		done = event.type == end;
-		if (!done) {
+		if (!done && node->kind == YAML_MAPPING && items.count >= 2 * RULES_KEYS_MAX) {
+			r = fail(reader, &event.start_mark, "too many keys in one mapping");
+		} else if (!done) {
 			r = read_node(reader, &event, depth + 1, node, &item);
 			if (r == 0)
 				r = grow(reader, &items, item);

@@ -42,7 +42,7 @@ static bool unknown(struct compiler *c, struct str rest, size_t at)
 	complain(c, RULES_ERR_COMPILE_OUTPUT, at, "unknown filter: %.*s", (int)len, rest.at);
 	while (name < rest.len && is_name_char(rest.at[name]))
 		name++;
-	if (name > 0 && load_may_suggest(c->loader))
+	if (name > 0 && load_may_suggest(c->loader, FIELD_CATALOGUE_END))
 		problem_suggest(c->loader, c->problem, fieldname_nearest(str_cut(rest, name)));
 	c->problem->is_unknown_filter = true;
 	return false;

@@ -212,28 +212,94 @@ static bool draft_keep(struct loader *loader, struct draft *draft, uint32_t end,
 	return true;
 }
 
+static bool is_marked(const struct loader *loader, size_t list)
+{
+	return (loader->marks[list / 64] >> (list % 64) & 1) != 0;
+}
+
+/* Marks the lists whose names stand in a text. */
+static void mark(struct loader *loader, struct str text)
+{
+	size_t end;
+	uint32_t at;
+
+	for (size_t from = 0; from < text.len; from = end + 1) {
+		end = from;
+		while (!separates(text, end))
+			end++;
+		if (end > from &&
+		    table_get(&loader->list_names, str_cut(str_from(text, from), end - from), &at))
+			loader->marks[at / 64] |= (uint64_t)1 << (at % 64);
+	}
+}
+
+/* The lists that a text may use, so that the others need not be looked for. A name that holds what
+ * separates names is looked for in any case. */
+static bool marks_begin(struct loader *loader, struct str text)
+{
+	const size_t words = loader->lists_count / 64 + 1;
+
+	if (loader->marks == NULL) {
+		loader->marks = arena_alloc(loader->arena, 2 * words * sizeof(*loader->marks));
+		if (loader->marks == NULL) {
+			loader->out_of_memory = true;
+			return false;
+		}
+		memset(loader->marks, 0, 2 * words * sizeof(*loader->marks));
+		for (size_t i = 0; i < loader->lists_count; i++)
+			for (size_t j = 0; j < loader->lists[i].name.len; j++)
+				if (separates(loader->lists[i].name, j))
+					loader->marks[words + i / 64] |= (uint64_t)1 << (i % 64);
+	}
+	memcpy(loader->marks, loader->marks + words, words * sizeof(*loader->marks));
+	mark(loader, text);
+	return true;
+}
+
+/* Each list that is filled in is one walk over the text. */
+static bool may_fill(struct loader *loader, const struct pieces *pieces, size_t len)
+{
+	struct place place = { .node = pieces->at[0].node };
+
+	loader->filled += len;
+	if (loader->filled <= RULES_FILLED_MAX)
+		return true;
+	if (loader->filled - len <= RULES_FILLED_MAX)
+		report_add(loader->report, RULES_ERR_VALIDATE, &place,
+			   "here lists began to be filled in too often, which would take too long");
+	return false;
+}
+
 bool text_expand(struct loader *loader, const struct pieces *pieces, struct text *ret)
 {
 	struct draft drafts[2] = { { .text.max = RULES_TEXT_MAX, .origin.max = RULES_TEXT_MAX * 4 },
 				   { .text.max = RULES_TEXT_MAX,
 				     .origin.max = RULES_TEXT_MAX * 4 } };
 	struct str joined = pieces_join(loader, pieces);
-	struct draft *from = &drafts[0], *to = &drafts[1];
+	struct draft *from = &drafts[0], *to = &drafts[1], *swap;
 	bool ok;
 
 	*ret = (struct text){ .pieces = *pieces };
 	draft_begin(from, joined);
-	for (size_t i = 0; i < loader->lists_count && buf_ok(&from->text); i++) {
-		if (fill_in(from, to, &loader->lists[i])) {
-			struct draft *swap = from;
+	ok = marks_begin(loader, joined);
+	for (size_t i = 0; ok && i < loader->lists_count && buf_ok(&from->text); i++) {
+		struct list *list = &loader->lists[i];
 
-			from = to;
-			to = swap;
-		}
+		if (!is_marked(loader, i))
+			continue;
+		ok = may_fill(loader, pieces, from->text.len);
+		if (!ok || !fill_in(from, to, list))
+			continue;
+		for (size_t j = 0; j < list->resolved_count; j++)
+			mark(loader, list->resolved[j]);
+		swap = from;
+		from = to;
+		to = swap;
 	}
-	ok = buf_ok(&from->text) && buf_ok(&from->origin);
-	if (!ok)
+	if (ok && !(buf_ok(&from->text) && buf_ok(&from->origin))) {
 		too_long(loader, pieces);
+		ok = false;
+	}
 	ok = ok && draft_keep(loader, from, (uint32_t)joined.len, ret);
 	for (size_t i = 0; i < 2; i++) {
 		buf_done(&drafts[i].text);

@@ -468,6 +468,7 @@ static void load_document(struct loader *loader, const struct yaml *root)
 
 	if (root->is_null)
 		return;
+	loader->at = root;
 	if (root->kind == YAML_SEQUENCE) {
 		for (size_t i = 0; i < root->count && !loader->out_of_memory &&
 				   !report_is_over(loader->report);
@@ -483,6 +484,7 @@ static void load_document(struct loader *loader, const struct yaml *root)
 /* Not even a tree fits: there is no node to blame. */
 static int file_too_large(struct loader *loader, const struct yaml_file *file, const char *text)
 {
+	loader->has_bad_yaml = true;
 	report_add_at(loader->report, RULES_ERR_FILE_READ, file, (struct yaml_place){ 0 }, NULL,
 		      text);
 	return 0;

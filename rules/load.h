@@ -149,8 +149,10 @@ struct loader {
 	struct str engine_version; /* the last that was required */
 	size_t index;	     /* grows with every item: first definition and visibility */
 	unsigned bind_depth;
-	unsigned suggestions;	  /* looked for so far: as many as there are notes */
+	size_t suggestions;	  /* names compared to find what was meant */
 	size_t resolved_total;	  /* items of all lists, lists in lists filled in */
+	uint64_t *marks;	  /* bits by list: what the text at hand may use; what is always tried */
+	size_t filled;		  /* bytes walked over to fill lists in */
 	size_t canonical_total;	  /* bytes of canonical spellings */
 	size_t total;		  /* bytes of the files so far */
 	const struct yaml *at;	  /* what is being loaded: where memory ran out */
@@ -237,8 +239,8 @@ void problem_inside(struct loader *loader, struct problem *problem, struct str m
 /* Says what may have been meant. */
 void problem_suggest(struct loader *loader, struct problem *problem, struct str near);
 
-/* Whether a suggestion is still worth looking for: no more are looked for than notes are kept. */
-bool load_may_suggest(struct loader *loader);
+/* Whether so many names may still be compared to find what was meant. */
+bool load_may_suggest(struct loader *loader, size_t names);
 
 void problem_set(struct loader *loader, struct problem *problem, enum rules_code code,
 		 const struct text *where, size_t offset, const char *format, ...)

@@ -116,6 +116,14 @@ static bool take_tags(struct loader *loader, const struct place *place, const st
 
 	if (!item_sequence(loader, place, item, STR("tags"), &value))
 		return false;
+	if (count + value->count > RULES_TAGS_MAX) {
+		struct place here = *place;
+
+		here.node = value;
+		report_add(loader->report, RULES_ERR_VALIDATE, &here, "more than %d tags",
+			   RULES_TAGS_MAX);
+		return false;
+	}
 	tags = arena_alloc(loader->arena, (count + value->count + 1) * sizeof(*tags));
 	if (tags == NULL) {
 		loader->out_of_memory = true;

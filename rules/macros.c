@@ -54,9 +54,10 @@ void problem_inside(struct loader *loader, struct problem *problem, struct str m
 	problem->frames = frame;
 }
 
-bool load_may_suggest(struct loader *loader)
+bool load_may_suggest(struct loader *loader, size_t names)
 {
-	return loader->suggestions++ < RULES_NOTES_MAX;
+	loader->suggestions += names;
+	return loader->suggestions <= RULES_SUGGESTIONS_MAX;
 }
 
 enum { EXPANDED_DEPTH_MAX = 2 * RULES_DEPTH_MAX };
@@ -65,7 +66,7 @@ static struct str nearest_macro(struct loader *loader, struct str name)
 {
 	struct near near = near_to(name);
 
-	if (!load_may_suggest(loader))
+	if (!load_may_suggest(loader, loader->macros_count))
 		return (struct str){ 0 };
 	for (size_t i = 0; i < loader->macros_count; i++)
 		if (loader->macros[i]->name.len > 0 && !str_eq(loader->macros[i]->name, name))

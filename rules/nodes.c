@@ -2,6 +2,8 @@
  * folded away. */
 #include "rules/compiler.h"
 
+#include <stdlib.h>
+
 enum { COST_MAX = 1 << 20 };
 
 static uint32_t check_cost(const struct rules *rules, const struct predicate *predicate)
@@ -133,26 +135,29 @@ static bool compile_not(struct compiler *c, const struct ast *ast, uint32_t *ret
 		&child, ret);
 }
 
-/* By cost, then by number; the lists are short. Drops what stands twice. */
-static uint32_t sort_children(const struct rules *rules, uint32_t *children, uint32_t count)
+static int compare_keys(const void *a, const void *b)
 {
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* By cost, then by number. Drops what stands twice. */
+static uint32_t sort_children(struct compiler *c, uint32_t *children, uint32_t count)
+{
+	uint64_t *keys = arena_alloc(c->loader->arena, (count + 1) * sizeof(*keys));
 	uint32_t kept = 0;
 
-	for (uint32_t i = 1; i < count; i++) {
-		uint32_t child = children[i], cost = rules->nodes[child].cost, j = i;
-
-		for (; j > 0; j--) {
-			uint32_t before = rules->nodes[children[j - 1]].cost;
-
-			if (before < cost || (before == cost && children[j - 1] <= child))
-				break;
-			children[j] = children[j - 1];
-		}
-		children[j] = child;
+	if (keys == NULL) {
+		c->loader->out_of_memory = true;
+		return 0;
 	}
 	for (uint32_t i = 0; i < count; i++)
-		if (kept == 0 || children[kept - 1] != children[i])
-			children[kept++] = children[i];
+		keys[i] = (uint64_t)c->rules->nodes[children[i]].cost << 32 | children[i];
+	qsort(keys, count, sizeof(*keys), compare_keys);
+	for (uint32_t i = 0; i < count; i++)
+		if (kept == 0 || children[kept - 1] != (uint32_t)keys[i])
+			children[kept++] = (uint32_t)keys[i];
 	return kept;
 }
 
@@ -177,7 +182,7 @@ static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *
 		if (child != neutral)
 			children[node.count++] = child;
 	}
-	node.count = sort_children(c->rules, children, node.count);
+	node.count = sort_children(c, children, node.count);
 	if (decided || node.count < 2) {
 		*ret = decided ? decisive : node.count == 0 ? neutral : children[0];
 		return true;

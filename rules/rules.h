@@ -22,11 +22,15 @@ enum {
 	RULES_MEMORY_MAX = 256 << 20,	/* bytes while loading, and again for what is loaded */
 	RULES_REGEX_MEMORY_MAX = 64 << 20, /* bytes of all compiled regular expressions */
 	RULES_YAML_DEPTH_MAX = 64,	/* nesting of YAML */
+	RULES_KEYS_MAX = 1000,		/* keys of one mapping */
+	RULES_TAGS_MAX = 1000,		/* tags of one rule */
 	RULES_ITEMS_MAX = 20000,	/* lists, macros and rules, each */
 	RULES_LIST_MAX = 100000,	/* items of one list, those of lists in it included */
 	RULES_LISTS_TOTAL_MAX = 1000000, /* the same of all lists */
 	RULES_EXCEPTIONS_MAX = 1000,	/* exceptions of one rule */
 	RULES_TEXT_MAX = 1 << 20,	/* bytes of a condition or output */
+	RULES_FILLED_MAX = 1 << 30,	/* bytes of conditions walked over to fill lists in */
+	RULES_SUGGESTIONS_MAX = 200000, /* names compared to say what was meant; then it is not said */
 	RULES_CANONICAL_TOTAL_MAX = 64 << 20, /* bytes of all canonical spellings; more are left out */
 	RULES_DEPTH_MAX = 1000,		/* nesting of a condition, macros included */
 	RULES_LITERAL_MAX = 255,	/* bytes of a literal, as in Falco */

@@ -83,7 +83,7 @@ static bool unknown_field(struct compiler *c, const struct ast_term *term)
 {
 	complain(c, RULES_ERR_COMPILE_CONDITION, term->at,
 		 "filter_check called with nonexistent field %.*s", STR_ARG(term->name));
-	if (load_may_suggest(c->loader))
+	if (load_may_suggest(c->loader, FIELD_CATALOGUE_END))
 		problem_suggest(c->loader, c->problem, fieldname_nearest(term->name));
 	c->problem->is_unknown_filter = true;
 	return false;

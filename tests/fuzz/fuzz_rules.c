@@ -2,11 +2,15 @@
  * condition's canonical spelling is one that it parses back to; matching shares nothing wrongly. */
 #include "rules/eval.h"
 #include "rules/load.h"
+#include "rules/validation.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+/* libFuzzer's own; not there when the corpus is only replayed. */
+__attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 enum { INPUT_MAX = 64 << 10 };
 
@@ -97,6 +101,24 @@ static void match_one(const struct rules *rules, const struct fields *fields)
 	rules_scratch_free(scratch);
 }
 
+/* Every place is in the file, and on the line that it says. */
+static void check_places(const struct rules_report *report, struct str text)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		const struct rules_note *note = &report->notes[i];
+
+		if (note->line == 0)
+			continue;
+		if (note->offset > text.len || note->column == 0 || note->column - 1 > note->offset)
+			abort();
+		for (size_t j = 1; j < note->column; j++)
+			if (text.at[note->offset - j] == '\n')
+				abort();
+		if (note->locations_count == 0)
+			abort();
+	}
+}
+
 static void one_file(struct str text)
 {
 	struct rules_settings settings = { .priority_max = PRIORITY_DEBUG, .match_all = true };
@@ -112,6 +134,12 @@ static void one_file(struct str text)
 	rules_report_init(report);
 	r = rules_load_text(&settings, &file, 1, fields, report, &rules);
 	rules_report_print(report, &printed);
+	buf_clear(&printed);
+	validation_files(report, &printed);
+	validation_notes(report, true, &printed);
+	if (!str_is_utf8(buf_str(&printed)))
+		abort();
+	check_places(report, text);
 	if (r == 0)
 		match_one(rules, fields);
 	else if (r == -EINVAL && report->errors == 0)
@@ -121,6 +149,71 @@ static void one_file(struct str text)
 	rules_report_done(report);
 	fields_free(fields);
 	free(report);
+}
+
+/* What a rules file is made of; a blank stands in front of each when it is put in. */
+static const char *const words[] = {
+	"- rule: r\n  desc: d\n  priority: INFO\n  output: o\n  condition: ",
+	"- macro: m\n  condition: ",
+	"- list: l\n  items: [",
+	"- list: l\n  override: {items: append}\n  items: [",
+	"\n  append: true\n",
+	"\n  override: {condition: append}\n  condition: and ",
+	"\n  override: {exceptions: append}\n",
+	"\n  exceptions:\n  - name: e\n    fields: [proc.name, fd.name]\n    comps: [=, in]\n    values: [[a, [b]]]\n",
+	"\n  enabled: false\n",
+	"\n  skip-if-unknown-filter: true\n",
+	"\n  tags: [a, b]\n",
+	"\n  source: other\n",
+	"\n  condition: >\n    ",
+	"\n  condition: |\n    ",
+	"- required_engine_version: 0.57.0\n",
+	"- required_plugin_versions:\n  - {name: container, version: 0.4.0}\n",
+	"\n---\n", "&a ", "*a ", "!x ", "\"\\u00e9\\x41\"", "'it''s'", "\xc3\xa9", "\xff",
+	"m", "l", "(l)", "and", "or", "not", "(", ")", "not (", "exists", "=", "!=", "<", ">=", "in (",
+	"intersects (", "pmatch (", "contains", "startswith", "glob", "regex", "regex (a{1,9}){9}", "oneof (", "allof (",
+	"val(proc.name)", "tolower(proc.name)", "concat(proc.name, \"a\")", "getopt(proc.args, \"a:b\")[a]", "join(\",\", (",
+	"evt.type", "evt.type in (open, openat)", "proc.name", "proc.aname[2]", "proc.args[1]", "fd.sip", "fd.snet", "evt.arg.flags",
+	"evt.arg[1]", "proc.pid", "user.uid", "0x1f", "-1", "18446744073709551616", "%proc.name", "%tolower(proc.name)",
+	"%container.info", "%10proc.name", "<NA>", "%evt.dir", "ka.x",
+};
+
+/* Puts a word in, or takes a line out, or sets one twice; else as libFuzzer does. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+	const char *word = words[seed / 7 % (sizeof(words) / sizeof(words[0]))];
+	size_t at = size == 0 ? 0 : seed / 1009 % (size + 1), len = strlen(word), end = at;
+
+	switch (seed % 7) {
+	case 0:
+	case 1:
+	case 2:
+		if (size + len + 1 > max)
+			break;
+		memmove(data + at + len + 1, data + at, size - at);
+		data[at] = ' ';
+		memcpy(data + at + 1, word, len);
+		return size + len + 1;
+	case 3:
+	case 4:
+		while (at > 0 && data[at - 1] != '\n')
+			at--;
+		while (end < size && data[end] != '\n')
+			end++;
+		end += end < size;
+		len = end - at;
+		if (seed % 7 == 4 && len > 0 && len < size) {
+			memmove(data + at, data + end, size - end);
+			return size - len;
+		}
+		if (size + len > max)
+			break;
+		memmove(data + end + len, data + end, size - end);
+		memcpy(data + end, data + at, len);
+		return size + len;
+	default: break;
+	}
+	return LLVMFuzzerMutate(data, size, max);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
