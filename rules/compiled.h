@@ -10,6 +10,7 @@
 #include "rules/net.h"
 #include "rules/rules.h"
 #include "rules/table.h"
+#include "rules/watch.h"
 
 #include <pcre2.h>
 
@@ -102,6 +103,14 @@ struct extra_field {
 	struct format format;
 };
 
+/* A hub-only rule's own part. Its node holds when any step does. */
+struct watch_code {
+	struct rule_watch said;
+	bool by_hostname;
+	struct format by, of;
+	uint32_t steps[WATCH_STEPS_MAX]; /* nodes */
+};
+
 struct rule {
 	struct str name, description, source, output, condition, canonical;
 	enum priority priority;
@@ -119,11 +128,19 @@ struct rule {
 	size_t extras_count;
 	const struct rule_opa *opa; /* NULL: the condition alone decides */
 	struct format opa_input;
+	const struct watch_code *watch; /* NULL: an ordinary rule */
+};
+
+/* Rules by event type: their numbers, type after type. */
+struct by_type {
+	uint32_t *rules;
+	uint32_t first[EVTTYPE_WORDS * 64 + 1];
 };
 
 /* The enabled rules of one source. */
 struct source {
 	struct str name;
+	struct by_type *watches; /* the hub-only ones; NULL: there are none */
 	uint32_t *by_type; /* rule numbers, type after type */
 	uint32_t first[EVTTYPE_WORDS * 64 + 1];
 };

@@ -18,6 +18,7 @@ struct compiler {
 	/* The condition or output being compiled: */
 	const struct text *text;
 	struct problem *problem;
+	bool is_watch;	   /* watch.count and so on may be named */
 	bool any_field;	   /* another source's rule: fields that we do not know are text */
 	bool skip_unknown; /* the rule is skipped when something in it is unknown */
 };

@@ -81,6 +81,36 @@ size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 	return count;
 }
 
+static uint32_t steps_of(struct rules_scratch *scratch, const struct watch_code *watch)
+{
+	uint32_t steps = 0;
+
+	for (uint32_t i = 0; i < watch->said.steps; i++)
+		if (node_holds(scratch, watch->steps[i]))
+			steps |= 1u << i;
+	return steps;
+}
+
+size_t rules_match_watches(const struct rules *rules, struct rules_scratch *scratch,
+			   const struct event *event, struct watch_hit *hits, size_t max)
+{
+	const struct source *source = source_of(rules, event->source);
+	size_t type, count = 0;
+
+	if (source == NULL || source->watches == NULL)
+		return 0;
+	type = type_of(event);
+	for (uint32_t i = source->watches->first[type];
+	     i < source->watches->first[type + 1] && count < max; i++) {
+		const struct rule *rule = &rules->rules[source->watches->rules[i]];
+
+		if (node_holds(scratch, rule->node))
+			hits[count++] = (struct watch_hit){ .rule = rule,
+							    .steps = steps_of(scratch, rule->watch) };
+	}
+	return count;
+}
+
 size_t rules_match_plain(const struct rules *rules, struct rules_scratch *scratch,
 			 const struct event *event, const struct rule **hits, size_t max)
 {
@@ -92,7 +122,7 @@ size_t rules_match_plain(const struct rules *rules, struct rules_scratch *scratc
 		const struct rule *rule = &rules->rules[i];
 		struct str source = event->source.len == 0 ? STR("syscall") : event->source;
 
-		if (!rule->enabled || !str_eq(rule->source, source) ||
+		if (!rule->enabled || rule->watch != NULL || !str_eq(rule->source, source) ||
 		    !node_holds(scratch, rule->node))
 			continue;
 		hits[count++] = rule;

@@ -56,6 +56,7 @@ static bool name_is_field(struct compiler *c, struct ast_term *term, struct str 
 	term->name = name;
 	found = fieldname_find(term, NULL, NULL);
 	return found == FIELDNAME_OK || found == FIELDNAME_NEEDS_ARGUMENT ||
+	       (found == FIELDNAME_UNKNOWN && c->is_watch && watch_is_field(name)) ||
 	       (found == FIELDNAME_UNKNOWN && c->any_field && name.at[name.len - 1] != '.' &&
 		memchr(name.at, '.', name.len) != NULL);
 }
@@ -457,6 +458,39 @@ static void add_extra_fields(struct rules_scratch *scratch, const struct rule *r
 		buf_add_json(out, buf_str(&text));
 	}
 	buf_done(&text);
+}
+
+static bool has_values(struct rules_scratch *scratch, const struct format *format)
+{
+	for (size_t i = 0; i < format->count; i++)
+		if (format->tokens[i].term != NONE &&
+		    term_values(scratch, format->tokens[i].term)->count > 0)
+			return true;
+	return false;
+}
+
+bool rules_watch_keys(struct rules_scratch *scratch, const struct rule *rule,
+		      const struct event *event, struct buf *by, struct buf *of)
+{
+	const struct watch_code *watch = rule->watch;
+	bool first = true;
+
+	scratch_begin(scratch, event);
+	buf_add_char(by, '{');
+	if (watch->by_hostname) {
+		buf_add(by, STR("\"hostname\":"));
+		buf_add_json(by, event->hostname);
+		first = false;
+	}
+	format_fields(scratch, &watch->by, by, &first);
+	buf_add_char(by, '}');
+	if (!has_values(scratch, &watch->of))
+		return false;
+	first = true;
+	buf_add_char(of, '{');
+	format_fields(scratch, &watch->of, of, &first);
+	buf_add_char(of, '}');
+	return true;
 }
 
 void rules_opa_fields(const struct rules *rules, struct rules_scratch *scratch,

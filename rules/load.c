@@ -440,6 +440,11 @@ static void load_item(struct loader *loader, const struct yaml *item)
 		{ STR("list"), load_list },
 		{ STR("macro"), load_macro },
 		{ STR("rule"), load_rule },
+		{ STR("threshold"), load_rule },
+		{ STR("sequence"), load_rule },
+		{ STR("distinct"), load_rule },
+		{ STR("first_seen"), load_rule },
+		{ STR("absent"), load_rule },
 	};
 	struct place place = { .node = item, .item_kind = "rules content item" };
 

@@ -9,6 +9,7 @@
 #include "rules/rules.h"
 #include "rules/table.h"
 #include "rules/document.h"
+#include "rules/watch.h"
 
 /* A text that was put together from several places in files: a condition with its appends. */
 struct piece {
@@ -110,6 +111,17 @@ struct opa_item {
 	struct pieces input; /* "%field" each; none: all fields */
 };
 
+/* What a hub-only rule has beside what all rules have. */
+struct watch_item {
+	enum watch_kind kind;
+	uint32_t count;
+	int64_t within_ns, learn_ns;
+	struct pieces by, of; /* "%field" each */
+	bool by_hostname;
+	struct pieces steps[WATCH_STEPS_MAX];
+	size_t steps_count;
+};
+
 struct rule_item {
 	struct str name;
 	const struct yaml *node;
@@ -123,6 +135,7 @@ struct rule_item {
 	bool enabled, warn_evttypes, skip_unknown, capture;
 	uint64_t capture_ms;
 	const struct opa_item *opa; /* NULL: nobody */
+	struct watch_item watch;
 	bool source_is_unknown, is_broken;
 	const struct ast *ast; /* with its exceptions, once compiled */
 };
@@ -184,6 +197,17 @@ bool load_exceptions(struct loader *loader, struct rule_item *rule, const struct
 /* A rule's `opa`, which is there. */
 bool load_opa(struct loader *loader, const struct place *place, const struct yaml *item,
 	      struct rule_item *rule);
+
+/* The keys of hub-only rules. A `hostname` in a list of fields is not one of them: *hostname, unless it
+ * is NULL. */
+bool load_watch_count(struct loader *loader, const struct place *place, const struct yaml *item,
+		      struct rule_item *rule);
+bool load_watch_time(struct loader *loader, const struct place *place, const struct yaml *item,
+		     struct str key, int64_t *ret_ns);
+bool load_watch_fields(struct loader *loader, const struct place *place, const struct yaml *item,
+		       struct str key, struct pieces *pieces, bool *hostname);
+bool load_watch_steps(struct loader *loader, const struct place *place, const struct yaml *item,
+		      struct rule_item *rule);
 
 /* The conditions that the exceptions stand for, each to be negated and joined with `and`. NULL text
  * for an exception without values. */

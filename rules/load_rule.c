@@ -7,7 +7,18 @@
 enum {
 	MAY_APPEND = 1,
 	MAY_REPLACE = 2,
-	REQUIRED = 4, /* when the rule is defined */
+};
+
+/* Which kinds have a key, and which cannot do without: bits of enum watch_kind. */
+enum {
+	PLAIN = 1 << WATCH_NONE,
+	THRESHOLD = 1 << WATCH_THRESHOLD,
+	SEQUENCE = 1 << WATCH_SEQUENCE,
+	DISTINCT = 1 << WATCH_DISTINCT,
+	FIRST_SEEN = 1 << WATCH_FIRST_SEEN,
+	ABSENT = 1 << WATCH_ABSENT,
+	WATCHES = THRESHOLD | SEQUENCE | DISTINCT | FIRST_SEEN | ABSENT,
+	ALL = PLAIN | WATCHES,
 };
 
 /* Takes a key's value into the rule; with `append` it joins what is there. */
@@ -15,34 +26,62 @@ typedef bool take_fn(struct loader *loader, const struct place *place, const str
 		     struct rule_item *rule, bool append);
 
 static take_fn take_condition, take_output, take_desc, take_priority, take_tags, take_exceptions,
-	take_enabled, take_warn, take_skip, take_capture, take_duration, take_opa;
+	take_enabled, take_warn, take_skip, take_capture, take_duration, take_opa, take_count,
+	take_within, take_learn, take_by, take_of, take_steps;
 
 static const struct key {
 	struct str name;
-	unsigned flags;
+	unsigned flags, kinds, required;
 	take_fn *take;
 } keys[] = {
-	{ STR("condition"), REQUIRED | MAY_APPEND | MAY_REPLACE, take_condition },
-	{ STR("output"), REQUIRED | MAY_APPEND | MAY_REPLACE, take_output },
-	{ STR("desc"), REQUIRED | MAY_APPEND | MAY_REPLACE, take_desc },
-	{ STR("priority"), REQUIRED | MAY_REPLACE, take_priority },
-	{ STR("tags"), MAY_APPEND | MAY_REPLACE, take_tags },
-	{ STR("exceptions"), MAY_APPEND | MAY_REPLACE, take_exceptions },
-	{ STR("enabled"), MAY_REPLACE, take_enabled },
-	{ STR("warn_evttypes"), MAY_REPLACE, take_warn },
-	{ STR("skip-if-unknown-filter"), MAY_REPLACE, take_skip },
-	{ STR("capture"), MAY_REPLACE, take_capture },
-	{ STR("capture_duration"), MAY_REPLACE, take_duration },
-	{ STR("opa"), MAY_REPLACE, take_opa },
+	{ STR("condition"), MAY_APPEND | MAY_REPLACE, ALL & ~SEQUENCE, ALL & ~SEQUENCE, take_condition },
+	{ STR("steps"), MAY_REPLACE, SEQUENCE, SEQUENCE, take_steps },
+	{ STR("output"), MAY_APPEND | MAY_REPLACE, ALL, ALL, take_output },
+	{ STR("desc"), MAY_APPEND | MAY_REPLACE, ALL, ALL, take_desc },
+	{ STR("priority"), MAY_REPLACE, ALL, ALL, take_priority },
+	{ STR("count"), MAY_REPLACE, THRESHOLD | DISTINCT, THRESHOLD | DISTINCT, take_count },
+	{ STR("within"), MAY_REPLACE, WATCHES, WATCHES, take_within },
+	{ STR("of"), MAY_REPLACE, DISTINCT | FIRST_SEEN, DISTINCT | FIRST_SEEN, take_of },
+	{ STR("by"), MAY_REPLACE, WATCHES, 0, take_by },
+	{ STR("learn"), MAY_REPLACE, FIRST_SEEN, 0, take_learn },
+	{ STR("tags"), MAY_APPEND | MAY_REPLACE, ALL, 0, take_tags },
+	{ STR("exceptions"), MAY_APPEND | MAY_REPLACE, ALL, 0, take_exceptions },
+	{ STR("enabled"), MAY_REPLACE, ALL, 0, take_enabled },
+	{ STR("warn_evttypes"), MAY_REPLACE, ALL, 0, take_warn },
+	{ STR("skip-if-unknown-filter"), MAY_REPLACE, ALL, 0, take_skip },
+	{ STR("capture"), MAY_REPLACE, PLAIN, 0, take_capture },
+	{ STR("capture_duration"), MAY_REPLACE, PLAIN, 0, take_duration },
+	{ STR("opa"), MAY_REPLACE, PLAIN, 0, take_opa },
 };
 
-static const struct str known_keys[] = {
-	STR("rule"),	 STR("condition"), STR("output"),	    STR("desc"),
-	STR("priority"), STR("tags"),	   STR("exceptions"),	    STR("enabled"),
-	STR("source"),	 STR("capture"),   STR("warn_evttypes"),    STR("skip-if-unknown-filter"),
-	STR("append"),	 STR("override"),  STR("capture_duration"), STR("opa"),
-	{ 0 },
-};
+/* Keys that say what is done with an item, and belong to every kind. */
+static const struct str common_keys[] = { STR("source"), STR("append"), STR("override") };
+
+static bool has_key(enum watch_kind kind, const struct key *key)
+{
+	return (key->kinds >> kind & 1) != 0;
+}
+
+static bool is_required(enum watch_kind kind, const struct key *key)
+{
+	return (key->required >> kind & 1) != 0;
+}
+
+static void unknown_keys(struct loader *loader, const struct place *place, const struct yaml *item,
+			 enum watch_kind kind)
+{
+	struct str known[ARRAY_LEN(keys) + ARRAY_LEN(common_keys) + 2];
+	size_t count = 0;
+
+	known[count++] = str_of(watch_kind_name(kind));
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (has_key(kind, &keys[i]))
+			known[count++] = keys[i].name;
+	for (size_t i = 0; i < ARRAY_LEN(common_keys); i++)
+		known[count++] = common_keys[i];
+	known[count] = (struct str){ 0 };
+	item_unknown_keys(loader, place, item, known);
+}
 
 static bool take_pieces(struct loader *loader, const struct place *place, const struct yaml *item,
 			struct str key, bool trim, struct pieces *pieces, bool append)
@@ -203,11 +242,67 @@ static bool take_opa(struct loader *loader, const struct place *place, const str
 	return load_opa(loader, place, item, rule);
 }
 
+static bool take_count(struct loader *loader, const struct place *place, const struct yaml *item,
+		       struct rule_item *rule, bool append)
+{
+	(void)append;
+	return load_watch_count(loader, place, item, rule);
+}
+
+static bool take_within(struct loader *loader, const struct place *place, const struct yaml *item,
+			struct rule_item *rule, bool append)
+{
+	(void)append;
+	return load_watch_time(loader, place, item, STR("within"), &rule->watch.within_ns);
+}
+
+static bool take_learn(struct loader *loader, const struct place *place, const struct yaml *item,
+		       struct rule_item *rule, bool append)
+{
+	(void)append;
+	return load_watch_time(loader, place, item, STR("learn"), &rule->watch.learn_ns);
+}
+
+static bool take_by(struct loader *loader, const struct place *place, const struct yaml *item,
+		    struct rule_item *rule, bool append)
+{
+	(void)append;
+	return load_watch_fields(loader, place, item, STR("by"), &rule->watch.by,
+				 &rule->watch.by_hostname);
+}
+
+static bool take_of(struct loader *loader, const struct place *place, const struct yaml *item,
+		    struct rule_item *rule, bool append)
+{
+	(void)append;
+	return load_watch_fields(loader, place, item, STR("of"), &rule->watch.of, NULL);
+}
+
+static bool take_steps(struct loader *loader, const struct place *place, const struct yaml *item,
+		       struct rule_item *rule, bool append)
+{
+	(void)append;
+	return load_watch_steps(loader, place, item, rule);
+}
+
 static struct rule_item *rule_find(const struct loader *loader, struct str name)
 {
 	uint32_t at;
 
 	return table_get(&loader->rule_names, name, &at) ? loader->rules[at] : NULL;
+}
+
+/* Rules and hub-only rules share their names, so each name is of one kind. */
+static bool same_kind(struct loader *loader, const struct place *place, const struct rule_item *rule,
+		      enum watch_kind kind)
+{
+	if (rule == NULL || rule->watch.kind == kind)
+		return true;
+	report_add(loader->report, RULES_ERR_VALIDATE, place,
+		   "there is a %s of this name already, at %s:%u: it cannot be a %s as well",
+		   watch_kind_name(rule->watch.kind), rule->node->file->name, rule->node->line,
+		   watch_kind_name(kind));
+	return false;
 }
 
 static bool is_broken(const struct loader *loader, struct str name)
@@ -278,12 +373,14 @@ static struct rule_item *rule_new(struct loader *loader, const struct place *pla
 }
 
 /* A rule of its own, in the place of an earlier one by its name. */
-static void define(struct loader *loader, const struct place *place, const struct yaml *item)
+static void define(struct loader *loader, const struct place *place, const struct yaml *item,
+		   enum watch_kind kind)
 {
 	struct rule_item rule = { .name = place->item_name,
 				  .node = place->node,
 				  .enabled = true,
-				  .warn_evttypes = true };
+				  .warn_evttypes = true,
+				  .watch.kind = kind };
 	struct rule_item *slot = rule_find(loader, rule.name);
 	bool ok = take_source(loader, place, item, slot, &rule.source);
 
@@ -291,7 +388,8 @@ static void define(struct loader *loader, const struct place *place, const struc
 		rule.source = STR("syscall");
 	rule.source_is_unknown = !source_is_known(loader->settings, rule.source);
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if ((keys[i].flags & REQUIRED) || yaml_get(item, keys[i].name) != NULL)
+		if (is_required(kind, &keys[i]) ||
+		    (has_key(kind, &keys[i]) && yaml_get(item, keys[i].name) != NULL))
 			ok &= keys[i].take(loader, place, item, &rule, false);
 	if (!ok) {
 		note_broken(loader, rule.name);
@@ -307,7 +405,8 @@ static void define(struct loader *loader, const struct place *place, const struc
 	*slot = rule;
 }
 
-static void append(struct loader *loader, const struct place *place, const struct yaml *item)
+static void append(struct loader *loader, const struct place *place, const struct yaml *item,
+		   enum watch_kind kind)
 {
 	struct rule_item *rule = rule_find(loader, place->item_name);
 	struct place here = *place;
@@ -326,7 +425,8 @@ static void append(struct loader *loader, const struct place *place, const struc
 			   "(e.g. 'condition: append') under 'override' instead.");
 		return;
 	}
-	if (yaml_get(item, STR("condition")) == NULL && yaml_get(item, STR("exceptions")) == NULL) {
+	if ((kind == WATCH_SEQUENCE || yaml_get(item, STR("condition")) == NULL) &&
+	    yaml_get(item, STR("exceptions")) == NULL) {
 		report_add(loader->report, RULES_ERR_VALIDATE, place,
 			   "Appended rule must have exceptions or condition property");
 		return;
@@ -340,7 +440,7 @@ static void append(struct loader *loader, const struct place *place, const struc
 		return;
 	}
 	ok = take_source(loader, place, item, rule, &source);
-	if (ok && yaml_get(item, STR("condition")) != NULL)
+	if (ok && kind != WATCH_SEQUENCE && yaml_get(item, STR("condition")) != NULL)
 		ok = take_condition(loader, place, item, rule, true);
 	if (ok && yaml_get(item, STR("exceptions")) != NULL)
 		ok = take_exceptions(loader, place, item, rule, true);
@@ -380,7 +480,7 @@ static int override_of(struct loader *loader, const struct place *place, const s
 
 /* Keys under `override` that no rule has, or that cannot change. */
 static bool override_keys_are_known(struct loader *loader, const struct place *place,
-				    const struct yaml *override)
+				    const struct yaml *override, enum watch_kind kind)
 {
 	struct place here = *place;
 	struct near near;
@@ -394,14 +494,16 @@ static bool override_keys_are_known(struct loader *loader, const struct place *p
 	for (size_t i = 0; i < override->count; i += 2) {
 		size_t j = 0;
 
-		while (j < ARRAY_LEN(keys) && !str_eq(keys[j].name, override->items[i]->text))
+		while (j < ARRAY_LEN(keys) && (!has_key(kind, &keys[j]) ||
+					       !str_eq(keys[j].name, override->items[i]->text)))
 			j++;
 		if (j < ARRAY_LEN(keys))
 			continue;
 		here.node = override->items[i];
 		near = near_to(override->items[i]->text);
 		for (j = 0; j < ARRAY_LEN(keys); j++)
-			near_try(&near, keys[j].name);
+			if (has_key(kind, &keys[j]))
+				near_try(&near, keys[j].name);
 		report_suggest(loader->report,
 			       report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,
 					  str_eq(override->items[i + 1]->text, STR("append")) ?
@@ -416,12 +518,15 @@ static bool override_keys_are_known(struct loader *loader, const struct place *p
 }
 
 static bool override_plan(struct loader *loader, const struct place *place, const struct yaml *item,
-			  int plan[ARRAY_LEN(keys)], bool *ret_appends)
+			  enum watch_kind kind, int plan[ARRAY_LEN(keys)], bool *ret_appends)
 {
 	struct place here = *place;
 
 	*ret_appends = false;
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		plan[i] = 0;
+		if (!has_key(kind, &keys[i]))
+			continue;
 		plan[i] = override_of(loader, place, item, &keys[i]);
 		if (plan[i] < 0)
 			return false;
@@ -438,15 +543,16 @@ static bool override_plan(struct loader *loader, const struct place *place, cons
 	return true;
 }
 
-static void override_rule(struct loader *loader, const struct place *place, const struct yaml *item)
+static void override_rule(struct loader *loader, const struct place *place, const struct yaml *item,
+			  enum watch_kind kind)
 {
 	struct rule_item *rule = rule_find(loader, place->item_name);
 	int plan[ARRAY_LEN(keys)];
 	struct str source;
 	bool appends, ok;
 
-	if (!override_keys_are_known(loader, place, yaml_get(item, STR("override"))) ||
-	    !override_plan(loader, place, item, plan, &appends)) {
+	if (!override_keys_are_known(loader, place, yaml_get(item, STR("override")), kind) ||
+	    !override_plan(loader, place, item, kind, plan, &appends)) {
 		if (rule != NULL)
 			rule->is_broken = true;
 		return;
@@ -472,10 +578,10 @@ static void override_rule(struct loader *loader, const struct place *place, cons
 		rule->is_broken = true;
 }
 
-static bool has_required(const struct yaml *item)
+static bool has_required(const struct yaml *item, enum watch_kind kind)
 {
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if ((keys[i].flags & REQUIRED) && yaml_get(item, keys[i].name) != NULL)
+		if (is_required(kind, &keys[i]) && yaml_get(item, keys[i].name) != NULL)
 			return true;
 	return false;
 }
@@ -499,25 +605,38 @@ static void switch_rule(struct loader *loader, const struct place *place, const 
 			   "Rule has 'enabled' key but no rule by that name already exists");
 }
 
+/* Its item's kind: which of the keys that name one stands there. */
+static enum watch_kind kind_of(const struct yaml *item)
+{
+	enum watch_kind kind = WATCH_NONE;
+
+	while (kind + 1 < WATCH_KINDS && yaml_get(item, str_of(watch_kind_name(kind))) == NULL)
+		kind++;
+	return kind;
+}
+
 void load_rule(struct loader *loader, const struct yaml *item)
 {
-	struct place place = { .node = item, .item_kind = "rule" };
+	enum watch_kind kind = kind_of(item);
+	struct place place = { .node = item, .item_kind = watch_kind_name(kind) };
 	const struct yaml *name = NULL;
 	bool append_it = false;
 
-	if (!item_text(loader, &place, item, STR("rule"), false, &name))
+	if (!item_text(loader, &place, item, str_of(watch_kind_name(kind)), false, &name))
 		return;
 	place.node = name;
 	place.item_name = name->text;
-	item_unknown_keys(loader, &place, item, known_keys);
+	if (!same_kind(loader, &place, rule_find(loader, name->text), kind))
+		return;
+	unknown_keys(loader, &place, item, kind);
 	if (!item_bool(loader, &place, item, STR("append"), &append_it))
 		return;
 	if (append_it)
-		append(loader, &place, item);
+		append(loader, &place, item, kind);
 	else if (yaml_get(item, STR("override")) != NULL)
-		override_rule(loader, &place, item);
-	else if (has_required(item))
-		define(loader, &place, item);
+		override_rule(loader, &place, item, kind);
+	else if (has_required(item, kind))
+		define(loader, &place, item, kind);
 	else
 		switch_rule(loader, &place, item);
 }

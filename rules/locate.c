@@ -29,6 +29,11 @@ static const struct {
 	{ STR("list"), "list" },
 	{ STR("macro"), "macro" },
 	{ STR("rule"), "rule" },
+	{ STR("threshold"), "threshold" },
+	{ STR("sequence"), "sequence" },
+	{ STR("distinct"), "distinct" },
+	{ STR("first_seen"), "first_seen" },
+	{ STR("absent"), "absent" },
 };
 
 struct walk {

@@ -17,6 +17,8 @@ struct work {
 	struct rule rule;
 	struct problem problem;
 	struct text text, output_text, opa_text;
+	struct text step_texts[WATCH_STEPS_MAX], by_text, of_text;
+	uint32_t steps[WATCH_STEPS_MAX];
 };
 
 static struct place rule_place(const struct rule_item *item, const struct yaml *node)
@@ -120,6 +122,46 @@ static bool compile_exception(struct work *work, const struct exception *excepti
 	return true;
 }
 
+/* The steps of a sequence, each a node of its own, and as one tree that holds when any does. */
+static bool compile_steps(struct work *work, struct ast **ret)
+{
+	struct loader *loader = work->c->loader;
+	size_t count = work->item->watch.steps_count;
+	struct ast **parts = arena_zalloc(loader->arena, (count + 1) * sizeof(*parts));
+	struct ast *any = arena_zalloc(loader->arena, sizeof(*any));
+
+	if (parts == NULL || any == NULL) {
+		loader->out_of_memory = true;
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct text *text = &work->step_texts[i];
+
+		work->c->text = text;
+		if (!parse_pieces(work, &work->item->watch.steps[i], text, &parts[i]) ||
+		    !compile_condition(work->c, parts[i], &work->steps[i]))
+			return false;
+		warn_condition(loader, parts[i], text, "rule", work->item->name);
+	}
+	*any = (struct ast){ .kind = AST_OR, .items = parts, .count = (uint32_t)count };
+	*ret = any;
+	return true;
+}
+
+static bool compile_own(struct work *work, struct ast **ret)
+{
+	uint32_t unused;
+
+	if (work->item->watch.kind == WATCH_SEQUENCE)
+		return compile_steps(work, ret);
+	work->c->text = &work->text;
+	if (!parse_pieces(work, &work->item->condition, &work->text, ret) ||
+	    !compile_condition(work->c, *ret, &unused))
+		return false;
+	warn_condition(work->c->loader, *ret, &work->text, "rule", work->item->name);
+	return true;
+}
+
 /* The condition and its exceptions as one tree, for its types and its canonical spelling, and as
  * one node. Each part is parsed by itself, so that no parenthesis can leak from one into the next.
  */
@@ -135,11 +177,8 @@ static bool compile_parts(struct work *work, struct ast **ret)
 		loader->out_of_memory = true;
 		return false;
 	}
-	work->c->text = &work->text;
-	if (!parse_pieces(work, &work->item->condition, &work->text, &parts[0]) ||
-	    !compile_condition(work->c, parts[0], &unused))
+	if (!compile_own(work, &parts[0]))
 		return false;
-	warn_condition(loader, parts[0], &work->text, "rule", work->item->name);
 	*whole = (struct ast){ .kind = AST_AND, .items = parts, .count = 1 };
 	for (size_t i = 0; i < work->item->exceptions_count; i++) {
 		struct ast *part;
@@ -407,6 +446,67 @@ static bool compile_rule_opa(struct work *work)
 	return true;
 }
 
+static bool compile_fields(struct work *work, const struct pieces *pieces, struct text *text,
+			   struct format *ret)
+{
+	if (pieces->count == 0)
+		return true;
+	if (!text_expand(work->c->loader, pieces, text))
+		return false;
+	work->c->text = text;
+	if (!compile_format(work->c, text->text, false, ret))
+		return false;
+	ret->partial = true;
+	return true;
+}
+
+/* Keys of output_fields are names as they stand in a format: that of `by` tells it from others. */
+static uint64_t watch_version(const struct work *work)
+{
+	const struct watch_item *item = &work->item->watch;
+	const struct hash_key open_key = { 0 };
+	struct hash_state state;
+
+	hash_begin(&state, &open_key);
+	hash_add_u64(&state, (uint64_t)item->kind);
+	hash_add(&state, work->item->source);
+	hash_add(&state, work->rule.canonical.len > 0 ? work->rule.canonical : work->text.text);
+	for (size_t i = 0; i < item->steps_count; i++)
+		hash_add(&state, work->step_texts[i].text);
+	hash_add(&state, work->by_text.text);
+	hash_add(&state, work->of_text.text);
+	hash_add_u64(&state, item->by_hostname);
+	hash_add_u64(&state, (uint64_t)item->within_ns);
+	hash_add_u64(&state, (uint64_t)item->learn_ns);
+	hash_add_u64(&state, item->count);
+	return hash_end(&state).lo;
+}
+
+static bool compile_watch(struct work *work)
+{
+	const struct watch_item *item = &work->item->watch;
+	struct watch_code *watch;
+
+	if (item->kind == WATCH_NONE)
+		return true;
+	watch = compile_take(work->c, sizeof(*watch));
+	if (watch == NULL)
+		return false;
+	if (!compile_fields(work, &item->by, &work->by_text, &watch->by) ||
+	    !compile_fields(work, &item->of, &work->of_text, &watch->of))
+		return false;
+	watch->by_hostname = item->by_hostname;
+	memcpy(watch->steps, work->steps, sizeof(watch->steps));
+	watch->said = (struct rule_watch){ .kind = item->kind,
+					   .within_ns = item->within_ns,
+					   .learn_ns = item->learn_ns,
+					   .count = item->count,
+					   .steps = (uint32_t)item->steps_count,
+					   .version = watch_version(work) };
+	work->rule.watch = watch;
+	return true;
+}
+
 static bool copy_tags(struct work *work)
 {
 	const struct rule_item *item = work->item;
@@ -486,10 +586,14 @@ static bool compile_rule(struct compiler *c, struct rule_item *item)
 	c->problem = &work->problem;
 	c->any_field = !str_eq(item->source, syscall_source);
 	c->skip_unknown = item->skip_unknown;
+	c->is_watch = item->watch.kind != WATCH_NONE;
 	/* One that is broken is looked at too, for what else is wrong with it. */
-	ok = item->condition.count > 0 && compile_part(work, compile_rule_condition);
+	ok = (item->condition.count > 0 || item->watch.steps_count > 1) &&
+	     compile_part(work, compile_rule_condition);
 	ok &= item->output.count > 0 && compile_part(work, compile_rule_output);
 	ok &= compile_part(work, compile_rule_opa);
+	ok &= compile_part(work, compile_watch);
+	c->is_watch = false;
 	if (ok && !item->is_broken && copy_tags(work)) {
 		describe(work);
 		c->rules->rules[c->rules->rules_count++] = work->rule;
@@ -548,7 +652,7 @@ static bool index_source(struct compiler *c, struct source *source)
 			for (size_t i = 0; i < rules->rules_count; i++) {
 				const struct rule *rule = &rules->rules[i];
 
-				if (!rule->enabled || !str_eq(rule->source, source->name) ||
+				if (!rule->enabled || rule->watch != NULL || !str_eq(rule->source, source->name) ||
 				    !type_set_has(&rule->types, type))
 					continue;
 				if (fill)
@@ -566,6 +670,39 @@ static bool index_source(struct compiler *c, struct source *source)
 	return true;
 }
 
+/* The same of the hub-only rules, of which there are few. */
+static bool index_watches(struct compiler *c, struct source *source)
+{
+	const struct rules *rules = c->rules;
+	struct by_type *index;
+	size_t total = 0, at = 0;
+
+	for (size_t i = 0; i < rules->rules_count; i++)
+		if (rules->rules[i].enabled && rules->rules[i].watch != NULL &&
+		    str_eq(rules->rules[i].source, source->name))
+			for (size_t type = 0; type < evttypes_count(); type++)
+				total += type_set_has(&rules->rules[i].types, type);
+	if (total == 0)
+		return true;
+	index = compile_take(c, sizeof(*index));
+	if (index == NULL)
+		return false;
+	index->rules = compile_take(c, total * sizeof(*index->rules));
+	if (index->rules == NULL)
+		return false;
+	for (size_t type = 0; type < evttypes_count(); type++) {
+		index->first[type] = (uint32_t)at;
+		for (size_t i = 0; i < rules->rules_count; i++)
+			if (rules->rules[i].enabled && rules->rules[i].watch != NULL &&
+			    str_eq(rules->rules[i].source, source->name) &&
+			    type_set_has(&rules->rules[i].types, type))
+				index->rules[at++] = (uint32_t)i;
+	}
+	index->first[evttypes_count()] = (uint32_t)at;
+	source->watches = index;
+	return true;
+}
+
 static bool index_sources(struct compiler *c)
 {
 	const struct rules_settings *settings = c->loader->settings;
@@ -580,7 +717,7 @@ static bool index_sources(struct compiler *c)
 		rules->sources[rules->sources_count++].name =
 			compile_str(c, str_of(settings->sources.at[i]));
 	for (size_t i = 0; i < rules->sources_count; i++)
-		if (!index_source(c, &rules->sources[i]))
+		if (!index_source(c, &rules->sources[i]) || !index_watches(c, &rules->sources[i]))
 			return false;
 	for (size_t i = 0; i < rules->rules_count; i++)
 		for (size_t j = 0; rules->rules[i].enabled && j < EVTTYPE_WORDS; j++)

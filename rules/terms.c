@@ -114,7 +114,7 @@ static bool fill_field(struct compiler *c, const struct ast_term *ast, struct te
 	case FIELDNAME_NEEDS_ARGUMENT: return refuse(c, ast, "the field needs an argument");
 	case FIELDNAME_TAKES_NO_ARGUMENT: return refuse(c, ast, "the field takes no argument");
 	case FIELDNAME_UNKNOWN:
-		if (!c->any_field)
+		if (!c->any_field && !(c->is_watch && watch_is_field(ast->name)))
 			return unknown_field(c, ast);
 		term->base = FIELD_NONE;
 		term->class = CLASS_ANY;

@@ -83,6 +83,12 @@ bool wanted_mark(struct compiler *c)
 		for (size_t j = 0; j < rule->extras_count; j++)
 			want_format(rules, &rule->extras[j].format);
 		want_format(rules, &rule->opa_input);
+		if (rule->watch == NULL)
+			continue;
+		for (uint32_t j = 0; j < rule->watch->said.steps; j++)
+			want_node(rules, rule->watch->steps[j], seen);
+		want_format(rules, &rule->watch->by);
+		want_format(rules, &rule->watch->of);
 	}
 	return true;
 }
@@ -156,6 +162,11 @@ bool rule_is_enabled(const struct rule *rule)
 const struct rule_opa *rule_opa(const struct rule *rule)
 {
 	return rule->opa;
+}
+
+const struct rule_watch *rule_watch(const struct rule *rule)
+{
+	return rule->watch == NULL ? NULL : &rule->watch->said;
 }
 
 bool rules_match_all(const struct rules *rules)

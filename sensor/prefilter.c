@@ -2,6 +2,7 @@
 #include "sensor/prefilter.h"
 
 #include "base/cleanup.h"
+#include "rules/watch.h"
 #include "sensor/calls.h"
 
 #include <errno.h>
@@ -109,9 +110,11 @@ bool prefilter_wants_environment(const struct prefilter *prefilter)
 bool prefilter_match(struct prefilter *prefilter, const struct event *event)
 {
 	const struct rule *hit;
+	struct watch_hit fed;
 
 	return prefilter->rules == NULL ||
-	       rules_match(prefilter->rules, prefilter->scratch, event, &hit, 1) > 0;
+	       rules_match(prefilter->rules, prefilter->scratch, event, &hit, 1) > 0 ||
+	       rules_match_watches(prefilter->rules, prefilter->scratch, event, &fed, 1) > 0;
 }
 
 size_t prefilter_rules_count(const struct prefilter *prefilter)
