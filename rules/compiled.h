@@ -106,7 +106,7 @@ struct extra_field {
 /* A hub-only rule's own part. Its node holds when any step does. */
 struct watch_code {
 	struct rule_watch said;
-	bool by_hostname;
+	bool by_hostname, of_hostname;
 	struct format by, of;
 	uint32_t steps[WATCH_STEPS_MAX]; /* nodes */
 };

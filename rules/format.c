@@ -469,27 +469,30 @@ static bool has_values(struct rules_scratch *scratch, const struct format *forma
 	return false;
 }
 
+static void add_key(struct rules_scratch *scratch, const struct format *format, bool hostname, struct buf *out)
+{
+	bool first = true;
+
+	buf_add_char(out, '{');
+	if (hostname) {
+		buf_add(out, STR("\"hostname\":"));
+		buf_add_json(out, scratch->event->hostname);
+		first = false;
+	}
+	format_fields(scratch, format, out, &first);
+	buf_add_char(out, '}');
+}
+
 bool rules_watch_keys(struct rules_scratch *scratch, const struct rule *rule,
 		      const struct event *event, struct buf *by, struct buf *of)
 {
 	const struct watch_code *watch = rule->watch;
-	bool first = true;
 
 	scratch_begin(scratch, event);
-	buf_add_char(by, '{');
-	if (watch->by_hostname) {
-		buf_add(by, STR("\"hostname\":"));
-		buf_add_json(by, event->hostname);
-		first = false;
-	}
-	format_fields(scratch, &watch->by, by, &first);
-	buf_add_char(by, '}');
-	if (!has_values(scratch, &watch->of))
+	add_key(scratch, &watch->by, watch->by_hostname, by);
+	if (!(watch->of_hostname && event->hostname.len > 0) && !has_values(scratch, &watch->of))
 		return false;
-	first = true;
-	buf_add_char(of, '{');
-	format_fields(scratch, &watch->of, of, &first);
-	buf_add_char(of, '}');
+	add_key(scratch, &watch->of, watch->of_hostname, of);
 	return true;
 }
 

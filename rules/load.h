@@ -117,7 +117,7 @@ struct watch_item {
 	uint32_t count;
 	int64_t within_ns, learn_ns;
 	struct pieces by, of; /* "%field" each */
-	bool by_hostname;
+	bool by_hostname, of_hostname;
 	struct pieces steps[WATCH_STEPS_MAX];
 	size_t steps_count;
 };
@@ -198,14 +198,13 @@ bool load_exceptions(struct loader *loader, struct rule_item *rule, const struct
 bool load_opa(struct loader *loader, const struct place *place, const struct yaml *item,
 	      struct rule_item *rule);
 
-/* The keys of hub-only rules. A `hostname` in a list of fields is not one of them: *hostname, unless it
- * is NULL. */
+/* The keys of hub-only rules. A `hostname` in a list of fields is not one of them: *hostname. */
 bool load_watch_count(struct loader *loader, const struct place *place, const struct yaml *item,
 		      struct rule_item *rule);
 bool load_watch_time(struct loader *loader, const struct place *place, const struct yaml *item,
 		     struct str key, int64_t *ret_ns);
 bool load_watch_fields(struct loader *loader, const struct place *place, const struct yaml *item,
-		       struct str key, struct pieces *pieces, bool *hostname);
+		       struct str key, bool may_be_empty, struct pieces *pieces, bool *hostname);
 bool load_watch_steps(struct loader *loader, const struct place *place, const struct yaml *item,
 		      struct rule_item *rule);
 

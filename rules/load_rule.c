@@ -267,7 +267,7 @@ static bool take_by(struct loader *loader, const struct place *place, const stru
 		    struct rule_item *rule, bool append)
 {
 	(void)append;
-	return load_watch_fields(loader, place, item, STR("by"), &rule->watch.by,
+	return load_watch_fields(loader, place, item, STR("by"), true, &rule->watch.by,
 				 &rule->watch.by_hostname);
 }
 
@@ -275,7 +275,8 @@ static bool take_of(struct loader *loader, const struct place *place, const stru
 		    struct rule_item *rule, bool append)
 {
 	(void)append;
-	return load_watch_fields(loader, place, item, STR("of"), &rule->watch.of, NULL);
+	return load_watch_fields(loader, place, item, STR("of"), false, &rule->watch.of,
+				 &rule->watch.of_hostname);
 }
 
 static bool take_steps(struct loader *loader, const struct place *place, const struct yaml *item,

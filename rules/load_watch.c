@@ -11,7 +11,7 @@ static const char *const kind_names[WATCH_KINDS] = {
 };
 
 static const char *const field_names[] = { "watch.count", "watch.key",	  "watch.first_time",
-					   "watch.last_time", "watch.value", "watch.values" };
+					   "watch.last_time", "watch.value" };
 
 const struct conf_strings watch_fields = { .at = field_names, .count = ARRAY_LEN(field_names) };
 
@@ -84,7 +84,7 @@ static bool add_field(struct loader *loader, const struct place *place, const st
 	for (size_t i = 0; i < name.len; i++)
 		if (strchr(" \t\r\n%", name.at[i]) != NULL)
 			return refuse(loader, place, node, "not the name of a field");
-	if (hostname != NULL && str_eq(name, STR("hostname"))) {
+	if (str_eq(name, STR("hostname"))) {
 		*hostname = true;
 		return true;
 	}
@@ -95,14 +95,13 @@ static bool add_field(struct loader *loader, const struct place *place, const st
 }
 
 bool load_watch_fields(struct loader *loader, const struct place *place, const struct yaml *item,
-		       struct str key, struct pieces *pieces, bool *hostname)
+		       struct str key, bool may_be_empty, struct pieces *pieces, bool *hostname)
 {
 	const struct yaml *value = yaml_get(item, key);
 	bool ok = true;
 
 	*pieces = (struct pieces){ 0 };
-	if (hostname != NULL)
-		*hostname = false;
+	*hostname = false;
 	if (value != NULL && value->kind == YAML_SCALAR)
 		return item_text(loader, place, item, key, false, &value) &&
 		       add_field(loader, place, value, pieces, hostname);
@@ -112,7 +111,7 @@ bool load_watch_fields(struct loader *loader, const struct place *place, const s
 		return refuse(loader, place, value, "more than 8 fields");
 	for (size_t i = 0; i < value->count && ok; i++)
 		ok = add_field(loader, place, value->items[i], pieces, hostname);
-	if (ok && hostname == NULL && value->count == 0)
+	if (ok && !may_be_empty && value->count == 0)
 		return refuse(loader, place, value, "names no field");
 	return ok;
 }

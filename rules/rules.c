@@ -476,6 +476,7 @@ static uint64_t watch_version(const struct work *work)
 	hash_add(&state, work->by_text.text);
 	hash_add(&state, work->of_text.text);
 	hash_add_u64(&state, item->by_hostname);
+	hash_add_u64(&state, item->of_hostname);
 	hash_add_u64(&state, (uint64_t)item->within_ns);
 	hash_add_u64(&state, (uint64_t)item->learn_ns);
 	hash_add_u64(&state, item->count);
@@ -496,6 +497,7 @@ static bool compile_watch(struct work *work)
 	    !compile_fields(work, &item->of, &work->of_text, &watch->of))
 		return false;
 	watch->by_hostname = item->by_hostname;
+	watch->of_hostname = item->of_hostname;
 	memcpy(watch->steps, work->steps, sizeof(watch->steps));
 	watch->said = (struct rule_watch){ .kind = item->kind,
 					   .within_ns = item->within_ns,
