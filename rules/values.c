@@ -246,6 +246,22 @@ static bool one_value(struct rules_scratch *scratch, const struct term *term, st
 	return false;
 }
 
+/* Each of several values as the term's operators want it; what cannot be is left out. */
+static void many_to_class(struct rules_scratch *scratch, const struct term *term, struct slot *slot)
+{
+	uint32_t count = slot->count;
+	struct value *values = scratch_take(scratch, (count + 1) * sizeof(*values));
+
+	slot->count = 0;
+	if (values == NULL)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		values[slot->count] = slot->values[i];
+		slot->count += to_class(scratch, term, &values[slot->count]);
+	}
+	slot->values = values;
+}
+
 static void fill(struct rules_scratch *scratch, const struct term *term, struct slot *slot)
 {
 	slot->values = &slot->value;
@@ -253,6 +269,7 @@ static void fill(struct rules_scratch *scratch, const struct term *term, struct 
 	slot->count = 0;
 	if (term->is_many) {
 		derive_ancestors(scratch, term, slot);
+		many_to_class(scratch, term, slot);
 		return;
 	}
 	if (term->two_sided && event_get(scratch->event, term->id)->kind <= VALUE_NULL) {
