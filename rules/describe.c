@@ -99,7 +99,7 @@ static void walk(struct work *work, struct described *into, const struct ast *as
 		walk(work, into, ast->items[i]);
 	if (ast->kind != AST_CHECK)
 		return;
-	add_once(work, &into->operators, str_of(op_name(ast->op)));
+	add_once(work, &into->operators, ast->is_doubled ? STR("==") : str_of(op_name(ast->op)));
 	if (ast->modifier != MODIFIER_NONE)
 		add_once(work, &into->operators, str_of(modifier_name(ast->modifier)));
 	add_term(work, &into->fields, ast->left);

@@ -1,6 +1,8 @@
 /* What a file requires: the version of the rule engine, and plugins. */
 #include "rules/load.h"
 
+#include <inttypes.h>
+
 /* The rule engine whose language this is. */
 enum { ENGINE_MAJOR = 0, ENGINE_MINOR = 63, ENGINE_PATCH = 0 };
 
@@ -48,8 +50,9 @@ void load_engine_version(struct loader *loader, const struct yaml *item)
 	if (want[0] != ENGINE_MAJOR || want[1] > ENGINE_MINOR ||
 	    (want[1] == ENGINE_MINOR && want[2] > ENGINE_PATCH))
 		report_add(loader->report, RULES_ERR_VALIDATE, &place,
-			   "Rules require engine version %s, but engine version is %d.%d.%d",
-			   value->text.at, ENGINE_MAJOR, ENGINE_MINOR, ENGINE_PATCH);
+			   "Rules require engine version %" PRIu64 ".%" PRIu64 ".%" PRIu64
+			   ", but engine version is %d.%d.%d",
+			   want[0], want[1], want[2], ENGINE_MAJOR, ENGINE_MINOR, ENGINE_PATCH);
 }
 
 /* Adds one {name, version} to the requirement. */

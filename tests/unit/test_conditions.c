@@ -1,24 +1,18 @@
-/* Conditions as Falco reads them: what is refused, how it is spelt, which types it can meet, what it
- * matches. Corners only; the common road is in test_rules.c and the shared cases. */
+/* Conditions as Falco reads them: what is refused, how it is spelt, which types it can meet, what
+ * it matches. Corners only; the common road is in test_rules.c and the shared cases. */
 #include "rules_fixture.h"
 
 #include "rules/ast.h"
 
 static const char *const refused[] = {
-	"proc.aname[first] = sh",
-	"proc.apid[-1] = 1",
-	"proc.args[last] = x",
-	"proc.pid = len(proc.name)",
-	"evt.num = val(proc.pid)",
-	"fd.sport in (https, no-such-service)",
+	"proc.aname[first] = sh",  "proc.apid[-1] = 1",
+	"proc.args[last] = x",	   "proc.pid = len(proc.name)",
+	"evt.num = val(proc.pid)", "fd.sport in (https, no-such-service)",
 };
 
 static const char *const accepted[] = {
-	"proc.aname[7] = sh",
-	"proc.env[HOME] = /root",
-	"fd.num = val(proc.pid)",
-	"evt.num = len(proc.name)",
-	"fd.sport in (https, 8080)",
+	"proc.aname[7] = sh",	    "proc.env[HOME] = /root",	 "fd.num = val(proc.pid)",
+	"evt.num = len(proc.name)", "fd.sport in (https, 8080)",
 };
 
 static const struct spelling {
@@ -79,6 +73,20 @@ static void what_no_type_can_meet_is_refused(void **state)
 		assert_int_equal(loaded.result, 0);
 		loaded_done(&loaded);
 	}
+}
+
+static void a_number_is_a_minor_engine_version(void **state)
+{
+	struct rules_settings settings = { .priority_max = PRIORITY_DEBUG };
+	struct rules_text file = { .name = "v.yaml",
+				   .text = STR("- required_engine_version: 7000\n") };
+	struct loaded loaded;
+
+	(void)state;
+	load_texts(&loaded, &settings, &file, 1);
+	assert_int_not_equal(loaded.result, 0);
+	assert_non_null(strstr(report_text(&loaded), "require engine version 0.7000.0, but"));
+	loaded_done(&loaded);
 }
 
 static void a_condition_keeps_its_spelling(void **state)
@@ -165,6 +173,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		{ .name = "what no type can meet is refused",
 		  .test_func = what_no_type_can_meet_is_refused },
+		{ .name = "a number is a minor engine version",
+		  .test_func = a_number_is_a_minor_engine_version },
 		{ .name = "a condition keeps its spelling",
 		  .test_func = a_condition_keeps_its_spelling },
 		{ .name = "types follow the algebra of sets",
