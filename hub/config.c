@@ -124,6 +124,16 @@ static const struct conf_field incident_fields[] = {
 	{ 0 },
 };
 
+static const struct conf_field watch_fields[] = {
+	{ "lateness", CONF_DURATION, AT(watch.lateness_ms), 0, "30s", 0, DAY,
+	  .help = "hub-only rules take events that are so much older than the newest of their key" },
+	{ "max_entries", CONF_INT, AT(watch.max_entries), 0, "100000", 1, 10000000,
+	  .help = "keys that hub-only rules remember; beyond it the oldest goes" },
+	{ "max_memory", CONF_SIZE, AT(watch.max_memory), 0, "256MiB", MIB, 64 * GIB,
+	  .help = "bytes of what they remember; beyond it the oldest goes" },
+	{ 0 },
+};
+
 static const struct section {
 	const char *name;
 	const struct conf_field *fields;
@@ -131,9 +141,10 @@ static const struct section {
 	{ "admin", admin_fields },     { "log", log_fields },
 	{ "ingest", ingest_fields },   { "journal", journal_fields },
 	{ "dedup", dedup_fields },     { "incidents", incident_fields },
+	{ "watch", watch_fields },
 };
 
-static const char *const section_names[] = { "admin", "log", "ingest", "journal", "dedup", "incidents",
+static const char *const section_names[] = { "admin", "log", "ingest", "journal", "dedup", "incidents", "watch",
 	                                     "outputs", "routes", "rules", "append_output", NULL };
 
 static const struct conf_field output_fields[] = {

@@ -101,6 +101,12 @@ struct config {
 		int64_t max_open;              /* 50000; beyond it the oldest is resolved early */
 	} incidents;
 
+	struct {
+		int64_t lateness_ms;           /* 30s */
+		int64_t max_entries;           /* 100000; beyond it the oldest is forgotten */
+		int64_t max_memory;            /* 256 MiB, the same */
+	} watch;
+
 	const struct config_output *outputs;
 	size_t outputs_count;
 	const struct config_route *routes;     /* none in the file: one that sends everything everywhere */

@@ -299,12 +299,12 @@ static int raise_then(struct pipeline *line, struct batch *batch, struct parked 
 	int r;
 
 	if (now != parked->set)
-		pipeline_use(line, parked->set);
+		pipeline_turn(line, parked->set);
 	line->inside = parked->inside;
 	r = raise_parked(line, batch, parked);
 	line->inside = inside;
 	if (now != parked->set)
-		pipeline_use(line, now);
+		pipeline_turn(line, now);
 	ruleset_unref(now);
 	return r;
 }

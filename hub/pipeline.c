@@ -102,7 +102,8 @@ static int restore(struct pipeline *line)
 	if (r < 0)
 		return r;
 	incidents_seen_id(line->incidents, highest);
-	return restore_counts(line);
+	r = watching_restore(line);
+	return r < 0 ? r : restore_counts(line);
 }
 
 static int setup(struct pipeline *line)
@@ -130,6 +131,10 @@ static int setup(struct pipeline *line)
 		               &line->window);
 	if (r == 0)
 		r = incidents_new(&incidents, &line->incidents);
+	if (r == 0)
+		r = watching_setup(line);
+	if (r < 0)
+		return r;
 	fingerprint_setup(line);
 	pipeline_use(line, line->settings.set);
 	return r == 0 ? restore(line) : r;
@@ -153,7 +158,7 @@ int pipeline_new(const struct pipeline_settings *settings, struct pipeline **ret
 	return 0;
 }
 
-void pipeline_use(struct pipeline *line, struct ruleset *set)
+void pipeline_turn(struct pipeline *line, struct ruleset *set)
 {
 	ruleset_ref(set);
 	ruleset_unref(line->set);
@@ -161,6 +166,15 @@ void pipeline_use(struct pipeline *line, struct ruleset *set)
 	line->event = &set->event;
 	line->normalise.fields = set->fields;
 	raise_use(line);
+}
+
+void pipeline_use(struct pipeline *line, struct ruleset *set)
+{
+	struct ruleset *former = line->set == NULL ? NULL : ruleset_ref(line->set);
+
+	pipeline_turn(line, set);
+	watching_use(line);
+	ruleset_unref(former);
 }
 
 void pipeline_free(struct pipeline *line)
@@ -179,9 +193,14 @@ void pipeline_free(struct pipeline *line)
 	}
 	incidents_free(line->incidents);
 	window_free(line->window);
+	watches_free(line->watches);
 	ruleset_unref(line->set);
 	normalise_done(&line->normalise);
 	buf_done(&line->key);
+	buf_done(&line->by);
+	buf_done(&line->of);
+	buf_done(&line->note);
+	buf_done(&line->evidence);
 	buf_done(&line->text);
 	buf_done(&line->fields);
 	buf_done(&line->line);
@@ -349,14 +368,22 @@ static int take_event(struct pipeline *line, struct batch *batch, const struct i
 {
 	const struct rule *hits[HITS_MAX];
 	struct hash128 identity = identity_of(line, item);
-	size_t count = 0, fresh = 0;
+	struct watch_hit fed[HITS_MAX];
+	struct watching watching = { 0 };
+	size_t count = 0, fresh = 0, fed_count = 0;
 	int r;
 
 	counter_add(&line->events, 1);
-	if (line->set->rules != NULL)
+	if (line->set->rules != NULL) {
 		count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
-	if (judge_concerns(hits, count))
+		fed_count = rules_match_watches(line->set->rules, line->set->scratch, line->event, fed, HITS_MAX);
+	}
+	if (judge_concerns(hits, count)) {
+		r = watching_take(line, batch, fed, fed_count, NULL, identity, item, &watching);
+		if (r < 0)
+			return r;
 		return take_judged(line, batch, hits, count, identity, item);
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct hash128 own = identity_of_rule(line, identity, rule_name(hits[i]));
 
@@ -369,8 +396,12 @@ static int take_event(struct pipeline *line, struct batch *batch, const struct i
 			return r;
 		}
 	}
-	if (count > 0 && fresh == 0)
+	r = watching_take(line, batch, fed, fed_count, NULL, identity, item, &watching);
+	if (r < 0)
+		return r;
+	if (count + fed_count > 0 && fresh + watching.fresh == 0)
 		return take_duplicate(line, batch);
+	count += watching.fired;
 	if (count == 0)
 		counter_add(&line->unmatched, 1);
 	return batch_add_verdict(batch, count > 0 ? ITEM_ACCEPTED : ITEM_UNMATCHED) ? 0 : -ENOMEM;
@@ -442,6 +473,7 @@ static void forget(struct pipeline *line, const struct batch *batch)
 		window_forget(line->window, alert->identity);
 		incidents_unhit(line->incidents, alert->incident, alert->change == ALERT_OPENED);
 	}
+	watching_forget(line, batch);
 	for (size_t i = 0; i < batch->marks_count; i++)
 		if (batch->marks[i].first_seq > 0)
 			sensors_untake(line->settings.sensors, batch->marks[i].id, batch->marks[i].boot,
@@ -510,6 +542,8 @@ void pipeline_hand_over(struct pipeline *line, struct batch *batch, int result)
 		finish(line, batch);
 		return;
 	}
+	if (batch->commit.watches == NULL)
+		watching_submit(line, batch);
 	batch->commit.bytes = batch->arena.used + sizeof(*batch);
 	batch->commit.done = commit_done;
 	journal_submit(line->settings.journal, &batch->commit);
@@ -579,6 +613,7 @@ size_t pipeline_underway(const struct pipeline *line)
 void pipeline_tick(struct pipeline *line)
 {
 	changes_tick(line);
+	watching_tick(line);
 }
 
 bool pipeline_wants_own(const struct pipeline *line)
@@ -649,4 +684,5 @@ void pipeline_metrics(struct pipeline *line, struct metrics *metrics)
 	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_dedup_evicted", NULL,
 	               "Identities that left the window early because it was full.");
 	metrics_u64(metrics, NULL, window_evicted(line->window));
+	watches_metrics(line->watches, metrics);
 }

@@ -9,6 +9,7 @@
 #include "hub/dedup/sensors.h"
 #include "hub/evaluate/ruleset.h"
 #include "hub/journal/journal.h"
+#include "hub/watch/watch.h"
 
 struct pipeline;
 
@@ -48,6 +49,9 @@ struct batch {
 	size_t incidents_count;
 	struct parked *parked, **parked_end, *judged; /* events that wait for verdicts; that had them */
 	size_t open;                  /* questions that have no answer yet */
+	struct watch_changes watch;   /* of hub-only rules */
+	struct hash128 *fed;          /* marked as seen for them */
+	size_t fed_count, fed_cap;
 	bool depends;                 /* it called something a duplicate … */
 	uint64_t failed_before;       /* … when so many commits had failed: another one fails it too */
 	int result;

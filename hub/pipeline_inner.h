@@ -11,6 +11,7 @@
 #include "hub/normalise/items.h"
 #include "hub/normalise/normalise.h"
 #include "hub/pipeline.h"
+#include "hub/watch/watch.h"
 
 enum {
 	POOL_MAX = 2048,             /* batches kept for reuse */
@@ -30,6 +31,16 @@ enum alert_field_kind {
 	ALERT_FIELDS,
 };
 
+/* What a hub-only rule's output can name beside the event's fields. */
+enum watch_value {
+	WATCH_COUNT = 0,
+	WATCH_KEY,
+	WATCH_FIRST_TIME,
+	WATCH_LAST_TIME,
+	WATCH_VALUE,
+	WATCH_VALUES,
+};
+
 struct fingerprint_field {
 	struct str name;
 	bool hostname;
@@ -46,6 +57,9 @@ struct pipeline {
 	size_t fingerprint_count;
 	field_id alert_fields[ALERT_FIELDS]; /* of the set: what an alert adds to its event */
 	bool wants_alerts;                   /* the set has rules on alerts */
+	struct watches *watches;
+	field_id watch_fields[WATCH_VALUES];
+	struct buf by, of, note, evidence; /* scratch for one firing */
 	bool inside;                         /* what is taken now is the hub's own */
 	struct hash_key hash_key;
 	struct buf key, text, fields, line, raw; /* scratch for one alert */
@@ -99,6 +113,27 @@ struct hash128 identity_of_rule(const struct pipeline *line, struct hash128 even
 
 /* Adds an incident's row. False: out of memory. */
 bool raise_incident(struct batch *batch, const struct incident *incident, bool open);
+
+/* What an event gave to hub-only rules. */
+struct watching {
+	size_t fresh; /* rules that it was new to */
+	size_t fired;
+};
+
+/* Feeds hub-only rules, and raises what fires. `alert`: what the event is, when it is one, and who. 0 or -ENOMEM. */
+int watching_take(struct pipeline *line, struct batch *batch, const struct watch_hit *hits, size_t count,
+                  const struct compose *alert, struct hash128 identity, const struct item *item,
+                  struct watching *ret);
+
+int watching_setup(struct pipeline *line);
+int watching_restore(struct pipeline *line);
+void watching_use(struct pipeline *line);    /* the set has changed; the former rules are still there */
+void watching_submit(struct pipeline *line, struct batch *batch); /* adds the rows of what changed */
+void watching_forget(struct pipeline *line, const struct batch *batch);
+void watching_tick(struct pipeline *line);
+
+/* Works with another set for a while: what hub-only rules remember stays that of the set in force. */
+void pipeline_turn(struct pipeline *line, struct ruleset *set);
 
 /* Incidents that go on or are over, as rows of a batch of their own. */
 void changes_tick(struct pipeline *line);

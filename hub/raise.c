@@ -28,17 +28,21 @@ static void add_fingerprint_value(struct pipeline *line, const struct fingerprin
 		json_copy(&line->key, &item->json, node);
 }
 
-static struct str fingerprint(struct pipeline *line, struct str rule, const struct item *item)
+static struct str fingerprint(struct pipeline *line, const struct compose *compose, const struct item *item)
 {
 	const struct fingerprint_field *fields = line->inside ? own_fields : line->fingerprint;
 	size_t count = line->inside ? ARRAY_LEN(own_fields) : line->fingerprint_count;
 
 	buf_clear(&line->key);
 	buf_add(&line->key, STR("{\"rule\":"));
-	buf_add_json(&line->key, rule);
+	buf_add_json(&line->key, compose->rule);
 	buf_add(&line->key, STR(",\"source\":"));
 	buf_add_json(&line->key, line->event->source);
-	for (size_t i = 0; i < count; i++) {
+	if (compose->by.len > 2) { /* the members of its key */
+		buf_add_char(&line->key, ',');
+		buf_add(&line->key, str_cut(str_from(compose->by, 1), compose->by.len - 2));
+	}
+	for (size_t i = 0; i < count && compose->by.len == 0; i++) {
 		buf_add_char(&line->key, ',');
 		buf_add_json(&line->key, fields[i].name);
 		buf_add_char(&line->key, ':');
@@ -76,7 +80,7 @@ int raise_alert(struct pipeline *line, struct batch *batch, struct compose *comp
 {
 	struct journal_alert row = { .identity = identity, .received_ns = line->event->received_ns,
 		                     .time_ns = compose->time_ns, .priority = compose->priority };
-	struct str key = fingerprint(line, compose->rule, item);
+	struct str key = fingerprint(line, compose, item);
 	struct incident *incident;
 	bool opened;
 
@@ -200,8 +204,10 @@ int raise_from_alert(struct pipeline *line, struct batch *batch, const struct co
                      struct hash128 identity, const struct item *item)
 {
 	const struct rule *hits[HITS_MAX];
+	struct watch_hit fed[HITS_MAX];
+	struct watching watching = { 0 };
 	struct str source = line->event->source;
-	size_t count;
+	size_t count, fed_count;
 	int r = 0;
 
 	/* Once round: what rules on alerts raise is not looked at again. */
@@ -210,12 +216,15 @@ int raise_from_alert(struct pipeline *line, struct batch *batch, const struct co
 	if (!raise_become(line, batch, alert))
 		return -ENOMEM;
 	count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
+	fed_count = rules_match_watches(line->set->rules, line->set->scratch, line->event, fed, HITS_MAX);
 	if (judge_concerns(hits, count)) {
 		r = judge_alert(line, batch, hits, count, alert, identity, item);
 		count = 0;
 	}
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = raise_rule(line, batch, hits[i], identity_of_rule(line, identity, rule_name(hits[i])), item);
+	if (r == 0)
+		r = watching_take(line, batch, fed, fed_count, alert, identity, item, &watching);
 	line->event->source = source;
 	return r;
 }

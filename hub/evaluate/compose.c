@@ -51,6 +51,10 @@ static void add_tocsin(struct buf *out, const struct compose *compose)
 		}
 		buf_add_char(out, '}');
 	}
+	if (compose->evidence.len > 0) {
+		buf_add(out, STR(",\"evidence\":"));
+		buf_add(out, compose->evidence);
+	}
 	if (compose->raw.len > 0) {
 		buf_add(out, STR(",\"raw\":"));
 		buf_add(out, compose->raw);

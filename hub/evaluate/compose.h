@@ -18,6 +18,8 @@ struct compose {
 	uint64_t incident, count;
 	const struct event_sensor *sensor; /* NULL or without id: left out */
 	int64_t first_ns;          /* of the incident, for changes; 0: left out */
+	struct str by;             /* JSON object: of a hub-only rule, what its incident is told by; or empty */
+	struct str evidence;       /* JSON object, valid: what it came from; empty: left out */
 	struct str raw;            /* JSON object, valid: what another engine sent; empty: left out */
 };
 

@@ -54,6 +54,15 @@ struct journal_incident {
 	enum priority priority;
 };
 
+/* What a hub-only rule remembers of one key. */
+struct journal_watch {
+	struct hash128 id;
+	struct str name, by, of;
+	uint64_t version;
+	int64_t touched_ns;
+	struct str state;         /* empty: the row goes */
+};
+
 /* One request's worth of work. Owned by the producer; untouched by it between journal_submit() and
  * done(). */
 struct journal_commit {
@@ -64,6 +73,8 @@ struct journal_commit {
 	size_t sensors_count;
 	const struct journal_incident *incidents;
 	size_t incidents_count;
+	const struct journal_watch *watches;
+	size_t watches_count;
 	size_t bytes;             /* memory it holds, for the bound on what waits */
 	/* Called on the writer thread after fsync: 0, or -ENOSPC, -EIO, -E2BIG (a text above 32 MiB), …:
 	 * then nothing of it was kept. first_seq is the first alert's position. */
@@ -165,6 +176,9 @@ int journal_each_sensor(struct journal *journal,
 int journal_each_incident(struct journal *journal, /* open ones, and the highest id of all */
                           bool (*each)(void *userdata, const struct journal_incident *incident),
                           void *userdata, uint64_t *ret_highest);
+
+int journal_each_watch(struct journal *journal, /* the one touched longest ago first */
+                       bool (*each)(void *userdata, const struct journal_watch *watch), void *userdata);
 
 /* --- readers ------------------------------------------------------------------------------------ */
 

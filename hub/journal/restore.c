@@ -150,3 +150,40 @@ int journal_each_incident(struct journal *journal,
 		*ret_highest = highest;
 	return r;
 }
+
+static int each_watch(struct store *store, bool (*each)(void *, const struct journal_watch *), void *userdata)
+{
+	sqlite3_stmt *statement = store_sql(store, SQL_WATCH_EACH);
+	int r;
+
+	while ((r = store_step(store, statement)) == 1) {
+		struct str id = column_str(statement, 0);
+		struct journal_watch watch = {
+			.name = column_str(statement, 1),
+			.version = column_u64(statement, 2),
+			.by = column_str(statement, 3),
+			.of = column_str(statement, 4),
+			.touched_ns = (int64_t)column_u64(statement, 5),
+			.state = column_str(statement, 6),
+		};
+
+		if (id.len == sizeof(watch.id))
+			memcpy(&watch.id, id.at, sizeof(watch.id));
+		if (!each(userdata, &watch))
+			break;
+	}
+	return r < 0 ? r : 0;
+}
+
+int journal_each_watch(struct journal *journal,
+		       bool (*each)(void *userdata, const struct journal_watch *watch), void *userdata)
+{
+	struct store store;
+	int r = store_open(&store, journal->path, STORE_READ, NULL);
+
+	if (r < 0)
+		return r;
+	r = each_watch(&store, each, userdata);
+	store_close(&store);
+	return r;
+}

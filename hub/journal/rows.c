@@ -121,6 +121,25 @@ static int set_incident(struct store *store, sqlite3_stmt *statement,
 	return store_run(store, statement);
 }
 
+static int set_watch(struct store *store, const struct journal_watch *watch)
+{
+	bool gone = watch->state.len == 0;
+	sqlite3_stmt *statement = store_sql(store, gone ? SQL_WATCH_DELETE : SQL_WATCH_SET);
+
+	if (statement == NULL)
+		return store_errno(store);
+	bind_bytes(statement, 1, &watch->id, sizeof(watch->id));
+	if (!gone) {
+		bind_bytes(statement, 2, watch->name.at, watch->name.len);
+		bind_u64(statement, 3, watch->version);
+		bind_bytes(statement, 4, watch->by.at, watch->by.len);
+		bind_bytes(statement, 5, watch->of.at, watch->of.len);
+		bind_i64(statement, 6, watch->touched_ns);
+		bind_bytes(statement, 7, watch->state.at, watch->state.len);
+	}
+	return store_run(store, statement);
+}
+
 int rows_commit(struct journal *journal, const struct journal_commit *commit)
 {
 	struct store *store = &journal->store;
@@ -137,6 +156,8 @@ int rows_commit(struct journal *journal, const struct journal_commit *commit)
 		r = set_sensor(store, sensor, &commit->sensors[i]);
 	for (size_t i = 0; i < commit->incidents_count && r == 0; i++)
 		r = set_incident(store, incident, &commit->incidents[i]);
+	for (size_t i = 0; i < commit->watches_count && r == 0; i++)
+		r = set_watch(store, &commit->watches[i]);
 	return r;
 }
 

@@ -86,6 +86,10 @@
 	              " seq = ?3, seen = ?4, gaps = ?5, hostname = ?6," \
 	              " status = CASE WHEN length(?7) > 0 THEN ?7 ELSE status END") \
 	X(SENSOR_EACH, "SELECT id, boot, seq, seen, gaps, hostname, status FROM sensor ORDER BY id") \
+	X(WATCH_SET, "INSERT OR REPLACE INTO watch (id, name, version, by_key, of_key, touched, state)" \
+	             " VALUES (?, ?, ?, ?, ?, ?, ?)") \
+	X(WATCH_DELETE, "DELETE FROM watch WHERE id = ?") \
+	X(WATCH_EACH, "SELECT id, name, version, by_key, of_key, touched, state FROM watch ORDER BY touched") \
 	X(SENSOR_TRIM, "DELETE FROM sensor WHERE id IN" \
 	               " (SELECT id FROM sensor ORDER BY seen DESC LIMIT -1 OFFSET ?)")
 /* clang-format on */

@@ -49,6 +49,12 @@ static const char schema[] =
 	"NULL);"
 	"PRAGMA user_version = 1; PRAGMA application_id = 1413696049;";
 
+/* Came later than the first format; who does not know it leaves it alone. */
+static const char added[] =
+	"CREATE TABLE IF NOT EXISTS watch (id BLOB PRIMARY KEY, name BLOB NOT NULL, version INTEGER NOT NULL,"
+	" by_key BLOB NOT NULL, of_key BLOB NOT NULL, touched INTEGER NOT NULL, state BLOB NOT NULL)"
+	" WITHOUT ROWID;";
+
 void store_say(char *error, const char *format, ...)
 {
 	va_list args;
@@ -295,6 +301,12 @@ int store_open(struct store *store, const char *path, enum store_mode mode, char
 			r = check_schema(store, mode, path, error);
 		if (r == 0 && mode == STORE_WRITE)
 			r = check_integrity(store, path, error);
+		if (r == 0 && mode == STORE_WRITE) {
+			r = execute(store, added);
+			if (r < 0)
+				store_say(error, "%s: cannot make its tables: %s", path,
+					  sqlite3_errmsg(store->db));
+		}
 	}
 	if (r < 0)
 		store_close(store);
