@@ -20,7 +20,7 @@ def check(path, *options):
 def example(tmp_path, *changes):
     """The packaged example, with its rules where they are in the source."""
     text = (DEPLOY / "tocsin.yaml").read_text()
-    text = text.replace("/usr/share/tocsin/rules/", f"{ROOT}/rules/")
+    text = text.replace("/usr/share/tocsin/rules", f"{ROOT}/rules")
     for pattern, replacement in changes:
         text = re.sub(pattern, replacement, text, flags=re.M)
     path = tmp_path / "tocsin.yaml"
