@@ -60,7 +60,17 @@ struct problem {
 	size_t offset;
 	const struct frame *frames; /* the macros that lead to it, outermost first */
 	struct told *told;	    /* shared by all who meet it */
+	bool is_final;		    /* nothing more can be said of the condition */
+	struct problem *more;	    /* found behind it */
 };
+
+/* Problems of one condition, in the order in which they are found, so that one run tells of all. */
+struct problems {
+	struct problem *first, *last;
+	size_t count; /* at most PROBLEMS_MAX; more are not told, or macros of macros would multiply them */
+};
+
+enum { PROBLEMS_MAX = 32 };
 
 /* Whether a problem has been told, and as which note. */
 struct told {
@@ -254,6 +264,16 @@ bool macros_resolve(struct loader *loader);
 /* Points the macro references of a condition to their macros. False: see problem. */
 bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text,
 		 struct problem *problem);
+
+/* Puts what is wrong aside, so that the search can go on; a problem without a text is none. False: it does
+ * not go on. */
+bool problem_aside(struct loader *loader, struct problem *problem, struct problems *ret);
+
+/* All that was put aside as one. Whether there was any. */
+bool problem_gather(const struct problems *problems, struct problem *ret);
+
+/* A copy that can be given frames of its own. */
+bool problem_copy(struct loader *loader, const struct problem *from, struct problem *ret);
 
 /* Notes that the macro `name`, used at a place, leads to the problem. */
 void problem_inside(struct loader *loader, struct problem *problem, struct str macro,

@@ -37,21 +37,84 @@ void problem_suggest(struct loader *loader, struct problem *problem, struct str 
 		problem->near = arena_str(loader->arena, near).at;
 }
 
+static struct problem *problem_keep(struct loader *loader, const struct problem *problem)
+{
+	struct problem *copy = arena_alloc(loader->arena, sizeof(*copy));
+
+	if (copy == NULL)
+		loader->out_of_memory = true;
+	else
+		*copy = *problem;
+	return copy;
+}
+
+/* The same one is met again by another way to its macro. */
+static bool problem_is_in(const struct problems *problems, const struct problem *problem)
+{
+	for (const struct problem *at = problems->first; at != NULL; at = at->more)
+		if (at->told == problem->told)
+			return true;
+	return false;
+}
+
+bool problem_aside(struct loader *loader, struct problem *problem, struct problems *ret)
+{
+	bool is_final = problem->is_final;
+
+	for (const struct problem *at = problem; at != NULL && at->text != NULL; at = at->more) {
+		struct problem *kept;
+
+		if (ret->count == PROBLEMS_MAX || problem_is_in(ret, at))
+			continue;
+		kept = problem_keep(loader, at);
+		if (kept == NULL)
+			return false;
+		kept->more = NULL;
+		if (ret->first == NULL)
+			ret->first = kept;
+		else
+			ret->last->more = kept;
+		ret->last = kept;
+		ret->count++;
+	}
+	*problem = (struct problem){ 0 };
+	return !is_final && !loader->out_of_memory;
+}
+
+bool problem_gather(const struct problems *problems, struct problem *ret)
+{
+	if (problems->first == NULL)
+		return false;
+	*ret = *problems->first;
+	return true;
+}
+
+bool problem_copy(struct loader *loader, const struct problem *from, struct problem *ret)
+{
+	*ret = *from;
+	for (struct problem **more = &ret->more; *more != NULL; more = &(*more)->more) {
+		*more = problem_keep(loader, *more);
+		if (*more == NULL)
+			return false;
+	}
+	return true;
+}
+
 void problem_inside(struct loader *loader, struct problem *problem, struct str macro,
 		    const struct text *where, size_t offset)
 {
-	struct frame *frame = arena_alloc(loader->arena, sizeof(*frame));
+	for (; problem != NULL && problem->text != NULL; problem = problem->more) {
+		struct frame *frame = arena_alloc(loader->arena, sizeof(*frame));
 
-	if (problem->text == NULL)
-		return;
-	if (frame == NULL) {
-		loader->out_of_memory = true;
-		return;
+		if (frame == NULL) {
+			loader->out_of_memory = true;
+			return;
+		}
+		*frame = (struct frame){
+			.macro = macro, .where = where, .offset = offset, .inner = problem->frames
+		};
+		problem->frames = frame;
 	}
-	*frame = (struct frame){
-		.macro = macro, .where = where, .offset = offset, .inner = problem->frames
-	};
-	problem->frames = frame;
 }
 
 bool load_may_suggest(struct loader *loader, size_t names)
@@ -82,6 +145,7 @@ struct binding {
 	const struct macro *from; /* NULL: a rule's condition */
 	const struct text *text;
 	struct problem *problem;
+	struct problems all;
 	unsigned deepest;
 };
 
@@ -102,6 +166,7 @@ static bool too_deep(struct binding *b, const struct ast *ast)
 {
 	problem_set(b->loader, b->problem, RULES_ERR_COMPILE_CONDITION, b->text, ast->at,
 		    "nested more than %d deep, macros included", EXPANDED_DEPTH_MAX);
+	b->problem->is_final = true;
 	return false;
 }
 
@@ -123,7 +188,7 @@ static bool bind_macro(struct binding *b, struct ast *ast, unsigned level)
 	}
 	macro_resolve(b->loader, macro);
 	if (macro->ast == NULL) {
-		*b->problem = macro->problem;
+		problem_copy(b->loader, &macro->problem, b->problem);
 		problem_inside(b->loader, b->problem, macro->name, b->text, ast->at);
 		return false;
 	}
@@ -135,21 +200,28 @@ static bool bind_macro(struct binding *b, struct ast *ast, unsigned level)
 	return true;
 }
 
+/* False: it makes no sense to go on. */
 static bool bind(struct binding *b, struct ast *ast, unsigned level)
 {
 	bool ok = true;
 
 	if (level > EXPANDED_DEPTH_MAX || b->loader->bind_depth > EXPANDED_DEPTH_MAX)
-		return too_deep(b, ast);
+		return problem_aside(b->loader, (too_deep(b, ast), b->problem), &b->all);
 	if (level > b->deepest)
 		b->deepest = level;
 	b->loader->bind_depth++;
-	if (ast->kind == AST_MACRO)
-		ok = bind_macro(b, ast, level);
+	if (ast->kind == AST_MACRO && !bind_macro(b, ast, level))
+		ok = problem_aside(b->loader, b->problem, &b->all);
 	for (size_t i = 0; i < ast->count && ok; i++)
 		ok = bind(b, ast->items[i], level + 1);
 	b->loader->bind_depth--;
 	return ok;
+}
+
+static bool bind_all(struct binding *b, struct ast *ast)
+{
+	bind(b, ast, 1);
+	return !problem_gather(&b->all, b->problem) && !b->loader->out_of_memory;
 }
 
 bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text,
@@ -157,7 +229,7 @@ bool macros_bind(struct loader *loader, struct ast *ast, const struct text *text
 {
 	struct binding binding = { .loader = loader, .text = text, .problem = problem };
 
-	return bind(&binding, ast, 1);
+	return bind_all(&binding, ast);
 }
 
 static void macro_resolve(struct loader *loader, struct macro *macro)
@@ -184,16 +256,16 @@ static void macro_resolve(struct loader *loader, struct macro *macro)
 		problem_suggest(loader, &macro->problem, error.near);
 	else if (r < 0)
 		loader->out_of_memory = true;
-	else if (bind(&binding, ast, 1))
+	else if (bind_all(&binding, ast))
 		macro->ast = ast;
 	macro->depth = binding.deepest;
 	macro->stage = STAGE_DONE;
 }
 
 /* Told of the macro that has it; the way there is added when a rule takes it. */
-static void macro_complain(struct loader *loader, struct macro *macro)
+static void macro_complain(struct loader *loader, const struct macro *macro,
+			   const struct problem *problem)
 {
-	struct problem *problem = &macro->problem;
 	struct place place;
 
 	if (problem->text == NULL || problem->told->is_told || problem->frames != NULL)
@@ -212,6 +284,8 @@ bool macros_resolve(struct loader *loader)
 	for (size_t i = 0; i < loader->macros_count && !loader->out_of_memory; i++)
 		macro_resolve(loader, loader->macros[i]);
 	for (size_t i = 0; i < loader->macros_count && !loader->out_of_memory; i++)
-		macro_complain(loader, loader->macros[i]);
+		for (const struct problem *problem = &loader->macros[i]->problem; problem != NULL;
+		     problem = problem->more)
+			macro_complain(loader, loader->macros[i], problem);
 	return !loader->out_of_memory;
 }

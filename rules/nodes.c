@@ -167,7 +167,8 @@ static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *
 	uint32_t decisive = ast->kind == AST_AND ? c->node_false : c->node_true;
 	uint32_t *children = arena_alloc(c->loader->arena, ast->count * sizeof(*children));
 	struct node node = { .kind = ast->kind };
-	bool decided = false;
+	struct problems problems = { 0 };
+	bool decided = false, ok = true;
 
 	if (children == NULL) {
 		c->loader->out_of_memory = true;
@@ -176,12 +177,19 @@ static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *
 	for (size_t i = 0; i < ast->count; i++) {
 		uint32_t child;
 
-		if (!compile_condition(c, ast->items[i], &child))
-			return false;
+		if (!compile_condition(c, ast->items[i], &child)) {
+			ok = false;
+			if (!problem_aside(c->loader, c->problem, &problems))
+				break;
+			continue;
+		}
 		decided |= child == decisive;
 		if (child != neutral)
 			children[node.count++] = child;
 	}
+	problem_gather(&problems, c->problem);
+	if (!ok)
+		return false;
 	node.count = sort_children(c, children, node.count);
 	if (decided || node.count < 2) {
 		*ret = decided ? decisive : node.count == 0 ? neutral : children[0];
@@ -197,11 +205,15 @@ static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *
 static bool compile_macro(struct compiler *c, const struct ast *ast, uint32_t *ret)
 {
 	struct macro *macro = ast->macro;
-	struct problem *outer_problem = c->problem,
-		       *problem = &macro->compile_problem[c->any_field];
+	struct problem *outer_problem, *problem;
 	const struct text *outer_text = c->text;
-	bool *done = &macro->is_compiled[c->any_field];
+	bool *done;
 
+	if (macro == NULL) /* it is not there, which has been noted */
+		return false;
+	outer_problem = c->problem;
+	problem = &macro->compile_problem[c->any_field];
+	done = &macro->is_compiled[c->any_field];
 	if (!*done && problem->text == NULL) {
 		c->problem = problem;
 		c->text = &macro->text;
@@ -211,7 +223,7 @@ static bool compile_macro(struct compiler *c, const struct ast *ast, uint32_t *r
 	}
 	if (!*done) {
 		if (problem->text != NULL)
-			*c->problem = *problem;
+			problem_copy(c->loader, problem, c->problem);
 		problem_inside(c->loader, c->problem, macro->name, c->text, ast->at);
 		return false;
 	}

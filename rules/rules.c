@@ -27,12 +27,12 @@ static struct place rule_place(const struct rule_item *item, const struct yaml *
 }
 
 /* Adds the macros between the rule and what is wrong, unless another rule's way stands there. */
-static void tell_uses(struct work *work, struct rules_note *note)
+static void tell_uses(struct work *work, const struct problem *problem, struct rules_note *note)
 {
 	struct use uses[RULES_USES_MAX];
 	size_t count = 0;
 
-	for (const struct frame *frame = work->problem.frames;
+	for (const struct frame *frame = problem->frames;
 	     frame != NULL && count < RULES_USES_MAX; frame = frame->inner)
 		uses[count++] = (struct use){ .place = text_place(frame->where, frame->offset),
 					      .macro = frame->macro };
@@ -40,16 +40,14 @@ static void tell_uses(struct work *work, struct rules_note *note)
 }
 
 /* Tells what is wrong, or, for a rule that wants to be skipped then, what is unknown. */
-static void tell(struct work *work)
+static void tell_one(struct work *work, const struct problem *problem, bool skip)
 {
 	struct rules_report *report = work->c->loader->report;
-	struct problem *problem = &work->problem;
 	struct rules_note *note;
-	bool skip = work->item->skip_unknown && problem->is_unknown_filter;
 	struct place place;
 
 	if (problem->told->is_told && !skip) {
-		tell_uses(work, problem->told->note);
+		tell_uses(work, problem, problem->told->note);
 		return;
 	}
 	place = problem->where == NULL ? rule_place(work->item, work->item->node)
@@ -59,12 +57,22 @@ static void tell(struct work *work)
 	note = report_add(report, skip ? RULES_UNKNOWN_FILTER : problem->code, &place, "%s",
 			  problem->text);
 	report_suggest(report, note, str_of(problem->near));
-	tell_uses(work, note);
+	tell_uses(work, problem, note);
 	/* A rule that is skipped for what is unknown does not tell it for the others. */
 	if (!skip) {
 		problem->told->is_told = true;
 		problem->told->note = note;
 	}
+}
+
+/* Whether the rule is skipped is said by what is met first. */
+static void tell(struct work *work)
+{
+	bool skip = work->item->skip_unknown && work->problem.is_unknown_filter;
+
+	tell_one(work, &work->problem, skip);
+	for (const struct problem *more = work->problem.more; more != NULL && !skip; more = more->more)
+		tell_one(work, more, false);
 }
 
 static bool parse_pieces(struct work *work, const struct pieces *pieces, struct text *text,
@@ -85,6 +93,26 @@ static bool parse_pieces(struct work *work, const struct pieces *pieces, struct 
 	else if (r < 0)
 		loader->out_of_memory = true;
 	return r == 0 && macros_bind(loader, *ret, text, &work->problem);
+}
+
+/* Fields are looked at even when a macro is not there: one run tells of all that is wrong. */
+static bool compile_text(struct work *work, const struct pieces *pieces, struct text *text,
+			 struct ast **ret, uint32_t *ret_node)
+{
+	struct loader *loader = work->c->loader;
+	struct problems problems = { 0 };
+	bool ok;
+
+	*ret = NULL;
+	work->c->text = text;
+	ok = parse_pieces(work, pieces, text, ret);
+	if (problem_aside(loader, &work->problem, &problems) && *ret != NULL &&
+	    !compile_condition(work->c, *ret, ret_node)) {
+		ok = false;
+		problem_aside(loader, &work->problem, &problems);
+	}
+	problem_gather(&problems, &work->problem);
+	return ok;
 }
 
 /* One exception as a node, negated. *ret is node_true when it has no values. */
@@ -110,8 +138,7 @@ static bool compile_exception(struct work *work, const struct exception *excepti
 		loader->out_of_memory = true;
 		return false;
 	}
-	work->c->text = text;
-	if (!parse_pieces(work, &pieces, text, &inner))
+	if (!compile_text(work, &pieces, text, &inner, ret))
 		return false;
 	items[0] = inner;
 	*not_ast = (struct ast){ .kind = AST_NOT, .items = items, .count = 1 };
@@ -129,6 +156,8 @@ static bool compile_steps(struct work *work, struct ast **ret)
 	size_t count = work->item->watch.steps_count;
 	struct ast **parts = arena_zalloc(loader->arena, (count + 1) * sizeof(*parts));
 	struct ast *any = arena_zalloc(loader->arena, sizeof(*any));
+	struct problems problems = { 0 };
+	bool ok = true;
 
 	if (parts == NULL || any == NULL) {
 		loader->out_of_memory = true;
@@ -137,15 +166,18 @@ static bool compile_steps(struct work *work, struct ast **ret)
 	for (size_t i = 0; i < count; i++) {
 		struct text *text = &work->step_texts[i];
 
-		work->c->text = text;
-		if (!parse_pieces(work, &work->item->watch.steps[i], text, &parts[i]) ||
-		    !compile_condition(work->c, parts[i], &work->steps[i]))
-			return false;
+		if (!compile_text(work, &work->item->watch.steps[i], text, &parts[i], &work->steps[i])) {
+			ok = false;
+			if (!problem_aside(loader, &work->problem, &problems))
+				break;
+			continue;
+		}
 		warn_condition(loader, parts[i], text, "rule", work->item->name);
 	}
 	*any = (struct ast){ .kind = AST_OR, .items = parts, .count = (uint32_t)count };
 	*ret = any;
-	return true;
+	problem_gather(&problems, &work->problem);
+	return ok;
 }
 
 static bool compile_own(struct work *work, struct ast **ret)
@@ -154,9 +186,7 @@ static bool compile_own(struct work *work, struct ast **ret)
 
 	if (work->item->watch.kind == WATCH_SEQUENCE)
 		return compile_steps(work, ret);
-	work->c->text = &work->text;
-	if (!parse_pieces(work, &work->item->condition, &work->text, ret) ||
-	    !compile_condition(work->c, *ret, &unused))
+	if (!compile_text(work, &work->item->condition, &work->text, ret, &unused))
 		return false;
 	warn_condition(work->c->loader, *ret, &work->text, "rule", work->item->name);
 	return true;
@@ -171,23 +201,32 @@ static bool compile_parts(struct work *work, struct ast **ret)
 	size_t count = work->item->exceptions_count + 1;
 	struct ast **parts = arena_zalloc(loader->arena, count * sizeof(*parts));
 	struct ast *whole = arena_zalloc(loader->arena, sizeof(*whole));
+	struct problems problems = { 0 };
 	uint32_t unused;
+	bool ok;
 
 	if (parts == NULL || whole == NULL) {
 		loader->out_of_memory = true;
 		return false;
 	}
-	if (!compile_own(work, &parts[0]))
-		return false;
+	ok = compile_own(work, &parts[0]);
+	if (!ok && !problem_aside(loader, &work->problem, &problems))
+		return problem_gather(&problems, &work->problem) && false;
 	*whole = (struct ast){ .kind = AST_AND, .items = parts, .count = 1 };
 	for (size_t i = 0; i < work->item->exceptions_count; i++) {
 		struct ast *part;
 
-		if (!compile_exception(work, &work->item->exceptions[i], &unused, &part))
-			return false;
+		if (!compile_exception(work, &work->item->exceptions[i], &unused, &part)) {
+			ok = false;
+			if (!problem_aside(loader, &work->problem, &problems))
+				break;
+		}
 		if (part != NULL)
 			parts[whole->count++] = part;
 	}
+	problem_gather(&problems, &work->problem);
+	if (!ok)
+		return false;
 	*ret = whole->count == 1 ? parts[0] : whole;
 	return compile_condition(work->c, *ret, &work->rule.node);
 }
