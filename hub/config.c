@@ -48,6 +48,8 @@ static const struct conf_field top_fields[] = {
 	  .help = "an event raises the first rule that matches, or all" },
 	{ "priority", CONF_CHOICE, AT(rules_priority), .fallback = "debug", .choices = priorities,
 	  .help = "rules below this priority are not loaded" },
+	{ "plugins", CONF_MAP, AT(plugins_by_name),
+	  .help = "plugins of Falco, by name with their version, whose events come in as JSON" },
 	{ 0 },
 };
 

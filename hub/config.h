@@ -86,6 +86,8 @@ struct config {
 	int64_t rules_priority;                /* `priority:` enum priority, debug */
 	const struct rules_choice *choices;    /* `rules:`, in order */
 	size_t choices_count;
+	struct conf_map plugins_by_name;       /* `plugins:`, as written */
+	const struct rules_plugin *plugins;    /* the same, in the rule library's terms */
 	const struct rules_extra *extras;      /* `append_output:` */
 	size_t extras_count;
 

@@ -148,6 +148,20 @@ static void fill_extras(struct conf_reader *reader, struct config *config)
 	}
 }
 
+/* Rules files may require plugins; who sends their events says here that they are there. */
+static void fill_plugins(struct conf_reader *reader, struct config *config)
+{
+	const size_t count = config->plugins_by_name.count;
+	struct rules_plugin *plugins = arena_zalloc(reader->arena, (count + 1) * sizeof(*plugins));
+
+	for (size_t i = 0; plugins != NULL && i < count; i++) {
+		const struct conf_pair *pair = &config->plugins_by_name.at[i];
+
+		plugins[i] = (struct rules_plugin){ .name = pair->key, .version = pair->value };
+	}
+	config->plugins = plugins;
+}
+
 void config_rules_fill(struct conf_reader *reader, struct config *config)
 {
 	const char *prefix = reader->prefix;
@@ -155,6 +169,7 @@ void config_rules_fill(struct conf_reader *reader, struct config *config)
 	reader->prefix = NULL; /* entries have no names that the environment could use */
 	fill_choices(reader, config);
 	fill_extras(reader, config);
+	fill_plugins(reader, config);
 	reader->prefix = prefix;
 }
 

@@ -7,6 +7,8 @@ void rules_file_settings(const struct config *config, struct rules_settings *ret
 		.files = config->rules_files,
 		.priority_max = (enum priority)config->rules_priority,
 		.match_all = config->rule_matching == 1,
+		.plugins = config->plugins,
+		.plugins_count = config->plugins_by_name.count,
 		.choices = config->choices,
 		.choices_count = config->choices_count,
 		.extras = config->extras,
@@ -100,7 +102,14 @@ void rules_file_bundle(const struct config *config, const struct rules *rules, s
 	buf_addf(out, "{\"priority\":\"%s\"", priority_name((enum priority)config->rules_priority));
 	add_choices(config, out);
 	add_extras(config, out);
-	buf_add(out, STR(",\"files\":["));
+	buf_add(out, STR(",\"plugins\":["));
+	for (size_t i = 0; i < config->plugins_by_name.count; i++) {
+		buf_addf(out, "%s{\"name\":", i > 0 ? "," : "");
+		buf_add_json(out, str_of(config->plugins[i].name));
+		add_pair(out, "version", config->plugins[i].version);
+		buf_add_char(out, '}');
+	}
+	buf_add(out, STR("],\"files\":["));
 	for (size_t i = 0; rules != NULL && i < rules_files_count(rules); i++) {
 		struct rules_text file = rules_file_at(rules, i);
 

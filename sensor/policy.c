@@ -144,6 +144,29 @@ static int read_choices(const struct json *json, struct arena *arena, struct bun
 	return 0;
 }
 
+static int read_plugins(const struct json *json, struct arena *arena, struct bundle *ret)
+{
+	uint32_t list = array(json, STR("plugins"));
+	size_t count = length(json, list);
+	struct rules_plugin *plugins = arena_alloc(arena, (count + 1) * sizeof(*plugins));
+
+	if (plugins == NULL)
+		return -ENOMEM;
+	for (uint32_t i = json_first(json, list); list != 0 && i != json_end(json, list); i = json->nodes[i].next) {
+		struct rules_plugin *plugin = &plugins[ret->settings.plugins_count];
+
+		if (json->nodes[i].kind != JSON_OBJECT)
+			return -EBADMSG;
+		plugin->name = text_member(json, i, STR("name"), arena);
+		plugin->version = text_member(json, i, STR("version"), arena);
+		if (plugin->name == NULL || plugin->version == NULL)
+			return -EBADMSG;
+		ret->settings.plugins_count++;
+	}
+	ret->settings.plugins = plugins;
+	return 0;
+}
+
 static int read_bundle(const struct json *json, struct arena *arena, struct bundle *ret)
 {
 	const char *output;
@@ -157,6 +180,8 @@ static int read_bundle(const struct json *json, struct arena *arena, struct bund
 	ret->extra.output = output != NULL && output[0] != '\0' ? output : NULL;
 	ret->extra.suggested = is_true(json, 0, STR("suggested_output"));
 	r = read_files(json, arena, ret);
+	if (r == 0)
+		r = read_plugins(json, arena, ret);
 	return r < 0 ? r : read_choices(json, arena, ret);
 }
 

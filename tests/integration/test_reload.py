@@ -194,3 +194,16 @@ def test_sensors_are_told_of_new_rules_at_once(hub):
         one.join(10)
     assert [answer[0] for answer in answers] == [200] * 20
     assert all("Second" in answer[2]["files"][0]["text"] and answer[1] != etag for answer in answers)
+
+
+def test_plugins_that_rules_require_are_a_setting(tmp_path):
+    (tmp_path / "rules.yaml").write_text("- required_plugin_versions: [{name: k8saudit, version: 0.7.0}]\n" + RULE.format(name="Audit", path="/a"))
+    hub = Hub(tmp_path, {"rules_files": [str(tmp_path / "rules.yaml")], "plugins": {"k8saudit": "0.7.2"}}).start()
+    assert names(hub) == ["Audit"]
+    assert ask(hub)[2]["plugins"] == [{"name": "k8saudit", "version": "0.7.2"}]
+    hub.settings["plugins"] = {}
+    hub.write_config()
+    hub.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: not state(hub)["current"], 10, "the plugin to be missed")
+    assert any("k8saudit" in line for line in state(hub)["errors"])
+    hub.stop()

@@ -234,16 +234,38 @@ static void memory_ends_with_an_error(void **state)
 	loaded_done(&loaded);
 }
 
+/* A macro of macros of mistakes, each of which is one. */
+static void all_that_is_wrong_with_one_condition_is_told(void **state)
+{
+	struct rules_settings settings = all_rules();
+	struct loaded loaded;
+
+	(void)state;
+	load_str(&loaded, &settings,
+		 STR(MACRO("m", "proc.nmae = a or proc.pidd = 1") MACRO("n", "m or m")
+		     RULE("evt.type = opn and n and fd.nmae = 3 and nowhere")));
+	assert_int_equal(loaded.result, -EINVAL);
+	assert_int_equal(loaded.report.errors, 5);
+	assert_non_null(strstr(report_text(&loaded), "Undefined macro 'nowhere'"));
+	assert_non_null(strstr(report_text(&loaded), "unknown event type opn"));
+	assert_non_null(strstr(report_text(&loaded), "field proc.nmae"));
+	assert_non_null(strstr(report_text(&loaded), "field proc.pidd"));
+	assert_non_null(strstr(report_text(&loaded), "field fd.nmae"));
+	loaded_done(&loaded);
+}
+
 int main(void)
 {
-	static struct CMUnitTest tests[ARRAY_LEN(rows) + ARRAY_LEN(bombs) + 3] = {
+	static struct CMUnitTest tests[ARRAY_LEN(rows) + ARRAY_LEN(bombs) + 4] = {
 		{ .name = "with first_error the first error is the last word",
 		  .test_func = the_first_error_is_the_last_word },
 		{ .name = "neither errors nor warnings crowd out the other",
 		  .test_func = neither_errors_nor_warnings_crowd_out_the_other },
 		{ .name = "memory ends with an error", .test_func = memory_ends_with_an_error },
+		{ .name = "all that is wrong with one condition is told",
+		  .test_func = all_that_is_wrong_with_one_condition_is_told },
 	};
-	size_t count = 3;
+	size_t count = 4;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		tests[count++] = (struct CMUnitTest){ .name = rows[i].name,
