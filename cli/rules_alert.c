@@ -123,9 +123,18 @@ static struct str host_name(const struct event *event)
 	return str_of(name);
 }
 
+/* A byte that is not part of UTF-8 stands in our JSON as U+EFHH; Falco writes U+FFFD, as long. */
+static void replace_raw_bytes(struct buf *out, size_t from)
+{
+	for (size_t i = from; i + 2 < out->len; i++)
+		if ((unsigned char)out->at[i] == 0xee && ((unsigned char)out->at[i + 1] & 0xfe) == 0xbe)
+			memcpy(out->at + i, "\xef\xbf\xbd", 3);
+}
+
 bool alert_add(struct rules_set *set, const struct rule *rule, bool iso, struct buf *out)
 {
 	struct buf text = { 0 }, fields = { 0 };
+	size_t from = out->len;
 	bool good;
 
 	rules_format(set->rules, set->scratch, rule, &set->event, &text, &fields);
@@ -144,6 +153,7 @@ bool alert_add(struct rules_set *set, const struct rule *rule, bool iso, struct 
 	buf_add(out, STR("],\"time\":\""));
 	buf_add_time(out, set->event.time_ns);
 	buf_add(out, STR("\"}\n"));
+	replace_raw_bytes(out, from);
 	buf_done(&text);
 	buf_done(&fields);
 	return good && buf_ok(out);

@@ -623,3 +623,14 @@ def test_fmt_changes_no_rule_of_the_language(tmp_path):
         (tmp_path / "before.yaml").write_text(text)
         (tmp_path / "after.yaml").write_bytes(rules_verb("fmt", "-", text=text).stdout)
         assert described("before.yaml") == described("after.yaml")
+
+
+def test_what_is_not_utf8_is_told_as_falco_tells_it(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("- rule: R\n  desc: d\n  condition: evt.type = open and fd.name contains \"\\xff\"\n"
+                     "  output: f=%fd.name\n  priority: INFO\n")
+    done = rules_verb("run", "--rules", rules, "-",
+                      text=event({"evt.type": "open"}, binary={"fd.name": base64.b64encode(b"/a\xffb\xc3\xa9")}))
+    (alert,) = map(json.loads, done.stdout.decode().splitlines())
+    assert alert["output"].endswith("f=/a\ufffdbé")
+    assert alert["output_fields"]["fd.name"] == "/a\ufffdbé"
