@@ -24,13 +24,14 @@
 /* ---- containers ---- */
 
 static const struct container_row {
-	const char *name, *path, *want;
+	const char *name, *path;
+	const char *want; /* id; where it matters, also kind and pod behind commas */
 } container_rows[] = {
 	{ "the root is the host", "/", "host" },
 	{ "an empty path is the host", "", "host" },
 	{ "a service is the host", "/system.slice/ssh.service", "host" },
 	{ "a login session is the host", "/user.slice/user-0.slice/session-1.scope", "host" },
-	{ "docker under cgroupfs", "/docker/" HEX, "0123456789ab" },
+	{ "docker under cgroupfs", "/docker/" HEX, "0123456789ab,docker," },
 	{ "docker under systemd", "/system.slice/docker-" HEX ".scope", "0123456789ab" },
 	{ "docker within docker: the inner one",
 	  "/docker/ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff/docker/" HEX,
@@ -44,23 +45,49 @@ static const struct container_row {
 	  "0123456789ab" },
 	{ "Kubernetes under cgroupfs", "/kubepods/burstable/pod1234/" HEX, "0123456789ab" },
 	{ "CRI-O", "/kubepods.slice/kubepods-pod12.slice/crio-" HEX ".scope", "0123456789ab" },
-	{ "CRI-O under cgroupfs", "/kubepods/pod12/crio-" HEX, "0123456789ab" },
+	{ "CRI-O under cgroupfs", "/kubepods/pod12/crio-" HEX, "0123456789ab,cri-o," },
 	{ "CRI-O's monitor is the host", "/kubepods.slice/crio-conmon-" HEX ".scope", "host" },
 	{ "Podman", "/machine.slice/libpod-" HEX ".scope", "0123456789ab" },
 	{ "Podman's inner scope", "/machine.slice/libpod-" HEX ".scope/container", "0123456789ab" },
-	{ "Podman under cgroupfs", "/libpod_parent/libpod-" HEX, "0123456789ab" },
+	{ "Podman under cgroupfs", "/libpod_parent/libpod-" HEX, "0123456789ab,podman," },
 	{ "Podman's payload", "/user.slice/libpod-payload-" HEX, "0123456789ab" },
 	{ "Podman's monitor is the host", "/machine.slice/libpod-conmon-" HEX ".scope", "host" },
 	{ "nerdctl", "/system.slice/nerdctl-" HEX ".scope", "0123456789ab" },
 	{ "a GitHub job", "/actions_job/" HEX, "0123456789ab" },
-	{ "LXC", "/lxc/web", "web" },
+	{ "LXC", "/lxc/web", "web,lxc," },
 	{ "LXC's payload", "/lxc.payload/web", "web" },
 	{ "LXC's payload with a dot", "/lxc.payload.web/system.slice/cron.service", "web" },
 	{ "LXC's monitor is the host", "/lxc.monitor.web", "host" },
 	{ "an LXC machine", "/machine.slice/machine-lxc\\x2d7\\x2dweb.scope", "7\\x2dweb" },
 	{ "BPM", "/system.slice/runc-bpm.slice/bpm-diego", "diego" },
 	{ "Garden", "/garden/0d5b3a1e-6b5c-4a0f-5d3e-1234", "0d5b3a1e-6b5c-4a0f-5d3e-1234" },
-	{ "ctr", "/default/redis", "redis" },
+	{ "ctr", "/default/redis", "redis,containerd," },
+	{ "a pod under systemd",
+	  "/kubepods.slice/kubepods-besteffort.slice/"
+	  "kubepods-besteffort-pod0a1b2c3d_1111_2222_3333_0123456789ab.slice/cri-containerd-" HEX ".scope",
+	  "0123456789ab,containerd,0a1b2c3d-1111-2222-3333-0123456789ab" },
+	{ "a pod under cgroupfs", "/kubepods/burstable/pod0a1b2c3d-1111-2222-3333-0123456789ab/" HEX,
+	  "0123456789ab,,0a1b2c3d-1111-2222-3333-0123456789ab" },
+	{ "a pod of kind", "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod"
+	  "0a1b2c3d_1111_2222_3333_0123456789ab.slice/cri-containerd-" HEX ".scope",
+	  "0123456789ab,containerd,0a1b2c3d-1111-2222-3333-0123456789ab" },
+	{ "a pod in containerd's form with colons",
+	  "/system.slice/containerd.service/kubepods-burstable-"
+	  "pod0a1b2c3d_1111_2222_3333_0123456789ab.slice:cri-containerd:" HEX,
+	  "0123456789ab,containerd,0a1b2c3d-1111-2222-3333-0123456789ab" },
+	{ "a static pod", "/kubepods/pod0123456789abcdef0123456789abcdef/crio-" HEX "/container",
+	  "0123456789ab,cri-o,0123456789abcdef0123456789abcdef" },
+	{ "a pod's uid that is none is not believed", "/kubepods/pod12-34/" HEX, "0123456789ab,," },
+	{ "Podman's pods are not Kubernetes'", "/machine.slice/machine-libpod_pod_" HEX ".slice/libpod-" HEX
+	  ".scope", "0123456789ab,podman," },
+	{ "ECS on EC2", "/ecs/0123456789abcdef0123456789abcdef/" HEX, "0123456789ab" },
+	{ "ECS under systemd", "/ecstasks.slice/ecstasks-0123456789abcdef0123456789abcdef.slice/docker-" HEX
+	  ".scope", "0123456789ab,docker," },
+	{ "ECS on Fargate",
+	  "/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-3935363592",
+	  "0123456789abcdef0123456789abcdef-3935363592,ecs," },
+	{ "systemd within a container is the container's",
+	  "/system.slice/docker-" HEX ".scope/init.scope", "0123456789ab,docker," },
 	{ "63 digits are not an id",
 	  "/docker/123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "host" },
 	{ "capitals are not an id",
@@ -72,9 +99,13 @@ static void container(void **state)
 	const struct container_row *row = *state;
 	struct container_id id = container_of_cgroup(str_of(row->path));
 	struct str text = container_short(&id);
+	char have[256], pod[CONTAINER_POD_TEXT];
 
-	assert_int_equal(text.len, strlen(row->want));
-	assert_memory_equal(text.at, row->want, text.len);
+	container_pod_uid(&id, pod);
+	snprintf(have, sizeof(have), "%.*s,%s,%s", STR_ARG(text), container_kind_name(id.kind).at, pod);
+	if (strchr(row->want, ',') == NULL)
+		*strchr(have, ',') = '\0';
+	assert_string_equal(have, row->want);
 }
 
 /* ---- flags ---- */
