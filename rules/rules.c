@@ -680,24 +680,31 @@ static void warn_unused(struct loader *loader)
 	}
 }
 
-/* The rules of a source, type by type, in definition order. */
+/* The rules of a source, type by type, in definition order. Its own rules are picked first, for there
+ * are many types. */
 static bool index_source(struct compiler *c, struct source *source)
 {
 	const struct rules *rules = c->rules;
-	size_t total = 0;
+	uint32_t *own = arena_alloc(c->loader->arena, (rules->rules_count + 1) * sizeof(*own));
+	size_t own_count = 0, total = 0;
 
+	if (own == NULL) {
+		c->loader->out_of_memory = true;
+		return false;
+	}
+	for (size_t i = 0; i < rules->rules_count; i++)
+		if (rules->rules[i].enabled && rules->rules[i].watch == NULL &&
+		    str_eq(rules->rules[i].source, source->name))
+			own[own_count++] = (uint32_t)i;
 	for (int fill = 0; fill < 2; fill++) {
 		total = 0;
 		for (size_t type = 0; type < evttypes_count(); type++) {
 			source->first[type] = (uint32_t)total;
-			for (size_t i = 0; i < rules->rules_count; i++) {
-				const struct rule *rule = &rules->rules[i];
-
-				if (!rule->enabled || rule->watch != NULL || !str_eq(rule->source, source->name) ||
-				    !type_set_has(&rule->types, type))
+			for (size_t i = 0; i < own_count; i++) {
+				if (!type_set_has(&rules->rules[own[i]].types, type))
 					continue;
 				if (fill)
-					source->by_type[total] = (uint32_t)i;
+					source->by_type[total] = own[i];
 				total++;
 			}
 		}
