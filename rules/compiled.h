@@ -28,6 +28,39 @@ enum class {
 	CLASS_ANY, /* as the event has it */
 };
 
+enum {
+	WORD_UNKNOWN = UINT32_MAX,  /* not looked up yet */
+	WORD_NONE = UINT32_MAX - 1, /* none of them */
+};
+
+/* Lists of numbers, one behind the other: list i is at[first[i]] … at[first[i + 1] - 1]. */
+struct postings {
+	uint32_t *first, *at; /* NULL: none */
+};
+
+/* What a value is looked along for. */
+enum affix {
+	AFFIX_PREFIX = 0, /* startswith */
+	AFFIX_SUFFIX,	  /* endswith: of the value backwards */
+	AFFIX_PATH,	  /* pmatch without wildcards: of its components, each with a slash around */
+	AFFIX_KINDS,
+};
+
+/* One step of a trie: its children lie one behind the other. */
+struct branch {
+	uint32_t first; /* child */
+	uint32_t number_plus_1; /* of the literal that ends here; 0: none does */
+	uint16_t count;
+	uint8_t byte;
+};
+
+/* The literals of one kind that a term is compared to, as a trie, each with a number. */
+struct affixes {
+	struct branch *trie; /* NULL: there are none */
+	uint32_t count;
+	struct postings predicates; /* by number: those that hold then */
+};
+
 struct term {
 	enum ast_term_kind kind;
 	enum class class;
@@ -48,6 +81,8 @@ struct term {
 	/* The literals that = and in compare this term to, each with a number. */
 	struct table words;
 	size_t words_len_max;
+	struct postings by_word; /* the guards that hold when the value is this word */
+	struct affixes affixes[AFFIX_KINDS];
 };
 
 struct literal {
@@ -69,16 +104,19 @@ struct predicate {
 	enum class class;
 	uint32_t count;
 	const struct literal *literals;
-	const uint64_t
-		*words; /* for = and in on text: the literals' numbers among the term's words */
-	size_t words_len;
+	/* For = and in on text: the literals' numbers among the term's words, as bits, or the one. */
+	const uint64_t *words;
+	uint32_t word; /* of the only literal; WORD_NONE: see words */
+	bool has_words;
+	uint8_t affix_plus_1; /* of which kind its literals are: scratch->hit knows it; 0: none */
 };
 
 struct node {
 	enum ast_kind kind; /* AND, OR, NOT, CHECK */
 	uint32_t count;
 	uint32_t first; /* CHECK: predicate; else the first of `count` in rules->children */
-	uint32_t cost;	/* rough, to try the cheap ones first */
+	uint32_t cost;	/* expected, roughly in nanoseconds */
+	float chance;	/* roughly, that it holds: what decides soonest for its cost is tried first */
 };
 
 struct token {
@@ -129,6 +167,7 @@ struct rule {
 	const struct rule_opa *opa; /* NULL: the condition alone decides */
 	struct format opa_input;
 	const struct watch_code *watch; /* NULL: an ordinary rule */
+	uint32_t source_number;
 };
 
 /* Rules by event type: their numbers, type after type. */
@@ -143,6 +182,8 @@ struct source {
 	struct by_type *watches; /* the hub-only ones; NULL: there are none */
 	uint32_t *by_type; /* rule numbers, type after type */
 	uint32_t first[EVTTYPE_WORDS * 64 + 1];
+	/* See guards.h. Of each type the rules without a guard, and the terms that guards look at. */
+	struct by_type unguarded, guard_terms;
 };
 
 /* Generations of the fields about ancestors. */
@@ -174,6 +215,7 @@ struct rules {
 	size_t rules_count, enabled_count;
 	struct source *sources;
 	size_t sources_count;
+	struct postings guarded; /* by predicate: the rules that it guards */
 
 	field_id ancestors[ANCESTOR_KINDS]
 			  [RULES_ANCESTORS_MAX + 1]; /* [kind][generation], 0: not wanted */
@@ -190,10 +232,6 @@ struct slot {
 	uint32_t word;		    /* number among the term's words, see below */
 };
 
-enum {
-	WORD_UNKNOWN = UINT32_MAX,  /* not looked up yet */
-	WORD_NONE = UINT32_MAX - 1, /* none of them */
-};
 
 struct rules_scratch {
 	const struct rules *rules;
@@ -202,6 +240,15 @@ struct rules_scratch {
 	struct slot *slots;
 	uint64_t *filled;	 /* bits by term */
 	uint64_t *known, *truth; /* bits by node */
+	uint32_t *touched;	 /* words of `known` that are not 0 */
+	size_t touched_count;
+	uint64_t *looked;	 /* bits by term: affixes_look() has been there */
+	uint64_t *hit;		 /* bits by predicate */
+	uint32_t *hits;		 /* those that are set */
+	size_t hits_count;
+	uint64_t *is_chosen;	 /* bits by rule */
+	uint32_t *chosen;
+	uint32_t chosen_count;
 	char *text;		 /* derived values */
 	size_t text_used;
 	uint64_t overflows;
@@ -236,6 +283,9 @@ void *scratch_take(struct rules_scratch *scratch, size_t size);
 
 /* Begins an event: nothing is known of it. */
 void scratch_begin(struct rules_scratch *scratch, const struct event *event);
+
+/* The value's number among the term's words, or WORD_NONE. */
+uint32_t word_of(const struct term *term, const struct value *value);
 
 bool predicate_holds(struct rules_scratch *scratch, const struct predicate *predicate);
 

@@ -2,6 +2,8 @@
  * evaluated at most once an event, whichever rule asks first. */
 #include "rules/eval.h"
 
+#include "rules/guards.h"
+
 static bool node_holds(struct rules_scratch *scratch, uint32_t id);
 
 static bool node_compute(struct rules_scratch *scratch, const struct node *node)
@@ -29,6 +31,8 @@ static bool node_holds(struct rules_scratch *scratch, uint32_t id)
 	if ((scratch->known[id / 64] & bit) != 0)
 		return (scratch->truth[id / 64] & bit) != 0;
 	holds = node_compute(scratch, &scratch->rules->nodes[id]);
+	if (scratch->known[id / 64] == 0)
+		scratch->touched[scratch->touched_count++] = id / 64;
 	scratch->known[id / 64] |= bit;
 	if (holds)
 		scratch->truth[id / 64] |= bit;
@@ -65,12 +69,20 @@ size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 {
 	const struct source *source = source_of(rules, event->source);
 	size_t type = type_of(event), count = 0;
+	const uint32_t *numbers;
+	uint32_t total;
 
 	scratch_begin(scratch, event);
 	if (source == NULL)
 		return 0;
-	for (uint32_t i = source->first[type]; i < source->first[type + 1] && count < max; i++) {
-		const struct rule *rule = &rules->rules[source->by_type[i]];
+	numbers = scratch->chosen;
+	total = guards_choose(scratch, source, type);
+	if (total == UINT32_MAX) {
+		numbers = source->by_type + source->first[type];
+		total = source->first[type + 1] - source->first[type];
+	}
+	for (uint32_t i = 0; i < total && count < max; i++) {
+		const struct rule *rule = &rules->rules[numbers[i]];
 
 		if (!node_holds(scratch, rule->node))
 			continue;

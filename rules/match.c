@@ -1,5 +1,5 @@
 /* One predicate on one event. A term without a value fails every operator, != too. */
-#include "rules/compiled.h"
+#include "rules/affixes.h"
 #include "rules/text.h"
 
 enum { REGEX_WORKSPACE = 4096 };
@@ -144,10 +144,12 @@ static bool literals_hold(struct rules_scratch *scratch, const struct predicate 
 /* Whether the value is one of the predicate's literals, by its number among the term's words. */
 static bool word_is_in(const struct predicate *predicate, uint32_t word)
 {
+	if (predicate->word != WORD_NONE)
+		return word == predicate->word;
 	return word != WORD_NONE && (predicate->words[word / 64] >> (word % 64) & 1) != 0;
 }
 
-static uint32_t word_of(const struct term *term, const struct value *value)
+uint32_t word_of(const struct term *term, const struct value *value)
 {
 	uint32_t word;
 
@@ -164,7 +166,7 @@ static bool value_holds(struct rules_scratch *scratch, const struct predicate *p
 	const struct term *term = &scratch->rules->terms[predicate->term];
 	uint32_t word;
 
-	if (predicate->words == NULL || scratch->plain)
+	if (!predicate->has_words || scratch->plain)
 		return literals_hold(scratch, predicate, value);
 	if (value != &slot->value) {
 		word = word_of(term, value);
@@ -260,6 +262,11 @@ bool predicate_holds(struct rules_scratch *scratch, const struct predicate *pred
 
 	if (term_values(scratch, predicate->term)->count == 0)
 		return false;
+	if (predicate->affix_plus_1 > 0 && !scratch->plain && affixes_look(scratch, predicate->term)) {
+		size_t number = (size_t)(predicate - scratch->rules->predicates);
+
+		return (scratch->hit[number / 64] >> (number % 64) & 1) != 0;
+	}
 	if (predicate->op == OP_EXISTS)
 		return true;
 	if (predicate->right != NONE) {

@@ -1,5 +1,6 @@
 /* Conditions into nodes: every distinct one once, children in the order of their cost, never_true
  * folded away. */
+#include "rules/affixes.h"
 #include "rules/compiler.h"
 
 #include <stdlib.h>
@@ -24,10 +25,54 @@ static uint32_t check_cost(const struct rules *rules, const struct predicate *pr
 		cost = cost * 4 + 20;
 	if (term->kind == AST_CALL || predicate->right != NONE)
 		cost += 30;
+	if (affix_of(rules, predicate) != AFFIX_KINDS)
+		cost = 5; /* all of the term's are looked for at once */
 	/* The type is the most telling and nearly free: rules say it first, and so do we. */
 	if (term->base == FIELD_EVT_TYPE && term->kind == AST_FIELD)
 		cost = 0;
 	return cost;
+}
+
+/* That a field has one of its usual few values is likely, a name or path is one of many. */
+static float one_chance(const struct term *term)
+{
+	switch (term->base) {
+	case FIELD_EVT_TYPE: return 0.2f;
+	case FIELD_EVT_DIR: return 0.9f;
+	case FIELD_CONTAINER_ID:
+	case FIELD_FD_TYPECHAR:
+	case FIELD_FD_TYPE:
+	case FIELD_FD_L4PROTO:
+	case FIELD_USER_NAME:
+	case FIELD_USER_UID: return 0.5f;
+	default: break;
+	}
+	switch (term->class) {
+	case CLASS_BOOL: return 0.3f;
+	case CLASS_NUMBER:
+	case CLASS_REAL: return 0.1f;
+	default: return 0.01f;
+	}
+}
+
+static float check_chance(const struct rules *rules, const struct predicate *predicate)
+{
+	const struct term *term = &rules->terms[predicate->term];
+	float chance = one_chance(term) * (float)(predicate->count == 0 ? 1 : predicate->count);
+
+	if (term->is_many)
+		chance *= 4;
+	if (chance > 0.9f)
+		chance = 0.9f;
+	switch (predicate->op) {
+	case OP_EXISTS: return 0.9f;
+	case OP_NE: return 1 - chance;
+	case OP_LT:
+	case OP_LE:
+	case OP_GT:
+	case OP_GE: return 0.5f;
+	default: return chance;
+	}
 }
 
 static bool node_key(struct compiler *c, const struct node *node, const uint32_t *children,
@@ -87,7 +132,7 @@ static bool node_intern(struct compiler *c, struct node node, const uint32_t *ch
 bool compile_init(struct compiler *c)
 {
 	/* No operands: `and` of nothing is true, `or` of nothing is false. */
-	return node_intern(c, (struct node){ .kind = AST_AND }, NULL, &c->node_true) &&
+	return node_intern(c, (struct node){ .kind = AST_AND, .chance = 1 }, NULL, &c->node_true) &&
 	       node_intern(c, (struct node){ .kind = AST_OR }, NULL, &c->node_false);
 }
 
@@ -116,6 +161,7 @@ static bool compile_leaf(struct compiler *c, const struct ast *ast, uint32_t *re
 	}
 	node.first = predicate;
 	node.cost = check_cost(c->rules, &c->rules->predicates[predicate]);
+	node.chance = check_chance(c->rules, &c->rules->predicates[predicate]);
 	return node_intern(c, node, NULL, ret);
 }
 
@@ -131,7 +177,8 @@ static bool compile_not(struct compiler *c, const struct ast *ast, uint32_t *ret
 	}
 	return node_intern(
 		c,
-		(struct node){ .kind = AST_NOT, .count = 1, .cost = c->rules->nodes[child].cost },
+		(struct node){ .kind = AST_NOT, .count = 1, .cost = c->rules->nodes[child].cost,
+				.chance = 1 - c->rules->nodes[child].chance },
 		&child, ret);
 }
 
@@ -142,23 +189,44 @@ static int compare_keys(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* By cost, then by number. Drops what stands twice. */
-static uint32_t sort_children(struct compiler *c, uint32_t *children, uint32_t count)
+/* By what a child costs for the chance that it decides, then by number. Drops what stands twice. */
+static uint32_t sort_children(struct compiler *c, enum ast_kind kind, uint32_t *children,
+			      uint32_t count)
 {
 	uint64_t *keys = arena_alloc(c->loader->arena, (count + 1) * sizeof(*keys));
 	uint32_t kept = 0;
 
 	if (keys == NULL) {
 		c->loader->out_of_memory = true;
-		return 0;
+		return count;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		keys[i] = (uint64_t)c->rules->nodes[children[i]].cost << 32 | children[i];
+	for (uint32_t i = 0; i < count; i++) {
+		const struct node *node = &c->rules->nodes[children[i]];
+		float decides = kind == AST_AND ? 1 - node->chance : node->chance;
+		float rank = (float)node->cost * 64 / (decides < 0.001f ? 0.001f : decides);
+
+		keys[i] = (uint64_t)(rank < 4e9f ? (uint32_t)rank : UINT32_MAX) << 32 | children[i];
+	}
 	qsort(keys, count, sizeof(*keys), compare_keys);
 	for (uint32_t i = 0; i < count; i++)
 		if (kept == 0 || children[kept - 1] != (uint32_t)keys[i])
 			children[kept++] = (uint32_t)keys[i];
 	return kept;
+}
+
+/* What looking at the children in this order costs, each reached only as long as none before decides. */
+static void weigh(const struct rules *rules, struct node *node, const uint32_t *children)
+{
+	float cost = 0, reached = 1;
+
+	for (uint32_t i = 0; i < node->count; i++) {
+		const struct node *child = &rules->nodes[children[i]];
+
+		cost += reached * (float)child->cost;
+		reached *= node->kind == AST_AND ? child->chance : 1 - child->chance;
+	}
+	node->cost = cost < COST_MAX ? (uint32_t)cost + 1 : COST_MAX;
+	node->chance = node->kind == AST_AND ? reached : 1 - reached;
 }
 
 static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *ret)
@@ -190,13 +258,12 @@ static bool compile_joined(struct compiler *c, const struct ast *ast, uint32_t *
 	problem_gather(&problems, c->problem);
 	if (!ok)
 		return false;
-	node.count = sort_children(c, children, node.count);
+	node.count = sort_children(c, ast->kind, children, node.count);
 	if (decided || node.count < 2) {
 		*ret = decided ? decisive : node.count == 0 ? neutral : children[0];
 		return true;
 	}
-	for (uint32_t i = 0; i < node.count && node.cost < COST_MAX; i++)
-		node.cost += c->rules->nodes[children[i]].cost;
+	weigh(c->rules, &node, children);
 	return node_intern(c, node, children, ret);
 }
 
@@ -276,8 +343,13 @@ static bool set_words(struct compiler *c, struct predicate *predicate)
 	const struct term *term = &c->rules->terms[predicate->term];
 	uint64_t *words;
 
-	predicate->words_len = term->words.count / 64 + 1;
-	words = compile_take(c, predicate->words_len * sizeof(*words));
+	predicate->has_words = true;
+	predicate->word = WORD_NONE;
+	if (predicate->count == 1) {
+		table_get(&term->words, predicate->literals[0].text, &predicate->word);
+		return true;
+	}
+	words = compile_take(c, (term->words.count / 64 + 1) * sizeof(*words));
 	if (words == NULL)
 		return false;
 	for (uint32_t i = 0; i < predicate->count; i++) {

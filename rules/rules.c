@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "rules/compiler.h"
+#include "rules/guards.h"
 #include "rules/text.h"
 
 #include <errno.h>
@@ -692,10 +693,13 @@ static bool index_source(struct compiler *c, struct source *source)
 		c->loader->out_of_memory = true;
 		return false;
 	}
-	for (size_t i = 0; i < rules->rules_count; i++)
-		if (rules->rules[i].enabled && rules->rules[i].watch == NULL &&
-		    str_eq(rules->rules[i].source, source->name))
+	for (size_t i = 0; i < rules->rules_count; i++) {
+		if (!str_eq(rules->rules[i].source, source->name))
+			continue;
+		rules->rules[i].source_number = (uint32_t)(source - rules->sources);
+		if (rules->rules[i].enabled && rules->rules[i].watch == NULL)
 			own[own_count++] = (uint32_t)i;
+	}
 	for (int fill = 0; fill < 2; fill++) {
 		total = 0;
 		for (size_t type = 0; type < evttypes_count(); type++) {
@@ -800,7 +804,7 @@ static int compile_all(struct loader *loader, struct fields *fields, struct rule
 		warn_unused(loader);
 		load_check_plugins(loader);
 	}
-	ok = ok && index_sources(&c);
+	ok = ok && index_sources(&c) && guards_make(&c);
 	rules->fields_count = fields_count(fields);
 	ok = ok && wanted_mark(&c);
 	if (ok && loader->settings->description != NULL)

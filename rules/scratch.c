@@ -37,9 +37,17 @@ struct rules_scratch *rules_scratch_new(const struct rules *rules)
 	scratch->filled = calloc(words_of(rules->terms_count), sizeof(*scratch->filled));
 	scratch->known = calloc(words_of(rules->nodes_count), sizeof(*scratch->known));
 	scratch->truth = calloc(words_of(rules->nodes_count), sizeof(*scratch->truth));
+	scratch->touched = calloc(words_of(rules->nodes_count), sizeof(*scratch->touched));
+	scratch->looked = calloc(words_of(rules->terms_count), sizeof(*scratch->looked));
+	scratch->hit = calloc(words_of(rules->predicates_count), sizeof(*scratch->hit));
+	scratch->hits = calloc(rules->predicates_count + 1, sizeof(*scratch->hits));
+	scratch->is_chosen = calloc(words_of(rules->rules_count), sizeof(*scratch->is_chosen));
+	scratch->chosen = calloc(rules->rules_count + 1, sizeof(*scratch->chosen));
 	scratch->text = malloc(RULES_SCRATCH_TEXT);
 	if (scratch->slots == NULL || scratch->filled == NULL || scratch->known == NULL ||
-	    scratch->truth == NULL || scratch->text == NULL || !regex_init(scratch))
+	    scratch->truth == NULL || scratch->touched == NULL || scratch->looked == NULL ||
+	    scratch->hit == NULL || scratch->hits == NULL || scratch->is_chosen == NULL ||
+	    scratch->chosen == NULL || scratch->text == NULL || !regex_init(scratch))
 		return NULL;
 	return TAKE(scratch);
 }
@@ -52,6 +60,12 @@ void rules_scratch_free(struct rules_scratch *scratch)
 	free(scratch->filled);
 	free(scratch->known);
 	free(scratch->truth);
+	free(scratch->touched);
+	free(scratch->looked);
+	free(scratch->hit);
+	free(scratch->hits);
+	free(scratch->is_chosen);
+	free(scratch->chosen);
 	free(scratch->text);
 	free(scratch->workspace);
 	pcre2_match_data_free(scratch->match);
@@ -83,5 +97,11 @@ void scratch_begin(struct rules_scratch *scratch, const struct event *event)
 	scratch->event = event;
 	scratch->text_used = 0;
 	memset(scratch->filled, 0, words_of(rules->terms_count) * sizeof(*scratch->filled));
-	memset(scratch->known, 0, words_of(rules->nodes_count) * sizeof(*scratch->known));
+	memset(scratch->looked, 0, words_of(rules->terms_count) * sizeof(*scratch->looked));
+	/* Of many rules an event touches few: only what it touched is cleared. */
+	for (size_t i = 0; i < scratch->touched_count; i++)
+		scratch->known[scratch->touched[i]] = 0;
+	for (size_t i = 0; i < scratch->hits_count; i++)
+		scratch->hit[scratch->hits[i] / 64] = 0;
+	scratch->touched_count = scratch->hits_count = 0;
 }

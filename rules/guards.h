@@ -1,0 +1,26 @@
+/* Which rules an event can match at all, told from a few of its values.
+ *
+ * A guard of a condition is a set of predicates of which one must hold for the condition to hold: of an
+ * `and` that of any one child will do, of an `or` all children need one. Predicates that qualify compare
+ * a text with literals (=, in, startswith, endswith, pmatch), so that one look at the value — a hash for
+ * whole words, a walk along it for what it begins and ends with — says which of all rules' predicates hold. Rules whose guard is not among
+ * them are not looked at: ten thousand rules about ten thousand paths cost little more than one. */
+#ifndef RULES_GUARDS_H
+#define RULES_GUARDS_H
+
+#include "rules/compiler.h"
+
+enum {
+	GUARD_PREDICATES_MAX = 256,   /* of one rule */
+	GUARDS_MEMORY_MAX = 64 << 20, /* bytes while loading; then rules go without */
+	GUARDED_MIN = 4,	      /* fewer rules of a type are faster looked at one by one */
+};
+
+/* Fills terms' postings, predicates' rules, and each source's lists by type. False: out of memory. */
+bool guards_make(struct compiler *c);
+
+/* The rules of the source that an event of this type can match, in definition order, into
+ * scratch->chosen. Their number, or UINT32_MAX: look at all. */
+uint32_t guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type);
+
+#endif
