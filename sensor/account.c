@@ -48,6 +48,16 @@ void account_add_json(const struct account *account, struct buf *out)
 		 (unsigned long long)account->procs.evicted,
 		 (unsigned long long)account->procs.missed,
 		 (unsigned long long)account->procs.looked_up);
+	if (account->containers != NULL)
+		buf_addf(out,
+			 ",\"containers\":{\"known\":%llu,\"hits\":%llu,\"misses\":%llu,\"unknown\":%llu,"
+			 "\"evicted\":%llu,\"held\":%llu,\"not_held\":%llu}",
+			 (unsigned long long)account->containers->entries,
+			 (unsigned long long)account->containers->hits,
+			 (unsigned long long)account->containers->misses,
+			 (unsigned long long)account->containers->negative,
+			 (unsigned long long)account->containers->evicted,
+			 (unsigned long long)account->hold.held, (unsigned long long)account->hold.refused);
 }
 
 static void add_by_class(struct metrics *metrics, const struct account *account, const char *name,
@@ -123,6 +133,13 @@ void account_add_metrics(const struct account *account, struct outbox *outbox, c
 	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_processes_missed", NULL,
 		"Processes that were not in the table when they were asked for",
 		account->procs.missed);
+	if (account->containers != NULL) {
+		containers_add_metrics(account->containers, &metrics);
+		add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_events_held", NULL,
+			"Events that waited for their container's metadata", account->hold.held);
+		add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_events_not_held", NULL,
+			"Events that should have waited and found no place", account->hold.refused);
+	}
 	if (outbox != NULL)
 		add_outbox(&metrics, outbox);
 	metrics_end(&metrics);

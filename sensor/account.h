@@ -6,6 +6,8 @@
 #define SENSOR_ACCOUNT_H
 
 #include "base/buf.h"
+#include "sensor/containers/containers.h"
+#include "sensor/hold.h"
 #include "sensor/outbox.h"
 #include "sensor/probe.h"
 #include "sensor/procs.h"
@@ -17,6 +19,8 @@ struct account {
 	uint64_t filtered; /* of them: no rule wanted these, or they only kept the table right */
 	uint64_t emitted;  /* events that got a number */
 	uint64_t failed;   /* out of memory */
+	const struct containers_stats *containers; /* NULL: none */
+	struct hold_stats hold;
 };
 
 /* Members of the heartbeat's "stats", without braces. */

@@ -2,6 +2,7 @@
 #include "sensor/doctor.h"
 
 #include "base/cleanup.h"
+#include "sensor/containers/way.h"
 #include "sensor/probe.h"
 
 #include <linux/capability.h>
@@ -106,7 +107,22 @@ static int ptrace_scope(void)
 	return scope;
 }
 
-int doctor_print(void)
+static void found_line(const char *text, void *userdata)
+{
+	(void)userdata;
+	printf("ok      containers of %s\n", text);
+}
+
+/* Not an error: most machines have one runtime or none. */
+static void containers_print(const char *root)
+{
+	if (ways_describe(root, found_line, NULL) == 0)
+		printf("none    no container runtime (Docker, Podman, containerd, CRI-O, runc): containers have "
+		       "ids, but neither names, images nor pods; where the machine's root is mounted "
+		       "elsewhere, --container-root says so\n");
+}
+
+int doctor_print(const struct options *options)
 {
 	bool seccomp = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
 	bool ebpf, ptrace;
@@ -124,6 +140,7 @@ int doctor_print(void)
 	     "paths of other users' running programs stay unknown until they exec");
 	ptrace = line(seccomp, "seccomp filters", "no ptrace probe") &&
 		 line(ptrace_scope() < 3, "ptrace (kernel.yama.ptrace_scope)", "no ptrace probe");
+	containers_print(options->container_root);
 	printf("\n%s\n", ebpf	  ? "Probe: eBPF, for the whole machine."
 			 : ptrace ? "Probe: ptrace, for a command: tocsin-sensor … -- COMMAND"
 				  : "Probe: none can work here.");

@@ -2,6 +2,8 @@
 #ifndef SENSOR_DOCTOR_H
 #define SENSOR_DOCTOR_H
 
+#include "sensor/options.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -10,6 +12,6 @@ bool doctor_ebpf(char *why, size_t size);
 
 /* Prints what is there, what is missing and what that costs. The exit status: 0 when some probe can
  * work. */
-int doctor_print(void);
+int doctor_print(const struct options *options);
 
 #endif

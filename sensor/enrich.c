@@ -67,7 +67,7 @@ int enrich_new(const struct enrich_settings *settings, struct enrich **ret)
 	intern_params(enrich);
 	enrich->wanted_count = fields_count(settings->fields);
 	enrich->wanted = calloc(enrich->wanted_count, sizeof(*enrich->wanted));
-	if (enrich->wanted == NULL || event_init(&enrich->event, enrich->wanted_count) < 0) {
+	if (enrich->wanted == NULL || enrich_intern_labels(enrich) < 0 || event_init(&enrich->event, enrich->wanted_count) < 0) {
 		enrich_free(enrich);
 		return -ENOMEM;
 	}
@@ -83,13 +83,22 @@ void enrich_free(struct enrich *enrich)
 	arena_done(&enrich->arena);
 	buf_done(&enrich->text);
 	free(enrich->wanted);
+	free(enrich->labels);
 	free(enrich);
 }
 
 void enrich_want(struct enrich *enrich, field_id id)
 {
-	if (id < enrich->wanted_count)
-		enrich->wanted[id] = true;
+	struct str name;
+
+	if (id >= enrich->wanted_count)
+		return;
+	enrich->wanted[id] = true;
+	name = fields_name(enrich->settings.fields, id);
+	if (enrich_field_is_metadata(name))
+		enrich->wants_metadata = true;
+	if (str_starts(name, STR("container.mount")))
+		enrich->wants_mounts = true;
 }
 
 void enrich_put(struct enrich *enrich, field_id id, struct str text)

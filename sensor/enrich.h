@@ -5,6 +5,7 @@
 #define SENSOR_ENRICH_H
 
 #include "include/event.h"
+#include "sensor/containers/containers.h"
 #include "sensor/names.h"
 #include "sensor/procs.h"
 #include "sensor/record.h"
@@ -16,6 +17,7 @@ struct enrich_settings {
 	struct procs *procs;
 	const struct names *users, *groups;
 	struct str hostname; /* outlives the enrich */
+	struct containers *containers; /* NULL: of a container only what its cgroup tells */
 };
 
 /* 0 or -ENOMEM. Interns the fields of its own into settings->fields; no more may be added after. */
@@ -25,6 +27,13 @@ void enrich_free(struct enrich *enrich);
 /* Asks for a field that is only filled when somebody wants it (capabilities, the environment, the
  * whole list of arguments, distant ancestors): the rest is always there. */
 void enrich_want(struct enrich *enrich, field_id id);
+
+/* The container whose metadata the last event lacks, some rule reads, and may come soon; else NULL. */
+const struct container_id *enrich_waits(const struct enrich *enrich);
+
+/* Adds what is known of a container to an event of it. Borrows from the box. */
+void enrich_put_box(const struct enrich *enrich, struct event *event, const struct box *box,
+		    int64_t boot_offset_ns);
 
 /* `boot_offset_ns` is wall clock minus time since boot. The event lives until the next call
  * and borrows from the record and the process table. NULL when out of memory. Updates the process

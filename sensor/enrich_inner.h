@@ -28,6 +28,13 @@ struct ancestor_ids {
 	field_id apid[PROCS_ANCESTORS_MAX + 1];
 };
 
+/* A label that a rule asks for by its key. */
+struct wanted_label {
+	field_id id;
+	struct str key; /* the registry's */
+	bool of_pod;
+};
+
 struct enrich {
 	struct enrich_settings settings;
 	struct event event;
@@ -36,6 +43,10 @@ struct enrich {
 	bool *wanted;	 /* by field id */
 	size_t wanted_count;
 	struct ancestor_ids ancestors;
+	struct wanted_label *labels;
+	size_t labels_count;
+	bool wants_metadata; /* of containers, more than their cgroup tells */
+	bool wants_mounts;
 	const struct call *by_nr[PLAN_CALLS];
 	field_id params[CALLS_MAX][CALL_PARAMS_MAX]; /* evt.arg.NAME */
 	field_id exec_flags, exec_filename;
@@ -46,6 +57,7 @@ struct enrich {
 	const struct call *call; /* NULL: not of the table */
 	struct str fd_name, path, path2;
 	char fd_typechar;
+	enum containers_state container_state;
 };
 
 static inline bool enrich_wants(const struct enrich *enrich, field_id id)
@@ -65,6 +77,12 @@ void enrich_put_text(struct enrich *enrich, field_id id);
 /* A path made absolute: `name` after `folder` unless it begins with a slash, with "." and ".."
  * folded. In the arena. */
 struct str enrich_path(struct enrich *enrich, struct str folder, struct str name);
+
+/* Finds the labels among the registry's fields. 0, or -1 out of memory. */
+int enrich_intern_labels(struct enrich *enrich);
+/* Whether a field can only come from a container's runtime. */
+bool enrich_field_is_metadata(struct str name);
+void enrich_container(struct enrich *enrich, int64_t boot_offset_ns);
 
 /* The parts, in this order: the process, the descriptor, the call's parameters. */
 void enrich_process(struct enrich *enrich, int64_t boot_offset_ns);

@@ -193,18 +193,6 @@ static void put_user(struct enrich *enrich)
 			     : user_name(enrich, enrich->settings.users, (uint32_t)login));
 }
 
-static void put_container(struct enrich *enrich)
-{
-	const struct container_id *id = &enrich->proc->container;
-
-	enrich_put_borrowed(enrich, FIELD_CONTAINER_ID, container_short(id));
-	if (id->len == 0)
-		enrich_put_borrowed(enrich, FIELD_CONTAINER_NAME, STR("host"));
-	else
-		enrich_put_borrowed(enrich, FIELD_CONTAINER_FULL_ID,
-				    (struct str){ id->text, id->len });
-}
-
 static void put_cwd(struct enrich *enrich)
 {
 	struct str cwd = str_of(enrich->proc->cwd);
@@ -234,5 +222,5 @@ void enrich_process(struct enrich *enrich, int64_t boot_offset_ns)
 	put_ancestors(enrich, boot_offset_ns);
 	put_leaders(enrich);
 	put_user(enrich);
-	put_container(enrich);
+	enrich_container(enrich, boot_offset_ns);
 }

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 	if (r != 0) {
 		status = r > 0 ? EXIT_SUCCESS : 2;
 	} else if (options.doctor) {
-		status = doctor_print();
+		status = doctor_print(&options);
 	} else if (http_global_init() == 0) {
 		watch_signals(options.command != NULL);
 		probe = choose(&options);

@@ -25,6 +25,8 @@ enum option_id {
 	OPTION_KEY,
 	OPTION_INSECURE,
 	OPTION_METRICS,
+	OPTION_CONTAINER_ROOT,
+	OPTION_CONTAINER_WAIT,
 	OPTION_PRINT,
 	OPTION_DOCTOR,
 	OPTION_LOG_LEVEL,
@@ -53,6 +55,10 @@ static const struct option_row {
 	{ "key-file", "FILE", OPTION_KEY, "its key, PEM" },
 	{ "insecure", NULL, OPTION_INSECURE, "do not check the hub's certificate" },
 	{ "metrics", "HOST:PORT", OPTION_METRICS, "answer Prometheus there on /metrics" },
+	{ "container-root", "DIR", OPTION_CONTAINER_ROOT,
+	  "where the machine's root is mounted, for container runtimes' files and sockets (/)" },
+	{ "container-wait", "MS", OPTION_CONTAINER_WAIT,
+	  "how long events of a new container wait for its name and image, if a rule reads them (200)" },
 	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub" },
 	{ "doctor", NULL, OPTION_DOCTOR, "say what this machine lets a sensor do, and end" },
 	{ "log-level", "LEVEL", OPTION_LOG_LEVEL, "error, warning, notice, info or debug (info)" },
@@ -176,6 +182,16 @@ static int set_hub(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_container_wait(struct options *options, const char *value)
+{
+	uint64_t ms;
+
+	if (!str_to_u64(str_of(value), &ms) || ms > OPTIONS_CONTAINER_WAIT_MAX)
+		return complain("container-wait", value, "a number of milliseconds up to 5000");
+	options->container_wait_ms = (unsigned)ms;
+	return 0;
+}
+
 static int add_rules(struct options *options, const char *value)
 {
 	if (options->rules_count == OPTIONS_RULES_MAX)
@@ -201,6 +217,8 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_KEY: options->key_file = value; return 0;
 	case OPTION_INSECURE: options->insecure = true; return 0;
 	case OPTION_METRICS: options->metrics = value; return 0;
+	case OPTION_CONTAINER_ROOT: options->container_root = strcmp(value, "/") == 0 ? "" : value; return 0;
+	case OPTION_CONTAINER_WAIT: return set_container_wait(options, value);
 	case OPTION_PRINT: options->print = true; return 0;
 	case OPTION_DOCTOR: options->doctor = true; return 0;
 	case OPTION_LOG_LEVEL:
@@ -252,7 +270,8 @@ int options_parse(int argc, char **argv, struct options *ret)
 	struct option longs[ARRAY_LEN(rows) + 1] = { 0 };
 	int id, r;
 
-	*ret = (struct options){ .spool_dir = SPOOL_DIR_DEFAULT, .log_level = LOG_LEVEL_INFO };
+	*ret = (struct options){ .spool_dir = SPOOL_DIR_DEFAULT, .container_root = "",
+				    .container_wait_ms = 200, .log_level = LOG_LEVEL_INFO };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		longs[i] = (struct option){ .name = rows[i].name,
 					    .has_arg = rows[i].argument != NULL ? required_argument

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 
-enum { OPTIONS_RULES_MAX = 64 };
+enum { OPTIONS_RULES_MAX = 64, OPTIONS_CONTAINER_WAIT_MAX = 5000 };
 
 enum probe_choice { PROBE_AUTO = 0, PROBE_EBPF, PROBE_PTRACE };
 
@@ -22,6 +22,8 @@ struct options {
 	char *hostname; /* owned */
 	const char *ca_file, *cert_file, *key_file;
 	const char *metrics; /* HOST:PORT for /metrics; NULL: none */
+	const char *container_root; /* "": the machine's root is this one */
+	unsigned container_wait_ms; /* 0: no event waits for its container's metadata */
 	bool insecure;
 	bool doctor, print;
 	enum log_level log_level;

@@ -7,6 +7,7 @@
 #include "sensor/account.h"
 #include "sensor/enrich.h"
 #include "sensor/exporter.h"
+#include "sensor/hold.h"
 #include "sensor/identity.h"
 #include "sensor/policy.h"
 #include "sensor/prefilter.h"
@@ -29,6 +30,9 @@ struct sensor {
 	struct procs *procs;
 	struct names *users, *groups;
 	struct enrich *enrich;
+	struct containers *containers;
+	struct hold *hold;
+	struct event held; /* one of hold's, while it is looked at */
 	struct outbox *outbox; /* NULL with --print */
 	struct push *push;
 	struct exporter *exporter; /* NULL: nobody asked for metrics */
@@ -126,6 +130,7 @@ static int new_enrich(const struct sensor *sensor, struct fields *fields,
 		.users = sensor->users,
 		.groups = sensor->groups,
 		.hostname = str_of(sensor->options->hostname),
+		.containers = sensor->containers,
 	};
 	int r = enrich_new(&settings, ret);
 
@@ -134,15 +139,28 @@ static int new_enrich(const struct sensor *sensor, struct fields *fields,
 	return r;
 }
 
+static int start_containers(struct sensor *sensor)
+{
+	const struct containers_settings settings = { .root = sensor->options->container_root,
+						      .wait_ms = sensor->options->container_wait_ms };
+
+	sensor->hold = hold_new();
+	return sensor->hold == NULL ? -ENOMEM : containers_new(&settings, &sensor->containers);
+}
+
 static int start_tables(struct sensor *sensor)
 {
+	int r = start_containers(sensor);
 
+	if (r < 0)
+		return r;
 	sensor->procs = procs_new("/proc");
 	sensor->users = names_new("/etc/passwd");
 	sensor->groups = names_new("/etc/group");
 	if (sensor->procs == NULL || sensor->users == NULL || sensor->groups == NULL)
 		return -ENOMEM;
-	return new_enrich(sensor, sensor->fields, sensor->prefilter, &sensor->enrich);
+	r = new_enrich(sensor, sensor->fields, sensor->prefilter, &sensor->enrich);
+	return r < 0 ? r : event_init(&sensor->held, fields_count(sensor->fields));
 }
 
 static int start_identity(struct sensor *sensor)
@@ -317,16 +335,67 @@ static bool is_asked_for(const struct sensor *sensor, const struct record *recor
 	return sensor->options->lifecycle && record->type != RECORD_CALL;
 }
 
+/* An event that waited: with what is known of its container now, or without. */
+static void take_held(struct event *event, const struct container_id *id, bool sure, void *userdata)
+{
+	struct sensor *sensor = userdata;
+	enum containers_state state;
+	const struct box *box = containers_find(sensor->containers, id, &state);
+
+	if (box != NULL)
+		enrich_put_box(sensor->enrich, event, box, sensor->boot_offset_ns);
+	if (sure || prefilter_match(sensor->prefilter, event))
+		ship(sensor, event);
+	else
+		sensor->filtered++;
+}
+
+static bool has_waited(const struct container_id *id, void *userdata)
+{
+	struct sensor *sensor = userdata;
+	enum containers_state state;
+
+	containers_find(sensor->containers, id, &state);
+	return state != CONTAINERS_WAITING;
+}
+
+static bool waits_no_more(const struct container_id *id, void *userdata)
+{
+	(void)id;
+	(void)userdata;
+	return true;
+}
+
+static void release(struct sensor *sensor, bool all)
+{
+	if (!hold_is_empty(sensor->hold))
+		hold_release(sensor->hold, &sensor->held, all ? waits_no_more : has_waited, take_held,
+			     sensor);
+}
+
+/* True: the event waits for its container's metadata. */
+static bool is_held(struct sensor *sensor, const struct record *record, const struct event *event)
+{
+	const struct container_id *id = enrich_waits(sensor->enrich);
+
+	return id != NULL && hold_put(sensor->hold, event, id, is_asked_for(sensor, record));
+}
+
 static void on_record(const struct record *record, void *userdata)
 {
 	struct sensor *sensor = userdata;
 	const struct event *event = NULL;
 
 	sensor->taken++;
+	if (containers_have_answers(sensor->containers) &&
+	    containers_tick(sensor->containers, clock_mono()))
+		release(sensor, false);
 	if (becomes_event(sensor, record)) {
 		event = enrich_record(sensor->enrich, record, sensor->boot_offset_ns);
 		if (event == NULL)
 			sensor->failed++;
+		else if (is_held(sensor, record, event))
+			; /* it is looked at again */
 		else if (is_asked_for(sensor, record) || prefilter_match(sensor->prefilter, event))
 			ship(sensor, event);
 		else
@@ -345,10 +414,12 @@ static void on_record(const struct record *record, void *userdata)
 static void report(struct sensor *sensor)
 {
 	struct account account = { .procs = procs_stats(sensor->procs),
-				   .taken = sensor->taken,
+				   .taken = sensor->taken - hold_stats(sensor->hold).waiting,
 				   .filtered = sensor->filtered,
 				   .emitted = sensor->seq,
-				   .failed = sensor->failed };
+				   .failed = sensor->failed,
+				   .containers = containers_stats(sensor->containers),
+				   .hold = hold_stats(sensor->hold) };
 	struct buf *text = &sensor->report;
 
 	sensor->probe->counts(sensor->probe_state, &account.probe);
@@ -370,18 +441,28 @@ static void report(struct sensor *sensor)
 static void adopt(struct sensor *sensor, struct policy_set *set)
 {
 	struct enrich *enrich;
+	struct event held;
 	struct probe_settings settings;
 	size_t missing;
+	int r;
 
-	if (new_enrich(sensor, set->fields, set->prefilter, &enrich) < 0) {
+	release(sensor, true); /* they are of the fields of before */
+	r = new_enrich(sensor, set->fields, set->prefilter, &enrich);
+	if (r == 0 && event_init(&held, fields_count(set->fields)) < 0) {
+		enrich_free(enrich);
+		r = -ENOMEM;
+	}
+	if (r < 0) {
 		log_err("rules: out of memory; those before stay in force");
 		policy_set_done(set);
 		return;
 	}
 	enrich_free(sensor->enrich);
+	event_done(&sensor->held);
 	prefilter_free(sensor->prefilter);
 	fields_free(sensor->fields);
 	sensor->enrich = enrich;
+	sensor->held = held;
 	sensor->prefilter = set->prefilter;
 	sensor->fields = set->fields;
 	memcpy(sensor->version, set->version, sizeof(sensor->version));
@@ -410,6 +491,8 @@ static void tick(struct sensor *sensor)
 {
 	int64_t now = clock_mono();
 
+	containers_tick(sensor->containers, now);
+	release(sensor, false);
 	if (sensor->batch_events > 0 && now - sensor->batch_since >= SENSOR_BATCH_MS * NS_PER_MS)
 		seal(sensor);
 	if (sensor->policy != NULL && now >= sensor->next_policy) {
@@ -457,6 +540,7 @@ static void sensor_end(struct sensor *sensor)
 {
 	if (sensor->probe_state != NULL) {
 		sensor->probe->detach(sensor->probe_state, on_record, sensor);
+		release(sensor, true);
 		report(sensor);
 	}
 	seal(sensor);
@@ -475,6 +559,9 @@ static void sensor_end(struct sensor *sensor)
 		sensor->probe->close(sensor->probe_state);
 	outbox_free(sensor->outbox);
 	enrich_free(sensor->enrich);
+	containers_free(sensor->containers);
+	hold_free(sensor->hold);
+	event_done(&sensor->held);
 	procs_free(sensor->procs);
 	names_free(sensor->users);
 	names_free(sensor->groups);

@@ -466,7 +466,7 @@ static int rig_make(void **state)
 	rig.users = names_new("/nonexistent");
 	rig.groups = names_new("/nonexistent");
 	settings =
-		(struct enrich_settings){ rig.fields, rig.procs, rig.users, rig.groups, STR("n1") };
+		(struct enrich_settings){ rig.fields, rig.procs, rig.users, rig.groups, STR("n1"), NULL };
 	*state = &rig;
 	return enrich_new(&settings, &rig.enrich);
 }
