@@ -239,9 +239,14 @@ void sensors_each(struct sensors *sensors, void (*visit)(void *userdata, struct 
 	}
 }
 
-size_t sensors_count(const struct sensors *sensors)
+size_t sensors_count(struct sensors *sensors)
 {
-	return sensors->count;
+	size_t count;
+
+	pthread_mutex_lock(&sensors->lock);
+	count = sensors->count;
+	pthread_mutex_unlock(&sensors->lock);
+	return count;
 }
 
 void sensors_metrics(struct sensors *sensors, struct metrics *metrics)

@@ -52,7 +52,7 @@ void sensors_report(struct sensors *sensors, struct buf *out);
 void sensors_each(struct sensors *sensors, void (*visit)(void *userdata, struct sensor *sensor),
                   void *userdata);
 
-size_t sensors_count(const struct sensors *sensors);
+size_t sensors_count(struct sensors *sensors);
 
 void sensors_metrics(struct sensors *sensors, struct metrics *metrics);
 
