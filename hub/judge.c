@@ -286,7 +286,7 @@ static int raise_parked(struct pipeline *line, struct batch *batch, struct parke
 		return r;
 	if (fired > 0)
 		batch_set_verdict(batch, parked->item, ITEM_ACCEPTED);
-	else
+	else if (batch->verdicts[parked->item] == ITEM_UNMATCHED)
 		counter_add(&line->unmatched, 1);
 	return 0;
 }
@@ -355,17 +355,30 @@ static int go_on(struct pipeline *line, struct batch *batch)
 
 /* --- waiting ------------------------------------------------------------------------------------ */
 
-/* What calls something a duplicate must not be answered before its original is on disk. */
-static bool must_wait(const struct batch *batch, bool older_wait)
+/* What a hub-only rule remembers of a batch must not be on disk before the batch is: the alert that it
+ * fired would be lost with a crash, and sent again its events would be known. */
+static bool builds_on_waiting(const struct pipeline *line, const struct batch *batch)
 {
-	return batch->open > 0 || (batch->depends && older_wait);
+	if (batch->watch.first == NULL)
+		return false;
+	for (const struct batch *older = line->asking; older != NULL; older = older->next)
+		if (watches_build_on(&batch->watch, &older->watch))
+			return true;
+	return false;
+}
+
+/* What calls something a duplicate must not be answered before its original is on disk. Those that wait
+ * now are older. */
+static bool must_wait(const struct pipeline *line, const struct batch *batch)
+{
+	return batch->open > 0 || (batch->depends && line->asking != NULL) || builds_on_waiting(line, batch);
 }
 
 bool judge_submit(struct pipeline *line, struct batch *batch, int *ret)
 {
 	ask_all(line, batch);
 	*ret = go_on(line, batch);
-	if (*ret < 0 || !must_wait(batch, line->asking != NULL))
+	if (*ret < 0 || !must_wait(line, batch))
 		return true;
 	batch->next = NULL;
 	if (line->asking == NULL)
@@ -379,7 +392,6 @@ bool judge_submit(struct pipeline *line, struct batch *batch, int *ret)
 void judge_collect(struct pipeline *line)
 {
 	struct batch *waiting = line->asking, *free_to_go = NULL, **end = &free_to_go;
-	bool older_wait = false;
 
 	if (!opa_collect(line->opa))
 		return; /* then nobody's turn has come */
@@ -392,8 +404,7 @@ void judge_collect(struct pipeline *line)
 		next = batch->next;
 		batch->next = NULL;
 		batch->result = go_on(line, batch);
-		waits = batch->result == 0 && must_wait(batch, older_wait);
-		older_wait |= waits;
+		waits = batch->result == 0 && must_wait(line, batch);
 		*(waits ? line->asking_end : end) = batch;
 		if (waits)
 			line->asking_end = &batch->next;

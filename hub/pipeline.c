@@ -166,6 +166,7 @@ void pipeline_turn(struct pipeline *line, struct ruleset *set)
 	line->event = &set->event;
 	line->normalise.fields = set->fields;
 	raise_use(line);
+	watching_turn(line);
 }
 
 void pipeline_use(struct pipeline *line, struct ruleset *set)
@@ -352,16 +353,17 @@ static int take_alert(struct pipeline *line, struct batch *batch, const struct i
 
 /* What becomes of it is known when the verdicts are. */
 static int take_judged(struct pipeline *line, struct batch *batch, const struct rule *const *hits,
-                       size_t count, struct hash128 identity, const struct item *item)
+                       size_t count, struct hash128 identity, const struct item *item,
+                       const struct watching *watching)
 {
 	size_t fresh;
 	int r = judge_event(line, batch, hits, count, identity, item, &fresh);
 
 	if (r < 0)
 		return r;
-	if (fresh == 0)
+	if (fresh + watching->fresh == 0)
 		return take_duplicate(line, batch);
-	return batch_add_verdict(batch, ITEM_UNMATCHED) ? 0 : -ENOMEM;
+	return batch_add_verdict(batch, watching->fired > 0 ? ITEM_ACCEPTED : ITEM_UNMATCHED) ? 0 : -ENOMEM;
 }
 
 static int take_event(struct pipeline *line, struct batch *batch, const struct item *item)
@@ -382,7 +384,7 @@ static int take_event(struct pipeline *line, struct batch *batch, const struct i
 		r = watching_take(line, batch, fed, fed_count, NULL, identity, item, &watching);
 		if (r < 0)
 			return r;
-		return take_judged(line, batch, hits, count, identity, item);
+		return take_judged(line, batch, hits, count, identity, item, &watching);
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct hash128 own = identity_of_rule(line, identity, rule_name(hits[i]));
@@ -542,8 +544,7 @@ void pipeline_hand_over(struct pipeline *line, struct batch *batch, int result)
 		finish(line, batch);
 		return;
 	}
-	if (batch->commit.watches == NULL)
-		watching_submit(line, batch);
+	watching_submit(line, batch); /* now, not earlier: rows say what is remembered when they are written */
 	batch->commit.bytes = batch->arena.used + sizeof(*batch);
 	batch->commit.done = commit_done;
 	journal_submit(line->settings.journal, &batch->commit);

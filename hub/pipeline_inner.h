@@ -127,6 +127,7 @@ int watching_take(struct pipeline *line, struct batch *batch, const struct watch
 
 int watching_setup(struct pipeline *line);
 int watching_restore(struct pipeline *line);
+void watching_turn(struct pipeline *line);   /* another set is worked with */
 void watching_use(struct pipeline *line);    /* the set has changed; the former rules are still there */
 void watching_submit(struct pipeline *line, struct batch *batch); /* adds the rows of what changed */
 void watching_forget(struct pipeline *line, const struct batch *batch);

@@ -43,7 +43,7 @@ int watching_setup(struct pipeline *line)
 	return watches_new(&settings, &line->watches);
 }
 
-void watching_use(struct pipeline *line)
+void watching_turn(struct pipeline *line)
 {
 	static const struct str names[WATCH_VALUES] = {
 		[WATCH_COUNT] = STR("watch.count"), [WATCH_KEY] = STR("watch.key"),
@@ -53,6 +53,10 @@ void watching_use(struct pipeline *line)
 
 	for (size_t i = 0; i < WATCH_VALUES; i++)
 		line->watch_fields[i] = fields_find(line->set->fields, names[i]);
+}
+
+void watching_use(struct pipeline *line)
+{
 	if (watches_use(line->watches, line->set->rules) < 0)
 		log_err("out of memory: hub-only rules rest until rules are loaded again");
 }
@@ -345,8 +349,7 @@ void watching_tick(struct pipeline *line)
 		batch_abandon(batch);
 		return;
 	}
-	watching_submit(line, batch);
-	if (batch->commit.alerts_count == 0 && batch->commit.watches_count == 0)
+	if (batch->commit.alerts_count == 0 && batch->watch.first == NULL && !watches_has_gone(line->watches))
 		batch_free(batch);
 	else
 		pipeline_submit(line, batch);

@@ -68,7 +68,7 @@ struct watches {
 struct watch_change {
 	struct watch_change *next;
 	struct str name, by, of, before; /* before: empty when there was no entry */
-	uint64_t version;
+	uint64_t version, after; /* after: the serial of the changes before these; 0: none known */
 };
 
 /* watch.c */
@@ -78,6 +78,7 @@ struct entry *entry_add(struct watches *watches, struct def *def, struct str by,
 void entry_drop(struct watches *watches, struct entry *entry); /* says nothing to the store */
 void entry_touch(struct watches *watches, struct entry *entry, int64_t now_ns);
 struct hash128 row_id(const struct watches *watches, const struct def *def, struct str by, struct str of);
+void watches_evict(struct watches *watches); /* down to the bounds; the newest entry stays */
 void row_gone(struct watches *watches, struct hash128 id);
 
 static inline struct str entry_by(const struct entry *entry)

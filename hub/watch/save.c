@@ -70,10 +70,14 @@ static uint64_t take(struct reader *reader)
 
 static struct point take_point(struct watches *watches, struct reader *reader)
 {
-	struct point point = { .time_ns = (int64_t)take(reader), .identity = take(reader),
-			       .value = take(reader) };
-	uint64_t len = take(reader);
+	struct point point = { 0 };
+	uint64_t len;
 
+	/* One after the other: an initializer has no order. */
+	point.time_ns = (int64_t)take(reader);
+	point.identity = take(reader);
+	point.value = take(reader);
+	len = take(reader);
 	if (reader->failed || len > reader->rest.len || len > WATCH_NOTE_LEN_MAX) {
 		reader->failed = true;
 		return point;
@@ -161,6 +165,7 @@ bool changes_note(struct watches *watches, struct watch_changes *changes, struct
 		change->before = arena_str(changes->arena, buf_str(&watches->blob));
 		if (!buf_ok(&watches->blob) || change->before.at == NULL)
 			return false;
+		change->after = entry->serial;
 		entry->serial = changes->serial;
 	}
 	if (change->name.at == NULL || change->by.at == NULL || change->of.at == NULL)
@@ -190,6 +195,30 @@ static bool add_row(struct watches *watches, const struct watch_changes *changes
 	return buf_ok(&watches->blob) && row->state.at != NULL;
 }
 
+bool watches_has_gone(const struct watches *watches)
+{
+	return watches->gone_count > 0;
+}
+
+bool watches_build_on(const struct watch_changes *changes, const struct watch_changes *earlier)
+{
+	if (earlier->serial == 0)
+		return false;
+	for (const struct watch_change *at = changes->first; at != NULL; at = at->next)
+		if (at->after == earlier->serial)
+			return true;
+	return false;
+}
+
+static bool row_lives(const struct watches *watches, struct hash128 id)
+{
+	const struct entry *entry = watches->buckets[id.lo & (watches->buckets_count - 1)];
+
+	while (entry != NULL && entry->hash != id.lo)
+		entry = entry->next;
+	return entry != NULL;
+}
+
 int watches_rows(struct watches *watches, const struct watch_changes *changes,
 		 const struct watch_row **ret, size_t *ret_count)
 {
@@ -198,9 +227,14 @@ int watches_rows(struct watches *watches, const struct watch_changes *changes,
 
 	if (rows == NULL)
 		return -ENOMEM;
-	/* First what is gone: an entry of the same key may have come since. */
-	for (size_t i = 0; i < gone; i++)
-		rows[count++] = (struct watch_row){ .id = watches->gone[--watches->gone_count] };
+	/* First what is gone. An entry of the same key that has come since has a row of its own, here or in
+	 * a commit before. */
+	for (size_t i = 0; i < gone; i++) {
+		struct hash128 id = watches->gone[--watches->gone_count];
+
+		if (!row_lives(watches, id))
+			rows[count++] = (struct watch_row){ .id = id };
+	}
 	for (const struct watch_change *at = changes->first; at != NULL; at = at->next)
 		count += add_row(watches, changes, at, &rows[count]);
 	*ret = rows;
@@ -250,12 +284,11 @@ bool watches_restore(struct watches *watches, const struct watch_row *row, int64
 	struct def *def = watches_def(watches, row->name, row->version);
 	struct entry *entry;
 
-	if (def == NULL || watches->count >= watches->settings.entries_max ||
-	    watches->memory >= watches->settings.memory_max ||
-	    !entry_load(watches, def, row->by, row->of, row->state)) {
+	if (def == NULL || !entry_load(watches, def, row->by, row->of, row->state)) {
 		row_gone(watches, row->id);
 		return false;
 	}
+	watches_evict(watches); /* rows come oldest first: what was fed last stays */
 	entry = entry_find(watches, def, row->by, row->of);
 	if (def->said->kind == WATCH_ABSENT &&
 	    entry->touched_ns < now_ns + watches->settings.lateness_ns - def->said->within_ns)

@@ -165,7 +165,7 @@ struct entry *entry_add(struct watches *watches, struct def *def, struct str by,
 }
 
 /* The one that is being fed is the newest, and stays. */
-static void evict(struct watches *watches)
+void watches_evict(struct watches *watches)
 {
 	while (watches->oldest != watches->newest &&
 	       (watches->count > watches->settings.entries_max ||
@@ -311,7 +311,7 @@ static struct entry *entry_for(struct feed *feed, struct str by, struct str of, 
 		entry->serial = feed->changes->serial;
 	}
 	entry_touch(feed->watches, entry, feed->match->now_ns);
-	evict(feed->watches);
+	watches_evict(feed->watches);
 	entry->fed++;
 	return entry;
 }
@@ -495,28 +495,40 @@ static int feed_absent(struct feed *feed)
 	return points_insert(feed->watches, entry, point_of(feed, 0), 1) == UINT32_MAX ? -ENOMEM : 0;
 }
 
+static int feed_kind(struct feed *feed)
+{
+	switch (feed->said->kind) {
+	case WATCH_THRESHOLD: return feed_count(feed);
+	case WATCH_DISTINCT: return feed->match->of.len == 0 ? 0 : feed_count(feed);
+	case WATCH_SEQUENCE: return feed_sequence(feed);
+	case WATCH_FIRST_SEEN: return feed->match->of.len == 0 ? 0 : feed_first_seen(feed);
+	case WATCH_ABSENT: return feed_absent(feed);
+	default: return 0;
+	}
+}
+
 int watches_feed(struct watches *watches, const struct watch_match *match,
 		 struct watch_changes *changes, struct watch_firing *ret)
 {
 	struct def *def = watches->defs_count == 0 ? NULL :
 			  bsearch(match->rule, watches->defs, watches->defs_count, sizeof(*def), compare_rules);
 	struct feed feed = { .watches = watches, .match = match, .changes = changes, .def = def,
-			     .time_ns = match->time_ns, .firing = ret };
+			     .time_ns = match->time_ns < 0 ? 0 : match->time_ns, .firing = ret };
+	int r;
 
+	if (def == NULL && watches->defs_count > 0) { /* a former set's rule, for an event that had to wait */
+		def = watches_def(watches, rule_name(match->rule), rule_watch(match->rule)->version);
+		feed.def = def;
+	}
 	if (def == NULL)
 		return 0;
 	feed.said = def->said;
 	*ret = (struct watch_firing){ .by = match->by, .of = match->of };
 	if (feed.time_ns > match->now_ns + watches->settings.lateness_ns)
 		feed.time_ns = match->now_ns;
-	switch (def->said->kind) {
-	case WATCH_THRESHOLD: return feed_count(&feed);
-	case WATCH_DISTINCT: return match->of.len == 0 ? 0 : feed_count(&feed);
-	case WATCH_SEQUENCE: return feed_sequence(&feed);
-	case WATCH_FIRST_SEEN: return match->of.len == 0 ? 0 : feed_first_seen(&feed);
-	case WATCH_ABSENT: return feed_absent(&feed);
-	default: return 0;
-	}
+	r = feed_kind(&feed);
+	ret->rule = match->rule;
+	return r;
 }
 
 /* --- time --------------------------------------------------------------------------------------- */

@@ -94,7 +94,7 @@ void watches_free(struct watches *watches);
  * is forgotten. The rules outlive their use. 0 or -ENOMEM. */
 int watches_use(struct watches *watches, const struct rules *rules);
 
-/* 1: it fires, 0, or -ENOMEM. */
+/* 1: it fires, 0, or -ENOMEM. A rule that is not of the rules in use feeds the one that means the same. */
 int watches_feed(struct watches *watches, const struct watch_match *match,
 		 struct watch_changes *changes, struct watch_firing *ret);
 
@@ -109,6 +109,12 @@ bool watches_restore(struct watches *watches, const struct watch_row *row, int64
 /* The rows of what changed and of what is to be deleted, in the changes' arena. */
 int watches_rows(struct watches *watches, const struct watch_changes *changes,
 		 const struct watch_row **ret, size_t *ret_count);
+
+/* Whether rows are to be deleted without any change. */
+bool watches_has_gone(const struct watches *watches);
+
+/* Whether some entry was changed by `earlier` and next by these: they must not be on disk before it. */
+bool watches_build_on(const struct watch_changes *changes, const struct watch_changes *earlier);
 
 /* The commit failed: each entry is again what it was before it. What later commits did to the same entry
  * goes with it: too little is remembered then, never something twice. */

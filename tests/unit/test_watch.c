@@ -223,6 +223,66 @@ static void too_many_keys(void **state)
 	rig_done(&rig);
 }
 
+/* A key that went and came again before the store heard of its end keeps its row. */
+static void what_came_back_is_not_deleted(void **state)
+{
+	enum { KEYS = 700 };
+	const struct watch_row *rows;
+	struct watch_firing firing;
+	struct rig rig;
+	size_t count;
+	struct hash128 back = { 0 };
+	char by[16];
+
+	(void)state;
+	rig_init(&rig, 10, 30);
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(by, sizeof(by), "k%d", i);
+		feed(&rig, "t", &(struct row){ 1, by }, 1, 1, &firing);
+	}
+	rig.changes = (struct watch_changes){ .arena = &rig.arena };
+	feed(&rig, "t", &(struct row){ 2, "k0" }, 2, 2, &firing);
+	for (int commit = 0; commit < 3; commit++) {
+		assert_int_equal(watches_rows(rig.watches, &rig.changes, &rows, &count), 0);
+		for (size_t i = 0; i < count; i++) {
+			if (rows[i].state.len > 0)
+				back = rows[i].id;
+			else
+				assert_false(commit > 0 && hash128_eq(rows[i].id, back));
+		}
+		rig.changes = (struct watch_changes){ .arena = &rig.arena };
+	}
+	assert_int_equal(watches_has_gone(rig.watches), false);
+	rig_done(&rig);
+}
+
+/* A start with smaller bounds: rows come oldest first, and what was fed last stays. */
+static void a_smaller_table_keeps_the_newest(void **state)
+{
+	const struct watch_row *rows;
+	struct watch_firing firing;
+	struct rig rig, next;
+	size_t count;
+	char by[16];
+
+	(void)state;
+	rig_init(&rig, 100, 30);
+	rig_init(&next, 10, 30);
+	for (int i = 0; i < 30; i++) {
+		snprintf(by, sizeof(by), "k%d", i);
+		feed(&rig, "t", &(struct row){ 1, by }, i, 1, &firing);
+		feed(&rig, "t", &(struct row){ 1, by }, i, 2, &firing);
+	}
+	assert_int_equal(watches_rows(rig.watches, &rig.changes, &rows, &count), 0);
+	for (size_t i = count; i-- > 0;) /* the change that came last stands first */
+		watches_restore(next.watches, &rows[i], 30 * S);
+	assert_int_equal(watches_count(next.watches), 10);
+	next.identity = 1000;
+	PLAY(&next, "t", { 2, "k29", .fires = 3 }, { 2, "k20", .fires = 3 }, { 2, "k19" });
+	rig_done(&rig);
+	rig_done(&next);
+}
+
 /* Everything that changed goes into a second table, as over a restart. */
 static void pass_on(struct rig *from, struct rig *to, int now)
 {
@@ -359,6 +419,8 @@ int main(void)
 		cmocka_unit_test(first_seen),
 		cmocka_unit_test(absence),
 		cmocka_unit_test(too_many_keys),
+		cmocka_unit_test(what_came_back_is_not_deleted),
+		cmocka_unit_test(a_smaller_table_keeps_the_newest),
 		cmocka_unit_test(state_survives),
 		cmocka_unit_test(what_is_damaged_is_nothing),
 		cmocka_unit_test(a_failed_commit_is_taken_back),
