@@ -10,7 +10,7 @@
 bool judge_concerns(const struct rule *const *hits, size_t count);
 
 /* Puts the pipeline's event aside with the rules it matches that have not been seen to match it before;
- * *ret_fresh of them. Its verdict is added by the caller and corrected later. 0 or -ENOMEM. */
+ * *ret_fresh of them. Its verdict is added by the caller, and becomes ITEM_ACCEPTED when one fires. 0 or -ENOMEM. */
 int judge_event(struct pipeline *line, struct batch *batch, const struct rule *const *hits, size_t count,
                 struct hash128 identity, const struct item *item, size_t *ret_fresh);
 

@@ -200,6 +200,13 @@ bool raise_become(struct pipeline *line, struct batch *batch, const struct compo
 	return true;
 }
 
+/* The event is itself again, for what else it gives. */
+static void unbecome(struct pipeline *line)
+{
+	for (size_t i = 0; i < ALERT_FIELDS; i++)
+		event_set(line->event, line->alert_fields[i], (struct value){ .kind = VALUE_NULL });
+}
+
 int raise_from_alert(struct pipeline *line, struct batch *batch, const struct compose *alert,
                      struct hash128 identity, const struct item *item)
 {
@@ -225,6 +232,7 @@ int raise_from_alert(struct pipeline *line, struct batch *batch, const struct co
 		r = raise_rule(line, batch, hits[i], identity_of_rule(line, identity, rule_name(hits[i])), item);
 	if (r == 0)
 		r = watching_take(line, batch, fed, fed_count, alert, identity, item, &watching);
+	unbecome(line);
 	line->event->source = source;
 	return r;
 }
@@ -233,15 +241,20 @@ int raise_from_finding(struct pipeline *line, struct batch *batch, struct hash12
                        const struct item *item)
 {
 	const struct rule *hits[HITS_MAX];
-	size_t count;
+	struct watch_hit fed[HITS_MAX];
+	struct watching watching = { 0 };
+	size_t count, fed_count, fresh;
 	int r = 0;
 
 	if (item->original.text.len == 0 || line->set->rules == NULL)
 		return 0;
 	count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
+	fed_count = rules_match_watches(line->set->rules, line->set->scratch, line->event, fed, HITS_MAX);
+	if (judge_concerns(hits, count)) {
+		r = judge_event(line, batch, hits, count, identity, item, &fresh);
+		count = 0;
+	}
 	for (size_t i = 0; i < count && r == 0; i++)
-		if (rule_opa(hits[i]) == NULL) /* events are asked about, and alerts; a finding is the latter */
-			r = raise_rule(line, batch, hits[i], identity_of_rule(line, identity, rule_name(hits[i])),
-			               item);
-	return r;
+		r = raise_rule(line, batch, hits[i], identity_of_rule(line, identity, rule_name(hits[i])), item);
+	return r < 0 ? r : watching_take(line, batch, fed, fed_count, NULL, identity, item, &watching);
 }

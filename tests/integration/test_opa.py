@@ -411,6 +411,86 @@ def test_rules_may_change_while_a_question_is_open(hub):
         assert [(alert["rule"], alert["output_fields"]["opa.message"]) for alert in alerts(hub)] == [("Asked", "said so")]
 
 
+WATCHED = """
+- threshold: Twice
+  desc: a test
+  condition: evt.type in (execve, open)
+  count: 2
+  within: 60s
+  by: hostname
+  output: "%watch.count of %proc.name"
+  priority: ERROR
+- threshold: Said
+  desc: a test
+  source: alert
+  condition: alert.rule = Asked
+  count: 1
+  within: 60s
+  by: alert.rule
+  output: "%watch.count alerts of %alert.rule"
+  priority: ERROR
+"""
+
+
+def test_what_hub_only_rules_made_of_a_request_that_waits_goes_with_it(hub):
+    """A later request's commit must not tell the disk what the waiting one made of their common key."""
+    with Asked() as server:
+        hub = hub(rule("Asked", server.url()[:-1], "a", timeout="10s"), WATCHED)
+
+        def try_to(*items):
+            try:
+                return send(hub, *items)
+            except (OSError, http.client.HTTPException):
+                return "lost"
+        first, one = in_background(lambda: try_to(event(1, "nc"), event(2, "nc")))
+        wait_for(lambda: server.requests, 10, "the question")
+        second, two = in_background(lambda: try_to(event(1, "cat", "open", sensor="s2")))
+        assert send(hub, {**event(1, "cat", "open", sensor="s3"), "hostname": "n2"}) == ["unmatched"], "another key"
+        time.sleep(0.5)
+        assert not one and not two
+        hub.kill()
+        first.join()
+        second.join()
+        assert (one, two) == (["lost"], ["lost"])
+        server.go.set()
+        hub.start()
+        assert send(hub, event(1, "nc"), event(2, "nc")) == ["accepted", "accepted"]
+        assert sorted(alert["rule"] for alert in alerts(hub)) == ["Asked", "Asked", "Said", "Twice"]
+
+
+def test_alerts_that_waited_feed_hub_only_rules_over_a_reload(hub):
+    with Asked() as server:
+        hub = hub(rule("Asked", server.url()[:-1], "a", timeout="10s"), WATCHED)
+        thread, result = in_background(lambda: send(hub, event(1, "nc", **{"user.name": "root"})))
+        wait_for(lambda: server.requests, 10, "the question")
+        more = "".join(f"\n- rule: More {n}\n  desc: d\n  condition: evt.type = open and fd.l4proto = x{n}\n"
+                       f"  output: o %fd.sport\n  priority: INFO\n" for n in range(20))
+        hub.rules.with_suffix(".new").write_text(more + PLAIN + WATCHED)
+        os.rename(hub.rules.with_suffix(".new"), hub.rules)
+        hub.api("POST", "/api/v1/rules/reload")
+        wait_for(lambda: any(r["name"] == "Plain" for r in hub.api("GET", "/api/v1/rules")[1]["rules"]), 10, "the reload")
+        server.go.set()
+        thread.join()
+        assert result == [["accepted"]]
+        said = [alert for alert in alerts(hub) if alert["rule"] == "Said"]
+        assert [alert["output"].rsplit("Error ", 1)[1] for alert in said] == ["1 alerts of Asked"]
+
+
+def test_findings_of_other_engines_delegate_and_feed_hub_only_rules(hub):
+    finding = (ROOT / "tests" / "data" / "engines" / "tracee_finding.json").read_text()
+    with Asked() as server:
+        server.go.set()
+        hub = hub(rule("Asked", server.url()[:-1], "a", timeout="10s").replace("  condition: evt.type = execve", "  source: tracee\n  condition: proc.name = tee"),
+                  WATCHED.split("- threshold: Said")[0].replace("evt.type in (execve, open)", "proc.name = tee\n  source: tracee").replace("count: 2", "count: 1"))
+        status, _, answer = hub.post(finding, "/api/v1/events")
+        assert (status, json.loads(answer)["verdicts"]) == (200, ["accepted"])
+        found = {alert["rule"]: alert for alert in alerts(hub)}
+        assert sorted(found) == ["Asked", "Sudoers file modification detected", "Twice"]
+        assert found["Asked"]["output_fields"]["opa.message"] == "said so"
+        assert json.loads(hub.post(finding, "/api/v1/events")[2])["verdicts"] == ["duplicate"]
+        assert len(alerts(hub)) == 3
+
+
 def test_a_hub_that_stops_waits_for_verdicts(hub):
     with Asked() as server:
         hub = hub(rule("Asked", server.url()[:-1], "a", timeout="10s"))
