@@ -64,25 +64,51 @@ static bool is_last(const struct rules *rules, const struct rule *rule)
 	return !rules->match_all && rule->opa == NULL;
 }
 
+/* Rules in definition order: two lists, each in that order, one of which may be empty. */
+struct order {
+	const uint32_t *at[2];
+	uint32_t left[2];
+};
+
+static struct order order_of(struct rules_scratch *scratch, const struct source *source, size_t type)
+{
+	uint32_t from = source->first[type];
+
+	if (!guards_choose(scratch, source, type))
+		return (struct order){ .at = { source->by_type + from },
+				       .left = { source->first[type + 1] - from } };
+	from = source->unguarded.first[type];
+	return (struct order){
+		.at = { scratch->chosen, source->unguarded.rules + from },
+		.left = { scratch->chosen_count, source->unguarded.first[type + 1] - from },
+	};
+}
+
+static bool next_rule(struct order *order, uint32_t *ret)
+{
+	int list = order->left[0] == 0 || (order->left[1] > 0 && *order->at[1] < *order->at[0]);
+
+	if (order->left[list] == 0)
+		return false;
+	order->left[list]--;
+	*ret = *order->at[list]++;
+	return true;
+}
+
 size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 		   const struct event *event, const struct rule **hits, size_t max)
 {
 	const struct source *source = source_of(rules, event->source);
-	size_t type = type_of(event), count = 0;
-	const uint32_t *numbers;
-	uint32_t total;
+	struct order order;
+	size_t count = 0;
+	uint32_t number;
 
 	scratch_begin(scratch, event);
 	if (source == NULL)
 		return 0;
-	numbers = scratch->chosen;
-	total = guards_choose(scratch, source, type);
-	if (total == UINT32_MAX) {
-		numbers = source->by_type + source->first[type];
-		total = source->first[type + 1] - source->first[type];
-	}
-	for (uint32_t i = 0; i < total && count < max; i++) {
-		const struct rule *rule = &rules->rules[numbers[i]];
+	order = order_of(scratch, source, type_of(event));
+	while (count < max && next_rule(&order, &number)) {
+		const struct rule *rule = &rules->rules[number];
 
 		if (!node_holds(scratch, rule->node))
 			continue;

@@ -467,7 +467,7 @@ static void sort_chosen(struct rules_scratch *scratch)
 	}
 }
 
-uint32_t guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type)
+bool guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type)
 {
 	uint32_t number = (uint32_t)(source - scratch->rules->sources);
 	const uint32_t *terms = source->guard_terms.rules;
@@ -478,10 +478,6 @@ uint32_t guards_choose(struct rules_scratch *scratch, const struct source *sourc
 		ok = choose_by_term(scratch, terms[i], number, type);
 	for (uint32_t i = 0; i < scratch->chosen_count; i++)
 		scratch->is_chosen[scratch->chosen[i] / 64] = 0;
-	if (!ok)
-		return UINT32_MAX;
-	for (uint32_t i = source->unguarded.first[type]; i < source->unguarded.first[type + 1]; i++)
-		scratch->chosen[scratch->chosen_count++] = source->unguarded.rules[i];
 	sort_chosen(scratch);
-	return scratch->chosen_count;
+	return ok;
 }

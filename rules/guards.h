@@ -19,8 +19,8 @@ enum {
 /* Fills terms' postings, predicates' rules, and each source's lists by type. False: out of memory. */
 bool guards_make(struct compiler *c);
 
-/* The rules of the source that an event of this type can match, in definition order, into
- * scratch->chosen. Their number, or UINT32_MAX: look at all. */
-uint32_t guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type);
+/* The guarded rules of the source that an event of this type can match, in definition order, into
+ * scratch->chosen; the unguarded ones stand in the source's list. False: look at all rules. */
+bool guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type);
 
 #endif
