@@ -104,19 +104,37 @@ void opa_finish(struct opa *opa, struct opa_question *question)
 
 /* --- asking ------------------------------------------------------------------------------------- */
 
-/* Servers stay until the end: there are few. NULL: too many, or out of memory. */
+/* Where another server may stand: rules that were loaded again may name others than they did. The one that
+ * was not asked for longest gives way; none does while a question to it is open. NULL: no room. */
+static struct opa_server **room_for_server(struct opa *opa)
+{
+	struct opa_server **idle = NULL;
+
+	if (opa->servers_count < OPA_SERVERS_MAX)
+		return &opa->servers[opa->servers_count];
+	for (size_t i = 0; i < opa->servers_count; i++)
+		if (opa->servers[i]->open == 0 && (idle == NULL || opa->servers[i]->asked_ns < (*idle)->asked_ns))
+			idle = &opa->servers[i];
+	return idle;
+}
+
+/* NULL: too many, or out of memory. */
 static struct opa_server *server_for(struct opa *opa, const struct rule_opa *rule)
 {
-	struct opa_server *server;
+	struct opa_server *server, **room;
 
 	for (size_t i = 0; i < opa->servers_count; i++)
 		if (opa_server_is(opa->servers[i], rule))
 			return opa->servers[i];
-	if (opa->servers_count == OPA_SERVERS_MAX)
+	room = room_for_server(opa);
+	server = room == NULL ? NULL : opa_server_new(opa, rule);
+	if (server == NULL)
 		return NULL;
-	server = opa_server_new(opa, rule);
-	if (server != NULL)
-		opa->servers[opa->servers_count++] = server;
+	if (room == &opa->servers[opa->servers_count])
+		opa->servers_count++;
+	else
+		opa_server_free(*room);
+	*room = server;
 	return server;
 }
 
@@ -241,6 +259,8 @@ bool opa_ask(struct opa *opa, const struct rule_opa *rule, struct str input, int
 		server->probing = server->probing && !probe;
 		return unanswered(opa, ask, OPA_FULL);
 	}
+	server->open++;
+	server->asked_ns = clock_mono();
 	/* The thread does not look at what follows, and nobody else takes it before opa_collect(). */
 	ask->next = NULL;
 	question->asks = ask;
@@ -312,6 +332,7 @@ static void finish(struct opa *opa, struct opa_question *question)
 	int64_t now = clock_mono();
 
 	take_out(opa, question);
+	question->server->open--;
 	judge_server(question->server, question);
 	if (question->was_sent) {
 		counter_add(&opa->sent, 1);

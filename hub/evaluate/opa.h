@@ -15,7 +15,7 @@
 #include "rules/rules.h"
 
 enum {
-	OPA_SERVERS_MAX = 16,      /* a server: one URL with one timeout and token */
+	OPA_SERVERS_MAX = 16,      /* a server: one URL with one timeout and token; the idlest gives way */
 	OPA_THREADS = 4,           /* of each server */
 	OPA_ROUND = 16,            /* questions that a thread has under way at a time */
 	OPA_QUEUE_MAX = 4096,      /* questions that wait for each server … */

@@ -64,6 +64,8 @@ struct opa_server {
 	int64_t closed_at_ns;       /* when the next probe may go */
 	int64_t pause_ns;
 	bool probing;
+	size_t open;                /* questions that are not back */
+	int64_t asked_ns;           /* last */
 };
 
 /* opa_server.c. Hands questions back with opa_finish(). NULL: out of memory. */

@@ -186,6 +186,39 @@ static void what_was_answered_is_kept(void **state)
 	end(&asker);
 }
 
+/* As over many reloads that change a server's address or time. */
+static void a_server_that_nobody_asks_gives_way(void **state)
+{
+	struct rule_opa rule = rule_of("yes");
+	struct asker asker;
+	struct opa_ask ask, asks[OPA_SERVERS_MAX + 1];
+
+	(void)state;
+	rule.cache_ms = 0;
+	begin(&asker);
+	for (size_t i = 0; i < 3 * OPA_SERVERS_MAX; i++) {
+		rule.timeout_ms++;
+		assert_false(put(&asker, &rule, "\"a\":1", &ask));
+		wait_for(&asker, i + 1);
+		assert_int_equal(ask.verdict, OPA_YES);
+	}
+	/* One that is asked stays. */
+	for (size_t i = 0; i < OPA_SERVERS_MAX; i++) {
+		char input[32];
+
+		snprintf(input, sizeof(input), "\"b\":%zu", i);
+		rule.timeout_ms++;
+		assert_false(put(&asker, &rule, input, &asks[i]));
+	}
+	rule.timeout_ms++;
+	assert_true(put(&asker, &rule, "\"c\":1", &asks[OPA_SERVERS_MAX]));
+	assert_int_equal(asks[OPA_SERVERS_MAX].cause, OPA_FULL);
+	wait_for(&asker, 4 * OPA_SERVERS_MAX);
+	assert_false(put(&asker, &rule, "\"c\":1", &asks[OPA_SERVERS_MAX]));
+	wait_for(&asker, 4 * OPA_SERVERS_MAX + 1);
+	end(&asker);
+}
+
 static void who_fails_again_and_again_is_left_alone(void **state)
 {
 	struct rule_opa bad = rule_of("500");
@@ -367,6 +400,7 @@ int main(void)
 		cmocka_unit_test(verdicts_are_kept_for_their_time_and_bounded),
 		cmocka_unit_test(verdicts_come),
 		cmocka_unit_test(what_was_answered_is_kept),
+		cmocka_unit_test(a_server_that_nobody_asks_gives_way),
 		cmocka_unit_test(who_fails_again_and_again_is_left_alone),
 		cmocka_unit_test(a_probe_finds_it_well_again),
 		cmocka_unit_test(a_server_that_hangs_costs_no_more_than_its_timeout),
