@@ -473,6 +473,46 @@ void server_answer(struct server_request *request, unsigned status, const char *
 	       headers);
 }
 
+struct server_body {
+	size_t refs, len;
+	char text[];
+};
+
+struct server_body *server_body_new(struct str text)
+{
+	struct server_body *body = malloc(sizeof(*body) + text.len);
+
+	if (body == NULL)
+		return NULL;
+	body->refs = 1;
+	body->len = text.len;
+	if (text.len > 0)
+		memcpy(body->text, text.at, text.len);
+	return body;
+}
+
+void server_body_unref(struct server_body *body)
+{
+	if (body != NULL && --body->refs == 0)
+		free(body);
+}
+
+static void body_sent(void *body)
+{
+	server_body_unref(body);
+}
+
+void server_answer_shared(struct server_request *request, unsigned status, const char *content_type,
+                          struct server_body *body, const char *const *headers)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer_with_free_callback_cls(body->len, body->text, body_sent, body);
+
+	if (response != NULL)
+		body->refs++;
+	answer(request, status, content_type, response, headers);
+}
+
 void server_answer_static(struct server_request *request, unsigned status, const char *content_type,
                           struct str body, const char *const *headers)
 {

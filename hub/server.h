@@ -70,6 +70,13 @@ const char *server_credential(const struct server_request *request, char *space)
 void server_answer(struct server_request *request, unsigned status, const char *content_type,
                    struct str body, const char *const *headers);
 
+/* A copy of a text that several answers share. Counted; NULL: out of memory. One thread, the server's. */
+struct server_body;
+struct server_body *server_body_new(struct str text);
+void server_body_unref(struct server_body *body); /* accepts NULL */
+void server_answer_shared(struct server_request *request, unsigned status, const char *content_type,
+                          struct server_body *body, const char *const *headers);
+
 /* The same with a body that lives as long as the server (embedded files). */
 void server_answer_static(struct server_request *request, unsigned status, const char *content_type,
                           struct str body, const char *const *headers);

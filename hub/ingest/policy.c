@@ -18,7 +18,8 @@ struct policy {
 	struct waiting *first;
 	size_t count;
 	bool stopping;
-	struct buf text;
+	struct server_body *body; /* the rules as last sent, and their version: one text for all who wait */
+	char version[17];
 	counter sent, unchanged;
 };
 
@@ -39,24 +40,40 @@ void policy_free(struct policy *policy)
 		next = at->next;
 		free(at);
 	}
-	buf_done(&policy->text);
+	server_body_unref(policy->body);
 	free(policy);
+}
+
+/* The text of the version in force, made once for each. False: out of memory. */
+static bool have_body(struct policy *policy)
+{
+	struct buf text = { 0 };
+	char version[17];
+
+	policy->settings.rules(policy->settings.userdata, version, NULL);
+	if (policy->body != NULL && strcmp(version, policy->version) == 0)
+		return true;
+	server_body_unref(policy->body);
+	policy->body = NULL;
+	policy->settings.rules(policy->settings.userdata, policy->version, &text);
+	if (buf_ok(&text))
+		policy->body = server_body_new(buf_str(&text));
+	buf_done(&text);
+	return policy->body != NULL;
 }
 
 static void send_rules(struct policy *policy, struct server_request *request)
 {
-	char version[17], etag[32];
+	char etag[32];
 	const char *const headers[] = { etag, "Cache-Control: no-cache", NULL };
 
-	buf_clear(&policy->text);
-	policy->settings.rules(policy->settings.userdata, version, &policy->text);
-	snprintf(etag, sizeof(etag), "ETag: \"%s\"", version);
-	if (!buf_ok(&policy->text)) {
+	if (!have_body(policy)) {
 		server_problem(request, 503, "out of memory", NULL);
 		return;
 	}
+	snprintf(etag, sizeof(etag), "ETag: \"%s\"", policy->version);
 	counter_add(&policy->sent, 1);
-	server_answer(request, 200, "application/json", buf_str(&policy->text), headers);
+	server_answer_shared(request, 200, "application/json", policy->body, headers);
 }
 
 static void send_unchanged(struct policy *policy, struct server_request *request)

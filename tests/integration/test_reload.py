@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -194,6 +195,35 @@ def test_sensors_are_told_of_new_rules_at_once(hub):
         one.join(10)
     assert [answer[0] for answer in answers] == [200] * 20
     assert all("Second" in answer[2]["files"][0]["text"] and answer[1] != etag for answer in answers)
+
+
+def test_sensors_that_wait_share_one_text(hub):
+    """A thousand sensors that read slowly must not make a thousand copies of the rules."""
+    def resident():
+        with open(f"/proc/{hub.process.pid}/status", encoding="ascii") as status:
+            return int(status.read().split("VmRSS:")[1].split()[0]) >> 10
+
+    padding = "# " + "x" * 998 + "\n"
+    replace(hub.rules / "a.yaml", padding * 2000 + RULE.format(name="Long", path="/l"))
+    wait_for(lambda: names(hub) == ["Long"], 10, "the long rules")
+    etag = ask(hub)[1]
+    sockets = []
+    for _ in range(60):
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.connect(("127.0.0.1", hub.port))
+        one.sendall(f"GET /api/v1/sensors/rules HTTP/1.1\r\nHost: h\r\nIf-None-Match: {etag}\r\n"
+                    "Prefer: wait=60\r\n\r\n".encode())
+        sockets.append(one)
+    wait_for(lambda: b"tocsin_hub_policies_waiting 60" in hub.request("GET", "/metrics")[2], 10, "all to wait")
+    before = resident()
+    replace(hub.rules / "a.yaml", padding * 2000 + RULE.format(name="Longer", path="/l"))
+    wait_for(lambda: b"tocsin_hub_policies_waiting 0" in hub.request("GET", "/metrics")[2], 10, "the answers")
+    time.sleep(0.2)
+    after = resident()
+    for one in sockets:
+        one.close()
+    assert after - before < 50, f"{after - before} MB more for 60 sensors"
 
 
 def test_plugins_that_rules_require_are_a_setting(tmp_path):
