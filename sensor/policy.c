@@ -97,7 +97,7 @@ static int read_files(const struct json *json, struct arena *arena, struct bundl
 
 	if (files == 0 || count > RULES_FILES_MAX)
 		return -EBADMSG;
-	ret->texts = arena_alloc(arena, (count + 1) * sizeof(*ret->texts));
+	ret->texts = arena_zalloc(arena, (count + 1) * sizeof(*ret->texts));
 	if (ret->texts == NULL)
 		return -ENOMEM;
 	for (uint32_t i = json_first(json, files); i != json_end(json, files); i = json->nodes[i].next) {
