@@ -321,7 +321,7 @@ static int run(int argc, char **argv)
 	int64_t from;
 	int status;
 
-	if (!set_settings(&job.settings) || !set_operands(&job.settings, argc, argv, &job.name) ||
+	if (!set_all_settings(&job.settings) || !set_operands(&job.settings, argc, argv, &job.name) ||
 	    !cli_number("--seconds", seconds_word, SECONDS_MAX, &job.seconds) ||
 	    !cli_number("--top", top_word, RULES_ALONE_MAX, &job.top))
 		return CLI_USAGE;

@@ -394,7 +394,7 @@ static int run(int argc, char **argv)
 	const char *name = NULL;
 	int status;
 
-	if (!set_settings(&job.settings))
+	if (!set_all_settings(&job.settings))
 		return CLI_USAGE;
 	/* without a name there are only files */
 	if (!all && argc > 0 && !set_is_rules_file(argv[0]))

@@ -157,7 +157,7 @@ static int run(int argc, char **argv)
 
 	if (macros && lists)
 		return cli_usage("--macros or --lists, not both");
-	if (!set_settings(&job.settings) || !set_operands(&job.settings, argc, argv, NULL))
+	if (!set_all_settings(&job.settings) || !set_operands(&job.settings, argc, argv, NULL))
 		return CLI_USAGE;
 	rules_description_init(&job.about);
 	job.settings.description = &job.about;

@@ -148,7 +148,7 @@ static int run(int argc, char **argv)
 	static struct job job;
 	int status;
 
-	if (!set_settings(&settings) || !set_operands(&settings, argc, argv, &job.name))
+	if (!set_all_settings(&settings) || !set_operands(&settings, argc, argv, &job.name))
 		return CLI_USAGE;
 	if (time_format != NULL && strcmp(time_format, "local") != 0 && strcmp(time_format, "iso") != 0)
 		return cli_usage("--time-format: \"%s\" is not local or iso", time_format);

@@ -173,6 +173,14 @@ bool set_operands(struct rules_settings *settings, int argc, char **argv, const 
 	return true;
 }
 
+bool set_all_settings(struct rules_settings *ret)
+{
+	if (!set_settings(ret))
+		return false;
+	set_add_sources(ret, &rules_plugin_sources);
+	return true;
+}
+
 int set_load(const struct rules_settings *settings, struct rules_set *ret)
 {
 	int r;

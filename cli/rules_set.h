@@ -28,6 +28,10 @@ struct rules_set {
 /* What the options of CLI_RULES say. Points to static memory: once a run. False with a complaint. */
 bool set_settings(struct rules_settings *ret);
 
+/* The same, and the sources of Falco's plugins are known without naming the plugins: for verbs that look at
+ * rules and run them, rather than say what Falco would. */
+bool set_all_settings(struct rules_settings *ret);
+
 /* Whether --match was given: its default is the verb's. */
 bool set_match_given(void);
 

@@ -259,7 +259,7 @@ static int run(int argc, char **argv)
 	bool good = true;
 	int status;
 
-	if (!set_settings(&job.settings))
+	if (!set_all_settings(&job.settings))
 		return CLI_USAGE;
 	if (argc == 0)
 		return cli_usage("rules test wants test files or folders of them");

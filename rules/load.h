@@ -186,6 +186,10 @@ struct loader {
 /* Reads one file's items into the loader. 0, or -ENOMEM; errors go to the report. */
 int load_file(struct loader *loader, const struct yaml_file *file);
 
+/* The settings' sources and those that the plugins bring. False: out of memory. */
+bool load_add_sources(struct arena *arena, const struct rules_settings *settings,
+		      struct conf_strings *ret);
+
 /* Checks the plugin requirements of all files. */
 void load_check_plugins(struct loader *loader);
 

@@ -176,3 +176,54 @@ void load_check_plugins(struct loader *loader)
 		buf_done(&names);
 	}
 }
+
+static const char *const plugin_sources[] = { "k8s_audit", "aws_cloudtrail", "github", "okta", "gcp_auditlog",
+					      "gitlab", "keycloak", "dummy", "collector" };
+
+const struct conf_strings rules_plugin_sources = { .at = plugin_sources, .count = ARRAY_LEN(plugin_sources) };
+
+/* The source whose events a plugin brings, or NULL. */
+static const char *source_of_plugin(const char *name)
+{
+	static const struct {
+		const char *plugin, *source;
+	} brings[] = {
+		{ "k8saudit", "k8s_audit" }, { "k8saudit-eks", "k8s_audit" }, { "k8saudit-gke", "k8s_audit" },
+		{ "k8saudit-aks", "k8s_audit" }, { "k8saudit-ovh", "k8s_audit" }, { "cloudtrail", "aws_cloudtrail" },
+		{ "github", "github" }, { "okta", "okta" }, { "gcpaudit", "gcp_auditlog" }, { "gitlab", "gitlab" },
+		{ "keycloak", "keycloak" }, { "dummy", "dummy" }, { "collector", "collector" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(brings); i++)
+		if (strcmp(brings[i].plugin, name) == 0)
+			return brings[i].source;
+	return NULL;
+}
+
+static bool has_source(const struct conf_strings *sources, const char *source)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		if (strcmp(sources->at[i], source) == 0)
+			return true;
+	return false;
+}
+
+bool load_add_sources(struct arena *arena, const struct rules_settings *settings,
+		      struct conf_strings *ret)
+{
+	const char **all =
+		arena_alloc(arena, (settings->sources.count + settings->plugins_count + 1) * sizeof(*all));
+
+	if (all == NULL)
+		return false;
+	*ret = (struct conf_strings){ .at = all, .count = settings->sources.count };
+	for (size_t i = 0; i < settings->sources.count; i++)
+		all[i] = settings->sources.at[i];
+	for (size_t i = 0; i < settings->plugins_count; i++) {
+		const char *source = source_of_plugin(settings->plugins[i].name);
+
+		if (source != NULL && !has_source(ret, source))
+			all[ret->count++] = source;
+	}
+	return true;
+}

@@ -923,11 +923,14 @@ int rules_load_text(const struct rules_settings *settings, const struct rules_te
 		    struct rules **ret)
 {
 	CLEANUP(rules_free_p) struct rules *rules = rules_new(settings);
+	struct rules_settings own = *settings;
 	struct arena arena;
-	struct loader loader = { .settings = settings, .arena = &arena, .report = report };
+	struct loader loader = { .settings = &own, .arena = &arena, .report = report };
 	int r = rules == NULL ? -ENOMEM : 0;
 
 	arena_init(&arena, RULES_MEMORY_MAX);
+	if (r == 0 && !load_add_sources(&arena, settings, &own.sources))
+		r = -ENOMEM;
 	report->first_error = settings->first_error;
 	for (size_t i = 0; i < files_count && r == 0; i++)
 		r = load_text(&loader, &files[i]);

@@ -145,7 +145,8 @@ void rules_note_print(const struct rules_note *note, struct buf *out);
 /* Whether a text is a version as plugins have it: "1.2.3". */
 bool rules_is_version(struct str text);
 
-/* A plugin that rules may require. `container` 0.4.0 and up is always there. */
+/* A plugin that rules may require. `container` 0.4.0 and up is always there. Falco's plugins that are a
+ * source of events (k8saudit, cloudtrail, github, okta, gcpaudit …) make that source known. */
 struct rules_plugin {
 	const char *name, *version;
 };
@@ -190,9 +191,11 @@ struct rules_settings {
 };
 
 /* The sources that the hub knows beside syscall: every alert, the hub's own events, other engines whose
- * events it maps, plugins of Falco whose events come in as JSON. Whoever shares rules with a hub
- * (sensors, the command) gives these. */
+ * events it maps. Whoever shares rules with a hub (sensors, the command) gives these. */
 extern const struct conf_strings rules_hub_sources;
+
+/* The sources of Falco's plugins, for who takes their events as they come. */
+extern const struct conf_strings rules_plugin_sources;
 
 struct rules;
 struct rule;

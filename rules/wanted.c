@@ -1,8 +1,7 @@
 /* What the rules want: the accessors, and the event types and fields that a sensor has to send. */
 #include "rules/compiler.h"
 
-static const char *const hub_sources[] = { "alert", "tocsin", "tracee", "tetragon", "eolh", "guardduty",
-					   "k8s_audit", "aws_cloudtrail", "github", "okta", "gcp_auditlog" };
+static const char *const hub_sources[] = { "alert", "tocsin", "tracee", "tetragon", "eolh", "guardduty" };
 
 const struct conf_strings rules_hub_sources = { .at = hub_sources, .count = ARRAY_LEN(hub_sources) };
 

@@ -454,6 +454,27 @@ static void what_the_settings_append_goes_to_the_rules_that_match(void **state)
 	loaded_done(&loaded);
 }
 
+static void a_plugin_makes_its_source_known(void **state)
+{
+	static const char rule[] = "- {rule: a, desc: d, condition: ct.name = x, output: o, priority: INFO, "
+				   "source: aws_cloudtrail}\n";
+	const struct rules_plugin plugins[] = { { "cloudtrail", "0.12.0" } };
+	struct rules_settings settings = all_rules();
+	struct loaded loaded;
+
+	(void)state;
+	load_one(&loaded, &settings, rule);
+	assert_int_equal(loaded.result, 0);
+	assert_int_equal(rules_count(loaded.rules), 0);
+	loaded_done(&loaded);
+	settings.plugins = plugins;
+	settings.plugins_count = 1;
+	load_one(&loaded, &settings, rule);
+	assert_int_equal(loaded.result, 0);
+	assert_int_equal(rules_count(loaded.rules), 1);
+	loaded_done(&loaded);
+}
+
 /* What sensors need */
 
 static void derived_fields_ask_for_what_they_are_made_of(void **state)
@@ -706,6 +727,7 @@ int main(void)
 		  .test_func = texts_are_falcos },
 		{ .name = "container and pod are appended when asked",
 		  .test_func = the_container_is_appended_when_asked },
+		{ .name = "a plugin makes its source known", .test_func = a_plugin_makes_its_source_known },
 		{ .name = "what the settings append goes to the rules that match",
 		  .test_func = what_the_settings_append_goes_to_the_rules_that_match },
 		{ .name = "derived fields ask for what they are made of",
