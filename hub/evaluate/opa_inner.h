@@ -54,7 +54,7 @@ struct opa_server {
 	struct opa_question *queue, **queue_end;
 	size_t queue_bytes;
 	_Atomic size_t queued;
-	bool stop;
+	_Atomic bool stop;          /* also ends what is under way */
 	_Atomic bool is_open;       /* the circuit: nothing but probes goes out */
 	struct opa_worker workers[OPA_THREADS];
 	size_t workers_count;

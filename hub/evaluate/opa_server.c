@@ -188,6 +188,7 @@ static bool start(struct opa_server *server)
 	const struct http_settings settings = {
 		.timeout_ms = server->timeout_ms, .connect_timeout_ms = server->timeout_ms,
 		.unix_socket = server->unix_socket, .answer_max = OPA_ANSWER_MAX,
+		.cancel = &server->stop,
 	};
 
 	for (size_t i = 0; i < OPA_THREADS; i++) {

@@ -506,6 +506,29 @@ def test_a_hub_that_stops_waits_for_verdicts(hub):
         assert len(alerts(hub)) == 1
 
 
+def test_a_hub_stops_beside_an_opa_that_hangs(hub):
+    """Who asked is not answered, and sends again."""
+    with Asked() as server:
+        hub = hub(rule("Asked", server.url()[:-1], "a", timeout="10s"), PLAIN)
+
+        def lost():
+            try:
+                return hub.post(event(1, "nc"), "/api/v1/events")[0] != 200
+            except (OSError, http.client.HTTPException):
+                return True
+        thread, result = in_background(lost)
+        wait_for(lambda: server.requests, 10, "the question")
+        start = time.monotonic()
+        hub.stop()
+        assert time.monotonic() - start < 6
+        thread.join()
+        assert result == [True]
+        server.go.set()
+        hub.start()
+        assert send(hub, event(1, "nc")) == ["accepted"]
+        assert len(alerts(hub)) == 1
+
+
 # --- what goes over the wire -----------------------------------------------------------------------------
 
 
