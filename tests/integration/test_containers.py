@@ -89,6 +89,38 @@ def socket_of_podman():
         os.unlink(path)
 
 
+DOCKER = "/usr/bin/docker"
+
+
+@pytest.fixture(scope="module", params=["files", "api"])
+def dockerd(request, tmp_path_factory, rootfs):
+    """Docker's daemon with an image; with its data where the sensor looks, or elsewhere so that only the API is left."""
+    if shutil.which("dockerd") is None or not os.path.exists(DOCKER):
+        pytest.skip("skipped, because there is no dockerd")
+    if os.path.exists("/run/docker.sock") or os.path.exists("/run/docker.pid"):
+        pytest.skip("skipped, because a dockerd of this machine's own is there")
+    folder = tmp_path_factory.mktemp("docker")
+    data = "/var/lib/docker" if request.param == "files" else str(folder / "data")
+    with open(folder / "log", "w") as log:
+        daemon = subprocess.Popen(["dockerd", "--host", "unix:///run/docker.sock", "--data-root", data, "--pidfile", folder / "pid",
+                                   "--storage-driver", "vfs", "--iptables=false", "--bridge=none"],
+                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: run(DOCKER, "info", "-f", "{{.ID}}", check=False) or daemon.poll() is not None, 40, "dockerd")
+        if daemon.poll() is not None:
+            pytest.skip("skipped, because dockerd does not run here: " + (folder / "log").read_text()[-200:])
+        run("tar", "-C", rootfs, "-cf", folder / "image.tar", ".")
+        run(DOCKER, "import", folder / "image.tar", "shop.example:5000/web:3.1")
+        yield request.param
+        run(DOCKER, "image", "rm", "-f", "shop.example:5000/web:3.1", check=False)
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
+        for path in ("/run/docker.sock",):
+            if os.path.exists(path):
+                os.unlink(path)
+
+
 @pytest.fixture
 def container(image):
     """Starts Podman containers and removes them."""
@@ -202,6 +234,20 @@ def test_a_process_put_into_a_container_later_is_the_container_s(seen, container
     assert fields["container.name"] == name and fields["proc.vpid"] > 1
     started = event_of(seen, full_id, "sleep")["container.start_ts"]
     assert abs(fields["container.start_ts"] - started) < 1e9
+
+
+def test_docker_s_containers_have_names_images_and_labels(dockerd, seen):
+    name = "tocsin-" + uuid.uuid4().hex[:8]
+    full_id = run(DOCKER, "run", "-d", "--name", name, "--network", "none", "--label", "app=shop", "--label", "note=a\nb",
+                  "-v", "/etc:/mnt:ro", "shop.example:5000/web:3.1", "sleep", "60")
+    try:
+        fields = event_of(seen, full_id, "sleep")
+    finally:
+        run(DOCKER, "rm", "-f", name)
+    assert fields["container.name"] == name and fields["container.type"] == "docker"
+    assert fields["container.image.repository"] == "shop.example:5000/web" and fields["container.image.tag"] == "3.1"
+    assert fields["container.label[app]"] == "shop" and "note:a\nb" in fields["container.labels"]
+    assert fields["container.mounts"].startswith("/etc:/mnt:") and fields["container.privileged"] is False
 
 
 def test_a_pod_has_its_name_namespace_and_uid(seen, rootfs, tmp_path):
