@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-enum { BUCKETS = 1024, TRIES_MAX = 8 };
+enum { BUCKETS = 1024, HASHED = 16 /* ids are random from the first digit on */, TRIES_MAX = 8 };
 
 struct entry {
 	struct container_id id;
@@ -120,7 +120,9 @@ static int start(struct containers *containers)
 
 static struct entry **bucket_of(struct containers *containers, const struct container_id *id)
 {
-	return &containers->buckets[hash_fnv(FNV_START, (struct str){ id->text, id->len }) % BUCKETS];
+	struct str start = str_cut((struct str){ id->text, id->len }, HASHED);
+
+	return &containers->buckets[hash_fnv(FNV_START, start) % BUCKETS];
 }
 
 static void list_remove(struct containers *containers, struct entry *entry)
@@ -158,12 +160,20 @@ static void entry_remove(struct containers *containers, struct entry *entry)
 	containers->stats.entries--;
 }
 
+static bool is_of(const struct entry *entry, const struct container_id *id)
+{
+	return entry->id.len == id->len && memcmp(entry->id.text, id->text, id->len) == 0;
+}
+
 static struct entry *entry_find(struct containers *containers, const struct container_id *id)
 {
-	struct entry *entry = *bucket_of(containers, id);
+	struct entry *entry = containers->newest;
 
-	while (entry != NULL &&
-	       !(entry->id.len == id->len && memcmp(entry->id.text, id->text, id->len) == 0))
+	/* The next event is mostly of the same container. */
+	if (entry != NULL && is_of(entry, id))
+		return entry;
+	entry = *bucket_of(containers, id);
+	while (entry != NULL && !is_of(entry, id))
 		entry = entry->hash_next;
 	return entry;
 }
@@ -289,17 +299,19 @@ const struct box *containers_find(struct containers *containers, const struct co
 	struct entry *entry;
 
 	*ret_state = CONTAINERS_UNKNOWN;
-	if (!way_can_ask(id))
-		return NULL;
 	entry = entry_find(containers, id);
 	if (entry == NULL) {
+		if (!way_can_ask(id))
+			return NULL;
 		entry = entry_add(containers, id);
 		if (entry == NULL)
 			return NULL;
 		containers->stats.misses++;
 	} else {
-		list_remove(containers, entry);
-		list_add(containers, entry);
+		if (entry != containers->newest) {
+			list_remove(containers, entry);
+			list_add(containers, entry);
+		}
 		if (entry->box != NULL)
 			containers->stats.hits++;
 		else
