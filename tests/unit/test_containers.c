@@ -2,7 +2,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sensor/containers/containers.h"
+#include "sensor/enrich.h"
 #include "sensor/hold.h"
+#include "sensor/record_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -439,6 +441,94 @@ static void held_events_keep_their_bytes_and_order(void **state)
 	hold_free(hold);
 }
 
+/* ---- the event ---- */
+
+/* An exec in a container under a pod, with a rule that reads `wanted`; the event's fields are checked by
+ * the caller's `check`. */
+static void event_with(struct rig *rig, const char *wanted,
+		       void (*check)(struct enrich *enrich, const struct event *event, field_id id))
+{
+	struct fields *fields = fields_new();
+	field_id id = fields_intern(fields, str_of(wanted));
+	struct enrich_settings settings = { .fields = fields,
+					    .procs = procs_new("/nonexistent"),
+					    .users = names_new("/nonexistent"),
+					    .groups = names_new("/nonexistent"),
+					    .hostname = STR("n1"),
+					    .containers = rig->containers };
+	struct record *record = calloc(1, RECORD_MAX);
+	struct enrich *enrich;
+
+	assert_int_equal(enrich_new(&settings, &enrich), 0);
+	enrich_want(enrich, id);
+	*record = (struct record){ .len = sizeof(*record), .type = RECORD_EXEC, .nr = 59, .tgid = 700, .tid = 700,
+				   .vpid = 9, .time_ns = 20000000000, .start_ns = 19000000000 };
+	record_add(record, RECORD_STRING_CGROUP,
+		   STR("/kubepods/pod0a1b2c3d-1111-2222-3333-0123456789ab/crio-" ID));
+	check(enrich, enrich_record(enrich, record, 1000000000000000000), id);
+	enrich_free(enrich);
+	procs_free(settings.procs);
+	names_free((struct names *)(uintptr_t)settings.users);
+	names_free((struct names *)(uintptr_t)settings.groups);
+	fields_free(fields);
+	free(record);
+}
+
+static void waits(struct enrich *enrich, const struct event *event, field_id id)
+{
+	assert_non_null(enrich_waits(enrich));
+	assert_int_equal(event_get(event, id)->kind, VALUE_ABSENT);
+	assert_memory_equal(event_get(event, FIELD_K8S_POD_UID)->s, "0a1b2c3d-1111-2222-3333-0123456789ab", 36);
+	assert_memory_equal(event_get(event, FIELD_CONTAINER_TYPE)->s, "cri-o", 5);
+}
+
+static void does_not_wait(struct enrich *enrich, const struct event *event, field_id id)
+{
+	assert_null(enrich_waits(enrich));
+	assert_int_equal(event_get(event, FIELD_CONTAINER_NAME)->kind, VALUE_ABSENT);
+	(void)id;
+}
+
+static void an_event_waits_only_for_what_a_rule_reads(void **state)
+{
+	static const char *const asked[] = { "container.name", "container.image.repository", "k8s.pod.name",
+					     "container.label[app]", "container.mount.dest[/etc]" };
+	static const char *const never[] = { "container.id", "container.full_id", "container.start_ts",
+					     "proc.name", "fd.containername" };
+
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+		event_with(*state, asked[i], waits);
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		event_with(*state, never[i], does_not_wait);
+}
+
+static void has_the_label(struct enrich *enrich, const struct event *event, field_id id)
+{
+	assert_null(enrich_waits(enrich));
+	assert_int_equal(event_get(event, id)->kind, VALUE_STR);
+	assert_memory_equal(event_get(event, id)->s, "x=y", 3);
+	assert_memory_equal(event_get(event, FIELD_CONTAINER_NAME)->s, "web", 3);
+	assert_memory_equal(event_get(event, FIELD_CONTAINER_IMAGE_TAG)->s, "7", 1);
+	/* Process 1 was not seen: the runtime says when it began. */
+	assert_int_equal(event_get(event, FIELD_CONTAINER_START_TS)->i, 1000000012340000000);
+	assert_int_equal(event_get(event, FIELD_CONTAINER_DURATION)->i, 7660000000);
+}
+
+static void what_is_known_is_in_the_event(void **state)
+{
+	struct rig *rig = *state;
+	struct container_id id = { .text = ID, .len = 64 };
+	enum containers_state known;
+
+	put_file(rig, "/run/runc/" ID, "state.json",
+		 STATE("\"io.container.manager=cri-o\",\"io.kubernetes.container.name=web\","
+		       "\"io.kubernetes.cri-o.ImageName=a/b:7\","
+		       "\"io.kubernetes.cri-o.Labels={\\\"app\\\":\\\"x=y\\\"}\"", "", ""));
+	assert_non_null(find(rig, &id, &known));
+	event_with(rig, "container.label[app]", has_the_label);
+	event_with(rig, "container.label.app", has_the_label);
+}
+
 int main(void)
 {
 #define TABLE_TEST(test) cmocka_unit_test_setup_teardown(test, rig_make, rig_free)
@@ -451,6 +541,8 @@ int main(void)
 		TABLE_TEST(the_table_is_bounded_and_forgets_the_oldest),
 		TABLE_TEST(what_is_no_id_is_not_asked_for),
 		TABLE_TEST(a_fifo_in_place_of_a_state_does_not_hang),
+		TABLE_TEST(an_event_waits_only_for_what_a_rule_reads),
+		TABLE_TEST(what_is_known_is_in_the_event),
 		cmocka_unit_test(held_events_keep_their_bytes_and_order),
 	};
 	struct CMUnitTest all[ARRAY_LEN(reader_rows) + ARRAY_LEN(tests)];
