@@ -1,6 +1,7 @@
 /* tocsin rules run: events in, alerts out. */
 #include "base/read.h"
 #include "cli/rules_alert.h"
+#include "cli/rules_play.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@ static const struct cli_option options[] = {
 
 struct job {
 	struct rules_set set;
+	struct play play;
 	const char *name; /* of the events */
 	struct buf in, out;
 	uint64_t line;
@@ -31,17 +33,15 @@ static void refuse(struct job *job, size_t column, const char *reason)
 	job->bad_lines = true;
 }
 
-static void take_hits(struct job *job)
+static void take_fired(void *userdata, const struct rule *rule)
 {
-	const struct rule *hits[SET_HITS_MAX];
-	size_t count = rules_match(job->set.rules, job->set.scratch, &job->set.event, hits, SET_HITS_MAX);
+	struct job *job = userdata;
 
-	count = rules_unasked(job->set.rules, count);
-	for (size_t i = 0; i < count && !job->failed; i++) {
-		job->failed = !alert_add(&job->set, hits[i], job->iso, &job->out);
-		if (line_buffered || job->out.len >= OUT_SIZE)
-			job->failed |= cli_print(&job->out) != CLI_YES;
-	}
+	if (job->failed)
+		return;
+	job->failed = !alert_add(&job->set, rule, job->iso, &job->out);
+	if (line_buffered || job->out.len >= OUT_SIZE)
+		job->failed |= cli_print(&job->out) != CLI_YES;
 }
 
 /* One line may hold several events; after a bad one the rest of it is not looked at. */
@@ -63,7 +63,8 @@ static void take_line(struct job *job, struct str line)
 			job->failed = true;
 			return;
 		}
-		take_hits(job);
+		play_event(&job->play);
+		job->failed |= job->play.failed;
 		at = json_blanks(line, at);
 	}
 }
@@ -136,7 +137,8 @@ static int run_on(const struct rules_settings *settings, struct job *job)
 		cli_complain("%s: %s", job->name, strerror(errno));
 		return CLI_NO;
 	}
-	status = follow(job, fd);
+	status = play_begin(&job->play, &job->set, take_fired, job) ? follow(job, fd) : CLI_NO;
+	play_end(&job->play);
 	if (!standard)
 		close(fd);
 	return status;

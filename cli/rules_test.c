@@ -2,6 +2,7 @@
 #include "cli/rules_test.h"
 
 #include "cli/rules_alert.h"
+#include "cli/rules_play.h"
 #include "cli/rules_test_report.h"
 #include "rules/text.h"
 
@@ -34,6 +35,7 @@ struct job {
 	struct rules_settings settings;
 	struct test_report report;
 	struct rules_set set;
+	struct play play;
 	struct test_file *file;
 	struct arena kept; /* of one test */
 	struct fired fired[FIRED_MAX];
@@ -49,52 +51,70 @@ static struct str keep(struct job *job, struct buf *text)
 	return kept.at == NULL ? STR("") : kept;
 }
 
-static void keep_hits(struct job *job)
+static void keep_fired(void *userdata, const struct rule *rule)
 {
-	const struct rule *hits[SET_HITS_MAX];
+	struct job *job = userdata;
 	struct rules_set *set = &job->set;
-	size_t count = rules_match(set->rules, set->scratch, &set->event, hits, SET_HITS_MAX);
 	struct buf text = { 0 }, fields = { 0 };
 
-	count = rules_unasked(set->rules, count);
-	for (size_t i = 0; i < count; i++) {
-		if (job->count == FIRED_MAX) {
-			job->overflowed = true;
-			break;
-		}
-		rules_format(set->rules, set->scratch, hits[i], &set->event, &text, &fields);
-		job->fired[job->count].rule = hits[i];
-		job->fired[job->count].message = alert_message(keep(job, &text));
-		job->fired[job->count++].fields = keep(job, &fields);
-		report_cover(&job->report, hits[i]);
+	report_cover(&job->report, rule);
+	if (job->count == FIRED_MAX) {
+		job->overflowed = true;
+		return;
 	}
+	rules_format(set->rules, set->scratch, rule, &set->event, &text, &fields);
+	job->fired[job->count].rule = rule;
+	job->fired[job->count].message = alert_message(keep(job, &text));
+	job->fired[job->count++].fields = keep(job, &fields);
 	buf_done(&text);
 	buf_done(&fields);
+}
+
+/* An event without a time of its own happens at the one of the defaults, and after what was waited for. */
+static bool play_one(struct job *job, const struct yaml *event, int64_t waited_ns, struct buf *diff, size_t number)
+{
+	struct buf text = { .max = SET_EVENT_MAX };
+	struct reject reject = { .reason = "out of memory" };
+	bool good;
+	size_t end;
+
+	test_add_event(job->file, event, &text);
+	if (!buf_ok(&text))
+		reject.reason = "the event is too large";
+	good = buf_ok(&text) && set_read(&job->set, buf_str(&text), 0, &end, &reject) == 0;
+	if (good) {
+		if (yaml_get(event, STR("time")) == NULL)
+			job->set.event.time_ns += waited_ns;
+		play_event(&job->play);
+	} else {
+		buf_addf(diff, "    event %zu (line %u): %s\n", number, event->line, reject.reason);
+	}
+	buf_done(&text);
+	return good;
 }
 
 /* All events of a test, one after the other. False, with the reason, for one that is none. */
 static bool play(struct job *job, const struct test_case *test, struct buf *diff)
 {
-	bool good = true;
+	int64_t waited_ns = 0;
+	bool good = play_again(&job->play);
 
 	arena_reset(&job->kept);
 	job->count = 0;
 	job->overflowed = false;
 	for (size_t i = 0; i < test->events_count && good; i++) {
-		struct buf text = { .max = SET_EVENT_MAX };
-		struct reject reject = { .reason = "out of memory" };
-		size_t end;
+		int64_t wait_ns = test_wait_ns(test->events[i]);
 
-		test_add_event(job->file, test->events[i], &text);
-		if (!buf_ok(&text))
-			reject.reason = "the event is too large";
-		good = buf_ok(&text) && set_read(&job->set, buf_str(&text), 0, &end, &reject) == 0;
-		if (good)
-			keep_hits(job);
+		waited_ns += wait_ns;
+		if (wait_ns > 0)
+			play_wait(&job->play, wait_ns);
 		else
-			buf_addf(diff, "    event %zu (line %u): %s\n", i + 1, test->events[i]->line, reject.reason);
-		buf_done(&text);
+			good = play_one(job, test->events[i], waited_ns, diff, i + 1);
 	}
+	if (good && test->after_ns > 0)
+		play_wait(&job->play, test->after_ns);
+	if (job->play.failed || (!good && diff->len == 0))
+		buf_add(diff, STR("    out of memory\n"));
 	return good;
 }
 
@@ -204,8 +224,11 @@ static void run_cases(struct job *job)
 		job->file->errors.more++;
 	} else if (test_file_check(job->file, job->set.rules)) {
 		report_rules(&job->report, job->set.rules);
-		for (size_t i = 0; i < job->file->count; i++)
+		if (!play_begin(&job->play, &job->set, keep_fired, job))
+			job->file->errors.more++;
+		for (size_t i = 0; i < job->file->count && job->file->errors.more == 0; i++)
 			run_case(job, &job->file->cases[i]);
+		play_end(&job->play);
 	}
 	set_free(&job->set);
 }

@@ -18,6 +18,7 @@ struct test_case {
 	const struct yaml *node;
 	const struct yaml *const *events;
 	size_t events_count;
+	int64_t after_ns; /* what is waited behind the last event */
 	const struct yaml *fires, *never; /* sequences; NULL: not given */
 };
 
@@ -44,6 +45,9 @@ void test_fault(struct test_file *file, const struct yaml *node, const char *for
 
 /* The name of the rule that an item of `fires` or `never` is about. */
 struct str test_rule_name(const struct yaml *item);
+
+/* How long `{wait: 5m}` among the events says; 0: it is an event. */
+int64_t test_wait_ns(const struct yaml *event);
 
 /* Tells of names in `fires` and `never` that are no rule's, and of fields of system calls that do not
  * exist. False when there are any. */

@@ -2,6 +2,7 @@
 #include "cli/rules_test.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "rules/fieldname.h"
 
 #include <errno.h>
@@ -11,10 +12,13 @@
 
 enum { ARENA_MAX = 256 << 20, KEYS_MAX = 16, RULES_MAX = 256 };
 
+static const int64_t WAIT_MAX_MS = (int64_t)365 * 24 * 3600 * 1000;
+
 static const char *const file_keys[] = { "rules", "match", "sources", "defaults", "tests", "desc", NULL };
-static const char *const case_keys[] = { "name", "desc", "event", "events", "fires", "never", NULL };
+static const char *const case_keys[] = { "name", "desc", "event", "events", "after", "fires", "never", NULL };
 static const char *const event_keys[] = { "source", "time", "hostname", "fields", "output_fields", "rule",
 	                                  "priority", "output", "tags", "uuid", "sensor", NULL };
+static const char *const wait_keys[] = { "wait", NULL };
 static const char *const fires_keys[] = { "rule", "output", "contains", "priority", "source", "fields", NULL };
 
 void test_fault(struct test_file *file, const struct yaml *node, const char *format, ...)
@@ -128,6 +132,33 @@ static void take_match(struct test_file *file, const struct yaml *node)
 		test_fault(file, node, "match is first or all");
 }
 
+static bool parse_wait(const struct yaml *node, int64_t *ret_ns)
+{
+	int64_t ms;
+
+	if (node->kind != YAML_SCALAR || !conf_parse_duration(node->text, &ms) || ms < 1 || ms > WAIT_MAX_MS)
+		return false;
+	*ret_ns = ms * NS_PER_MS;
+	return true;
+}
+
+int64_t test_wait_ns(const struct yaml *event)
+{
+	const struct yaml *wait = yaml_get(event, STR("wait"));
+	int64_t ns = 0;
+
+	return wait != NULL && parse_wait(wait, &ns) ? ns : 0;
+}
+
+static int64_t check_wait(struct test_file *file, const struct yaml *node)
+{
+	int64_t ns = 0;
+
+	if (!parse_wait(node, &ns))
+		test_fault(file, node, "a duration from 1ms to 365d is wanted here, like 30s, 5m, 1h");
+	return ns;
+}
+
 static void check_event(struct test_file *file, const struct yaml *event, const char *what)
 {
 	const struct yaml *fields;
@@ -184,7 +215,12 @@ static void take_events(struct test_file *file, const struct yaml *node, struct 
 	if (sequence->count > TEST_EVENTS_MAX)
 		test_fault(file, sequence, "more than %d events", TEST_EVENTS_MAX);
 	for (size_t i = 0; i < sequence->count; i++)
-		check_event(file, sequence->items[i], "an event");
+		if (sequence->items[i]->kind == YAML_MAPPING && yaml_get(sequence->items[i], STR("wait")) != NULL) {
+			check_keys(file, sequence->items[i], wait_keys);
+			check_wait(file, yaml_get(sequence->items[i], STR("wait")));
+		} else {
+			check_event(file, sequence->items[i], "an event");
+		}
 	test->events = sequence->items;
 	test->events_count = sequence->count;
 }
@@ -204,6 +240,8 @@ static void take_case(struct test_file *file, const struct yaml *node)
 	else
 		test->name = name->text;
 	take_events(file, node, test);
+	if (yaml_get(node, STR("after")) != NULL)
+		test->after_ns = check_wait(file, yaml_get(node, STR("after")));
 	test->fires = as_sequence(file, yaml_get(node, STR("fires")));
 	test->never = as_sequence(file, yaml_get(node, STR("never")));
 	if (test->fires == NULL && test->never == NULL)

@@ -634,3 +634,82 @@ def test_what_is_not_utf8_is_told_as_falco_tells_it(tmp_path):
     (alert,) = map(json.loads, done.stdout.decode().splitlines())
     assert alert["output"].endswith("f=/a\ufffdbé")
     assert alert["output_fields"]["fd.name"] == "/a\ufffdbé"
+
+
+# --- rules that look at many events ----------------------------------------------------------------
+
+TOGETHER = """
+- rule: Shell
+  desc: d
+  condition: evt.type = execve and proc.name = bash
+  output: shell
+  priority: NOTICE
+  tags: [T1059]
+- rule: About a shell
+  desc: d
+  condition: alert.rule = Shell and alert.tags intersects (T1059)
+  output: alert %alert.rule of %alert.source (%proc.name)
+  priority: ERROR
+  source: alert
+- threshold: Three shells
+  desc: d
+  condition: evt.type = execve and proc.name = bash
+  count: 3
+  within: 60s
+  by: [hostname, user.name]
+  output: "%watch.count shells of %user.name"
+  priority: WARNING
+- threshold: Two alerts
+  desc: d
+  condition: alert.rule exists
+  count: 2
+  within: 60s
+  by: [hostname]
+  output: two alerts
+  priority: ERROR
+  source: alert
+- absent: Nothing runs
+  desc: d
+  condition: evt.type = execve
+  within: 5m
+  by: [hostname]
+  output: nothing runs on %evt.hostname
+  priority: ERROR
+"""
+
+
+def test_run_plays_rules_that_look_at_many_events(tmp_path):
+    file = tmp_path / "rules.yaml"
+    file.write_text(TOGETHER)
+    fields = {"evt.type": "execve", "proc.name": "bash", "user.name": "eve"}
+    base = 1700000000 * 10**9
+    events = b"".join(event(fields, time=base + i * 10**9) for i in range(3)) + event({"evt.type": "open"}, time=base + 600 * 10**9)
+    done = rules_verb("run", "--match", "all", "--rules", file, text=events)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [alert["rule"] for alert in alerts(done)] == [
+        "Shell", "About a shell", "Shell", "About a shell", "Two alerts", "Shell", "About a shell", "Three shells",
+        "Nothing runs"]
+    assert alerts(done)[1]["output"].endswith("Error alert Shell of syscall (bash)")
+    assert alerts(done)[-2]["output"].endswith("Warning 3 shells of eve")
+    assert alerts(done)[-1]["hostname"] == "h" and alerts(done)[-1]["output"].endswith("Error nothing runs on h")
+
+
+def test_test_lets_time_go_on(tmp_path):
+    (tmp_path / "rules.yaml").write_text(TOGETHER)
+    file = tmp_path / "tests.yaml"
+    text = """
+rules: [rules.yaml]
+defaults: {hostname: n1, time: 2026-01-01T00:00:00Z, fields: {evt.type: execve, proc.name: cat, user.name: eve}}
+tests:
+  - {name: not yet, event: {}, after: 4m, fires: []}
+  - {name: now, event: {}, after: 5m, fires: [{rule: Nothing runs, output: nothing runs on n1}]}
+  - {name: again, events: [{}, {wait: 6m}, {}, {wait: 6m}], fires: [Nothing runs, Nothing runs]}
+  - {name: too slow, events: [{fields: {proc.name: bash}}, {wait: 40s}, {fields: {proc.name: bash}}, {wait: 40s}, {fields: {proc.name: bash}}],
+     never: [Three shells]}
+"""
+    file.write_text(text)
+    done = rules_verb("test", file)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"1 file, 4 tests: 4 passed, 0 failed\n", b"")
+    file.write_text(text.replace("after: 4m", "after: soon"))
+    done = rules_verb("test", file)
+    assert done.returncode == 1 and b"a duration from 1ms to 365d is wanted here" in done.stderr
