@@ -19,7 +19,7 @@ enum {
 	RULES_FILE_MAX = 16 << 20,	/* bytes of one file */
 	RULES_FILES_MAX = 1024,		/* files of one load, those in folders included */
 	RULES_TOTAL_MAX = 64 << 20,	/* bytes of all files of one load */
-	RULES_MEMORY_MAX = 256 << 20,	/* bytes while loading, and again for what is loaded */
+	RULES_MEMORY_MAX = 512 << 20,	/* bytes while loading, and again for what is loaded */
 	RULES_REGEX_MEMORY_MAX = 64 << 20, /* bytes of all compiled regular expressions */
 	RULES_YAML_DEPTH_MAX = 64,	/* nesting of YAML */
 	RULES_KEYS_MAX = 1000,		/* keys of one mapping */

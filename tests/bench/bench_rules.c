@@ -1,241 +1,398 @@
-/* What matching costs: all rules of the given files on typical events, as the hub matches (indexed
- * by type, every distinct predicate once), and as the baseline does in the same run (rule by rule,
- * every check each time it is met). Usage: bench_rules RULES.yaml… */
+/* What rules cost: a stream of varied events (events.h) against all rules of the given files, one thread.
+ * The baseline is the same engine in its plain mode: rule by rule, every check each time it is met, no
+ * index by type, nothing shared. Usage: bench_rules [--rounds N] [--events N] RULES.yaml… */
 #include "rules/eval.h"
 
 #include "base/clock.h"
+#include "hub/normalise/normalise.h"
+#include "tests/bench/copies.h"
+#include "tests/bench/events.h"
 
+#include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { SECONDS = 1, HITS_MAX = 64 };
-
-struct field_text {
-	const char *name, *text;
+enum {
+	DISTINCT = 8192,      /* events that are made; they take turns */
+	FIELDS_OF_EVENT = 64,
+	ROUNDS_MAX = 31,
+	HITS_MAX = 64,
+	PLAIN_SHARE = 16,     /* the baseline sees every sixteenth event of a round */
+	AT_ONCE = 32,         /* events that are made ready, then measured: in the cache, as after reading */
+	REPEATS = 16,         /* of one event when one is timed: the clock costs more than the match */
 };
 
-static const struct sample {
-	const char *name;
-	struct field_text fields[24];
-} samples[] = {
-	{ "openat for reading, no match",
-	  { { "evt.type", "openat" },
-	    { "evt.is_open_read", "true" },
-	    { "evt.is_open_write", "false" },
-	    { "fd.name", "/usr/lib/x86_64-linux-gnu/libc.so.6" },
-	    { "fd.num", "3" },
-	    { "fd.typechar", "f" },
-	    { "proc.name", "nginx" },
-	    { "proc.exepath", "/usr/sbin/nginx" },
-	    { "proc.args", "-g daemon" },
-	    { "proc.aname[1]", "nginx" },
-	    { "proc.aname[2]", "systemd" },
-	    { "user.name", "www-data" },
-	    { "user.uid", "33" },
-	    { "container.id", "host" },
-	    { "evt.rawres", "3" } } },
-	{ "openat for writing, no match",
-	  { { "evt.type", "openat" },
-	    { "evt.is_open_read", "false" },
-	    { "evt.is_open_write", "true" },
-	    { "fd.name", "/var/lib/postgresql/15/main/pg_wal/000000010000000000000001" },
-	    { "fd.num", "12" },
-	    { "fd.typechar", "f" },
-	    { "evt.arg.flags", "O_RDWR" },
-	    { "proc.name", "postgres" },
-	    { "proc.aname[1]", "postgres" },
-	    { "proc.aname[2]", "systemd" },
-	    { "user.name", "postgres" },
-	    { "container.id", "host" },
-	    { "evt.rawres", "12" } } },
-	{ "execve, no match",
-	  { { "evt.type", "execve" },
-	    { "evt.rawres", "0" },
-	    { "proc.name", "grep" },
-	    { "proc.exepath", "/usr/bin/grep" },
-	    { "proc.args", "--color=auto -r needle src" },
-	    { "proc.cmdline", "grep --color=auto -r needle src" },
-	    { "proc.pname", "bash" },
-	    { "proc.aname[1]", "bash" },
-	    { "proc.aname[2]", "sshd" },
-	    { "proc.aname[3]", "sshd" },
-	    { "proc.aname[4]", "systemd" },
-	    { "proc.tty", "34816" },
-	    { "user.name", "ann" },
-	    { "user.uid", "1000" },
-	    { "container.id", "host" },
-	    { "proc.cwd", "/home/ann/" } } },
-	{ "execve in a container, no match",
-	  { { "evt.type", "execve" },
-	    { "evt.rawres", "0" },
-	    { "proc.name", "python3" },
-	    { "proc.exepath", "/usr/bin/python3" },
-	    { "proc.args", "/app/worker.py --queue mail" },
-	    { "proc.cmdline", "python3 /app/worker.py --queue mail" },
-	    { "proc.pname", "gunicorn" },
-	    { "proc.aname[1]", "gunicorn" },
-	    { "proc.aname[2]", "containerd-shim" },
-	    { "proc.tty", "0" },
-	    { "user.name", "root" },
-	    { "user.uid", "0" },
-	    { "container.id", "3f2b5c6d7e8f" },
-	    { "container.image.repository", "registry.example/app" },
-	    { "proc.cwd", "/app/" } } },
-	{ "connect, no match",
-	  { { "evt.type", "connect" },
-	    { "evt.rawres", "0" },
-	    { "fd.typechar", "4" },
-	    { "fd.cip", "10.1.2.3" },
-	    { "fd.cport", "40000" },
-	    { "fd.sip", "10.1.2.9" },
-	    { "fd.sport", "443" },
-	    { "fd.l4proto", "tcp" },
-	    { "proc.name", "curl" },
-	    { "proc.pname", "cron" },
-	    { "container.id", "host" } } },
-	{ "read of /etc/shadow, a match",
-	  { { "evt.type", "openat" },
-	    { "evt.is_open_read", "true" },
-	    { "evt.is_open_write", "false" },
-	    { "fd.name", "/etc/shadow" },
-	    { "fd.num", "3" },
-	    { "fd.typechar", "f" },
-	    { "proc.name", "cat" },
-	    { "proc.aname[1]", "bash" },
-	    { "proc.aname[2]", "sshd" },
-	    { "user.name", "root" },
-	    { "container.id", "host" },
-	    { "evt.rawres", "3" } } },
-	{ "close, which no rule wants", { { "evt.type", "close" }, { "proc.name", "cat" } } },
+/* An event as a reader of JSON leaves it. */
+struct sample {
+	uint32_t count;
+	field_id ids[FIELDS_OF_EVENT];
+	struct value values[FIELDS_OF_EVENT];
+	struct str json;
 };
 
-static void fill(struct event *event, const struct fields *fields, const struct sample *sample)
-{
-	event_clear(event);
-	event->time_ns = clock_now();
-	for (size_t i = 0; i < ARRAY_LEN(sample->fields) && sample->fields[i].name != NULL; i++) {
-		struct str text = str_of(sample->fields[i].text);
-		int64_t number;
-
-		event_set(event, fields_find(fields, str_of(sample->fields[i].name)),
-			  str_to_i64(text, &number) &&
-					  strcmp(sample->fields[i].name, "fd.typechar") != 0
-				  ? value_i64(number)
-				  : value_str(text));
-	}
-}
-
-/* Processor time of this thread, so that what else runs on the machine counts little. */
-static int64_t busy_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
+struct bench {
+	struct fields *fields;
+	struct rules *rules;
+	struct rules_scratch *scratch;
+	struct normalise normalise;
+	struct event event, ready[AT_ONCE];
+	struct arena arena;
+	struct sample *samples;
+	struct buf text;
+	unsigned rounds;
+	size_t events;
+};
 
 typedef size_t match_fn(const struct rules *rules, struct rules_scratch *scratch,
-			const struct event *event, const struct rule **hits, size_t max);
+                        const struct event *event, const struct rule **hits, size_t max);
 
-/* ns for one event. */
-static double measure(match_fn *match, const struct rules *rules, struct rules_scratch *scratch,
-		      const struct event *event, size_t *ret_hits)
+static uint64_t allocations; /* of our own code, while counting */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+void *__wrap_malloc(size_t size)
 {
-	const struct rule *hits[HITS_MAX];
-	int64_t start = busy_ns(), end = start + SECONDS * NS_PER_S / 4, now = start;
-	uint64_t rounds = 0;
-
-	while (now < end) {
-		for (int i = 0; i < 1000; i++)
-			*ret_hits = match(rules, scratch, event, hits, HITS_MAX);
-		rounds += 1000;
-		now = busy_ns();
-	}
-	return (double)(now - start) / (double)rounds;
+	allocations++;
+	return __real_malloc(size);
 }
 
-static double measure_format(const struct rules *rules, struct rules_scratch *scratch,
-			     const struct event *event)
+void *__wrap_calloc(size_t count, size_t size)
 {
-	const struct rule *hits[HITS_MAX];
-	struct buf output = { 0 }, members = { 0 };
-	int64_t start = busy_ns();
-	int rounds = 20000;
+	allocations++;
+	return __real_calloc(count, size);
+}
 
-	if (rules_match(rules, scratch, event, hits, HITS_MAX) > 0) {
-		for (int i = 0; i < rounds; i++) {
-			buf_clear(&output);
-			buf_clear(&members);
-			rules_format(rules, scratch, hits[0], event, &output, &members);
+void *__wrap_realloc(void *memory, size_t size)
+{
+	allocations++;
+	return __real_realloc(memory, size);
+}
+
+static void give_up(const char *why)
+{
+	fprintf(stderr, "bench_rules: %s\n", why);
+	exit(1);
+}
+
+/* CPU time: what others do on the machine disturbs less. */
+static int64_t busy_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* --- rules and events --------------------------------------------------------------------------- */
+
+static struct rules *load(const struct rules_settings *settings, const struct rules_text *text,
+                          struct fields *fields, double *ret_ms)
+{
+	struct rules_report *report = malloc(sizeof(*report));
+	struct rules *rules = NULL;
+	struct buf out = { 0 };
+	int64_t start = busy_ns();
+	int r;
+
+	if (report == NULL)
+		give_up("out of memory");
+	rules_report_init(report);
+	r = text == NULL ? rules_load(settings, fields, report, &rules)
+	                 : rules_load_text(settings, text, 1, fields, report, &rules);
+	*ret_ms = (double)(busy_ns() - start) / 1e6;
+	if (r < 0) {
+		rules_report_print(report, &out);
+		fputs(buf_text(&out), stderr);
+		give_up("the rules do not load");
+	}
+	rules_report_done(report);
+	free(report);
+	return rules;
+}
+
+static void decode(struct bench *b, const struct sample *sample, struct arena *arena)
+{
+	struct reject reject;
+	struct item item;
+	size_t end;
+
+	event_clear(&b->event);
+	if (normalise_item(&b->normalise, sample->json, 0, false, 0, arena, &b->event, &item, &end, &reject) < 0)
+		give_up("an event cannot be read");
+}
+
+static void make_samples(struct bench *b)
+{
+	b->samples = calloc(DISTINCT, sizeof(*b->samples));
+	if (b->samples == NULL)
+		give_up("out of memory");
+	for (uint64_t i = 0; i < DISTINCT; i++)
+		bench_event(i, &b->text);
+	for (size_t i = 0, at = 0; i < DISTINCT; i++) {
+		struct sample *sample = &b->samples[i];
+		struct str rest = str_from(buf_str(&b->text), at);
+
+		sample->json = str_cut(rest, (size_t)((const char *)memchr(rest.at, '\n', rest.len) - rest.at));
+		at += sample->json.len + 1;
+		decode(b, sample, &b->arena);
+		for (size_t j = 0; j < b->event.set_count && j < FIELDS_OF_EVENT; j++, sample->count++) {
+			sample->ids[j] = b->event.set[j];
+			sample->values[j] = b->event.values[b->event.set[j]];
 		}
 	}
-	buf_done(&output);
-	buf_done(&members);
-	return (double)(busy_ns() - start) / rounds;
 }
 
-static void run(const struct rules *rules, const struct fields *fields)
+static void open_bench(struct bench *b, struct rules *rules, struct fields *fields)
 {
-	struct rules_scratch *scratch = rules_scratch_new(rules);
-	double total = 0, plain_total = 0;
-	struct event event;
+	b->rules = rules;
+	b->fields = fields;
+	b->scratch = rules_scratch_new(rules);
+	arena_init(&b->arena, (size_t)1 << 30);
+	if (b->scratch == NULL || event_init(&b->event, fields_count(fields)) < 0 ||
+	    normalise_init(&b->normalise, fields, 4096, 32, 1 << 20) < 0)
+		give_up("out of memory");
+	for (size_t i = 0; i < AT_ONCE; i++)
+		if (event_init(&b->ready[i], fields_count(fields)) < 0)
+			give_up("out of memory");
+	make_samples(b);
+}
 
-	if (scratch == NULL || event_init(&event, fields_count(fields)) < 0)
-		exit(1);
-	printf("%-34s %6s %10s %12s %10s %7s\n", "event", "hits", "ns", "events/s", "baseline",
-	       "ratio");
-	for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
-		double shared, plain;
-		size_t hits;
+static void close_bench(struct bench *b)
+{
+	free(b->samples);
+	buf_done(&b->text);
+	arena_done(&b->arena);
+	event_done(&b->event);
+	for (size_t i = 0; i < AT_ONCE; i++)
+		event_done(&b->ready[i]);
+	normalise_done(&b->normalise);
+	rules_scratch_free(b->scratch);
+	rules_free(b->rules);
+	fields_free(b->fields);
+}
 
-		fill(&event, fields, &samples[i]);
-		shared = measure(rules_match, rules, scratch, &event, &hits);
-		plain = measure(rules_match_plain, rules, scratch, &event, &hits);
-		total += shared;
-		plain_total += plain;
-		printf("%-34s %6zu %10.0f %12.0f %10.0f %7.1f\n", samples[i].name, hits, shared,
-		       1e9 / shared, plain, plain / shared);
-		if (hits > 0)
-			printf("%-34s %6s %10.0f\n", "  its text and fields", "",
-			       measure_format(rules, scratch, &event));
+static uint64_t touched; /* so that the compiler does not leave the reading out */
+
+/* As the reader leaves it: its fields set, its bytes just seen. */
+static void make_ready(struct event *event, const struct sample *sample)
+{
+	event_clear(event);
+	event->sensor.seq = 1;
+	for (uint32_t i = 0; i < sample->count; i++)
+		event_set(event, sample->ids[i], sample->values[i]);
+	for (size_t i = 0; i < sample->json.len; i += 64)
+		touched += (unsigned char)sample->json.at[i];
+}
+
+/* --- measuring ---------------------------------------------------------------------------------- */
+
+/* Nanoseconds an event. */
+static double measure(struct bench *b, match_fn *match, size_t count, size_t *ret_hits)
+{
+	const struct rule *hits[HITS_MAX];
+	int64_t spent = 0;
+	size_t found = 0, done = 0;
+
+	while (done < count) {
+		int64_t start;
+
+		for (size_t i = 0; i < AT_ONCE; i++)
+			make_ready(&b->ready[i], &b->samples[(done + i) * 61 % DISTINCT]);
+		start = busy_ns();
+		for (size_t i = 0; i < AT_ONCE; i++)
+			found += match(b->rules, b->scratch, &b->ready[i], hits, HITS_MAX) > 0;
+		spent += busy_ns() - start;
+		done += AT_ONCE;
 	}
-	printf("%-34s %6s %10.0f %12.0f %10.0f %7.1f\n", "all, evenly", "",
-	       total / ARRAY_LEN(samples), 1e9 * ARRAY_LEN(samples) / total,
-	       plain_total / ARRAY_LEN(samples), plain_total / total);
-	event_done(&event);
-	rules_scratch_free(scratch);
+	*ret_hits = found;
+	return (double)spent / (double)done;
+}
+
+/* The same from the JSON text on. */
+static double measure_json(struct bench *b, size_t count)
+{
+	const struct rule *hits[HITS_MAX];
+	struct arena arena;
+	int64_t start = busy_ns();
+
+	arena_init(&arena, 1 << 20);
+	for (size_t i = 0; i < count; i++) {
+		arena_reset(&arena);
+		decode(b, &b->samples[i * 61 % DISTINCT], &arena);
+		rules_match(b->rules, b->scratch, &b->event, hits, HITS_MAX);
+	}
+	start = busy_ns() - start;
+	arena_done(&arena);
+	return (double)start / (double)count;
+}
+
+/* p50 and p99 of one match, each event timed as the best of four runs of a few. */
+static void measure_each(struct bench *b, double *ret_p50, double *ret_p99)
+{
+	const struct rule *hits[HITS_MAX];
+	double *each = calloc(DISTINCT, sizeof(*each));
+
+	if (each == NULL)
+		give_up("out of memory");
+	for (size_t i = 0; i < DISTINCT; i++) {
+		make_ready(&b->event, &b->samples[i]);
+		for (int run = 0; run < 4; run++) {
+			int64_t start = clock_mono();
+			double ns;
+
+			for (int j = 0; j < REPEATS; j++)
+				rules_match(b->rules, b->scratch, &b->event, hits, HITS_MAX);
+			ns = (double)(clock_mono() - start) / REPEATS;
+			if (run == 0 || ns < each[i])
+				each[i] = ns;
+		}
+	}
+	qsort(each, DISTINCT, sizeof(*each), compare);
+	*ret_p50 = each[DISTINCT / 2];
+	*ret_p99 = each[DISTINCT * 99 / 100];
+	free(each);
+}
+
+struct figure {
+	double median, least, most;
+};
+
+static struct figure figure_of(double *values, unsigned count)
+{
+	qsort(values, count, sizeof(*values), compare);
+	return (struct figure){ values[count / 2], values[0], values[count - 1] };
+}
+
+static void print_figure(const char *name, struct figure f, double baseline)
+{
+	printf("  %-34s %8.0f ns (%.0f to %.0f) %12.0f events/s", name, f.median, f.least, f.most, 1e9 / f.median);
+	if (baseline > 0)
+		printf("   %.1f times the baseline's speed", baseline / f.median);
+	putchar('\n');
+}
+
+/* The rounds of all ways take turns, so that the machine's moods hit each alike. */
+static double compare_modes(struct bench *b)
+{
+	double fast[ROUNDS_MAX], plain[ROUNDS_MAX], json[ROUNDS_MAX], p50, p99;
+	struct figure baseline, speed;
+	size_t hits = 0, unused;
+	uint64_t before;
+
+	for (unsigned i = 0; i < b->rounds; i++) {
+		fast[i] = measure(b, rules_match, b->events, &hits);
+		json[i] = measure_json(b, b->events / 4);
+		plain[i] = measure(b, rules_match_plain, b->events / PLAIN_SHARE, &unused);
+	}
+	before = allocations;
+	measure(b, rules_match, DISTINCT, &unused);
+	before = allocations - before;
+	measure_each(b, &p50, &p99);
+	baseline = figure_of(plain, b->rounds);
+	speed = figure_of(fast, b->rounds);
+	print_figure("decoded events", speed, baseline.median);
+	print_figure("with reading the JSON", figure_of(json, b->rounds), 0);
+	print_figure("baseline: plain walk", baseline, 0);
+	printf("  one match: p50 %.0f ns, p99 %.0f ns; %.2f %% of the events match; %llu allocations for %d events\n", p50,
+	       p99, 100.0 * (double)hits / (double)b->events, (unsigned long long)before, DISTINCT);
+	return speed.median;
+}
+
+static size_t in_use(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static void run_copies(const struct rules *rules, unsigned copies, unsigned rounds, size_t events, double *first)
+{
+	const struct rules_settings settings = { .priority_max = PRIORITY_DEBUG };
+	struct bench b = { .rounds = rounds, .events = events };
+	struct fields *fields = fields_new();
+	struct buf text = { 0 };
+	struct rules_text file = { .name = "copies.yaml" };
+	double times[ROUNDS_MAX], ms, ns;
+	size_t before, after, hits;
+	struct rules *copied;
+
+	bench_copies(rules, copies, &text);
+	file.text = buf_str(&text);
+	if (fields == NULL || !buf_ok(&text))
+		give_up("out of memory");
+	before = in_use();
+	copied = load(&settings, &file, fields, &ms);
+	after = in_use();
+	open_bench(&b, copied, fields);
+	for (unsigned i = 0; i < rounds; i++)
+		times[i] = measure(&b, rules_match, events, &hits);
+	ns = figure_of(times, rounds).median;
+	if (*first <= 0)
+		*first = ns;
+	printf("  x %-4u %6zu rules  %8.0f ns an event (%.2f times x 1)   loaded in %.0f ms, %zu MiB\n", copies,
+	       rules_count(copied), ns, ns / *first, ms, (after - before) >> 20);
+	close_bench(&b);
+	buf_done(&text);
+}
+
+static int usage(void)
+{
+	fputs("usage: bench_rules [--rounds N] [--events N] RULES.yaml...\n", stderr);
+	return 2;
+}
+
+static bool number_option(int *argc, char ***argv, const char *name, uint64_t max, uint64_t *ret)
+{
+	if (*argc < 3 || strcmp((*argv)[1], name) != 0)
+		return true;
+	if (!str_to_u64(str_of((*argv)[2]), ret) || *ret == 0 || *ret > max)
+		return false;
+	*argc -= 2;
+	*argv += 2;
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	struct rules_settings settings = {
-		.files = { .at = (const char *const *)argv + 1, .count = (size_t)argc - 1 },
-		.priority_max = PRIORITY_DEBUG,
-	};
-	struct rules_report *report = malloc(sizeof(*report));
+	struct rules_settings settings = { .priority_max = PRIORITY_DEBUG, .sources = rules_hub_sources };
+	uint64_t rounds = 7, events = 1000000;
+	struct bench b = { 0 };
 	struct fields *fields = fields_new();
-	struct buf text = { 0 };
-	struct rules *rules = NULL;
-	int64_t start = clock_mono();
+	size_t before;
+	double ms, first = 0;
 
-	if (argc < 2 || report == NULL || fields == NULL) {
-		fprintf(stderr, "usage: bench_rules RULES.yaml...\n");
-		return 2;
-	}
-	rules_report_init(report);
-	if (rules_load(&settings, fields, report, &rules) < 0) {
-		rules_report_print(report, &text);
-		fputs(buf_text(&text), stderr);
-		return 1;
-	}
-	printf("%zu rules: %u checks, %u nodes, %u terms; loaded in %.1f ms\n", rules_count(rules),
-	       rules->predicates_count, rules->nodes_count, rules->terms_count,
-	       (double)(clock_mono() - start) / 1e6);
-	run(rules, fields);
-	rules_free(rules);
-	fields_free(fields);
-	rules_report_done(report);
-	free(report);
+	if (!number_option(&argc, &argv, "--rounds", ROUNDS_MAX, &rounds) ||
+	    !number_option(&argc, &argv, "--events", 1000000000, &events) || argc < 2 || fields == NULL)
+		return usage();
+	settings.files = (struct conf_strings){ .at = (const char *const *)argv + 1, .count = (size_t)argc - 1 };
+	b.rounds = (unsigned)rounds;
+	b.events = events;
+	before = in_use();
+	b.rules = load(&settings, NULL, fields, &ms);
+	printf("%zu rules, %zu enabled: loaded in %.1f ms, %zu KiB; %u checks, %u nodes, %u terms\n", rules_count(b.rules),
+	       rules_enabled_count(b.rules), ms, (in_use() - before) >> 10, b.rules->predicates_count,
+	       b.rules->nodes_count, b.rules->terms_count);
+	open_bench(&b, b.rules, fields);
+	printf("%llu events of %d distinct ones a round, %u rounds, medians (least to most), first match counts\n",
+	       (unsigned long long)events, DISTINCT, b.rounds);
+	compare_modes(&b);
+	puts("copies of the rules on system calls, each with its own constants:");
+	for (unsigned copies = 1; copies <= 100; copies *= 10)
+		run_copies(b.rules, copies, b.rounds < 5 ? b.rounds : 5, events / 4, &first);
+	close_bench(&b);
 	return 0;
 }
