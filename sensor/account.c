@@ -31,6 +31,25 @@ static uint64_t ring_of(const struct account *account)
 	return made > account->taken ? made - account->taken : 0;
 }
 
+/* Why the probe lost what it lost, and through whom. */
+static void add_causes(const struct account *account, struct buf *out)
+{
+	const struct plan_flood *flood = &account->probe.flood;
+	uint64_t dropped = 0, shed = 0;
+
+	for (size_t i = 0; i < RECORD_CLASSES; i++) {
+		dropped += account->probe.of[i].dropped;
+		shed += account->probe.of[i].shed;
+	}
+	buf_addf(out, "\"lost_by\":{\"ring\":%llu,\"budget\":%llu},",
+		 (unsigned long long)(dropped - shed), (unsigned long long)shed);
+	if (flood->tgid == 0)
+		return;
+	buf_addf(out, "\"flood\":{\"pid\":%u,\"name\":", flood->tgid);
+	buf_add_json(out, str_of(flood->comm));
+	buf_add(out, STR("},"));
+}
+
 void account_add_json(const struct account *account, struct buf *out)
 {
 	buf_addf(out, "\"seen\":%llu,\"filtered\":%llu,\"emitted\":%llu,\"in_ring\":%llu,",
@@ -41,6 +60,7 @@ void account_add_json(const struct account *account, struct buf *out)
 		buf_addf(out, "\"%s\":%llu,", probe_class_names[i],
 			 (unsigned long long)account->probe.of[i].dropped);
 	buf_addf(out, "\"memory\":%llu},", (unsigned long long)account->failed);
+	add_causes(account, out);
 	buf_addf(out,
 		 "\"table\":{\"processes\":%llu,\"evicted\":%llu,\"missed\":%llu,\"looked_up\":%"
 		 "llu}",
@@ -115,8 +135,11 @@ void account_add_metrics(const struct account *account, struct outbox *outbox, c
 	add_by_class(&metrics, account, "tocsin_sensor_records_emitted",
 		     "Of them, handed to the sensor", offsetof(struct plan_counters, emitted));
 	add_by_class(&metrics, account, "tocsin_sensor_records_lost",
-		     "Of them, lost because the ring was full",
+		     "Of them, lost: the ring was full, or their process was over its budget",
 		     offsetof(struct plan_counters, dropped));
+	add_by_class(&metrics, account, "tocsin_sensor_records_shed",
+		     "Of those lost, beyond the budget of a process that floods the ring",
+		     offsetof(struct plan_counters, shed));
 	add_one(&metrics, METRIC_GAUGE, "tocsin_sensor_ring_records", NULL,
 		"Records that wait in the ring", ring_of(account));
 	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_events_unmatched", NULL,

@@ -39,12 +39,34 @@ struct plan {
 	__u8 mode_arg;
 };
 
+/* Two rings: a flood of opens cannot take the place of an exec. Both are powers of two. */
+#define PLAN_URGENT_BYTES (4 * 1024 * 1024) /* processes and privileges */
+#define PLAN_BULK_BYTES	  (8 * 1024 * 1024) /* all else */
+
+/* A bulk ring that is filled beyond the first mark is under pressure: then each process and class has a
+ * budget of records for each window of 2^27 ns (134 ms), so that what is shed is the flood and not
+ * those beside it. Beyond the second mark the budget is small. */
+#define PLAN_BULK_MARK	   (PLAN_BULK_BYTES / 4)
+#define PLAN_BULK_TIGHT	   (PLAN_BULK_BYTES / 8 * 3)
+#define PLAN_BUDGET_SHIFT  27
+#define PLAN_BUDGET	   256
+#define PLAN_BUDGET_TIGHT  16
+
+/* Which process loses most records on this processor, by majority vote: it made the flood. */
+struct plan_flood {
+	__u64 window; /* of votes; seconds of a sort (2^30 ns) */
+	__u64 votes;
+	__u32 tgid;
+	char comm[16];
+};
+
 /* Counters by class, one set a processor. seen = filtered + emitted + dropped. */
 struct plan_counters {
 	__u64 seen;
 	__u64 filtered;
 	__u64 emitted;
 	__u64 dropped;
+	__u64 shed; /* of those dropped: beyond a process's budget; the others found the ring full */
 };
 
 #define PLAN_PREFIX_MAX                                                                            \

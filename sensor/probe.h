@@ -18,6 +18,7 @@ struct probe_settings {
 
 struct probe_counts {
 	struct plan_counters of[RECORD_CLASSES];
+	struct plan_flood flood; /* who made the newest losses; tgid 0: there were none, or it is not known */
 };
 
 typedef void (*probe_take_fn)(const struct record *record, void *userdata);

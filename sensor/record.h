@@ -21,7 +21,7 @@ enum record_type {
 	RECORD_EXIT,	 /* the last thread is gone; `ret` is the wait status */
 };
 
-/* Drops are counted by class. The first two may use the ring's reserve. */
+/* Drops are counted by class. The first two are never shed and have a ring of their own. */
 enum record_class {
 	RECORD_CLASS_PROCESS = 0, /* exec, fork, exit */
 	RECORD_CLASS_PRIVILEGE,	  /* identities, namespaces, modules, ptrace, bpf */

@@ -342,7 +342,58 @@ static __always_inline void fill_exe(struct scratch *scratch, struct task_struct
 	add_path(scratch, task, &file->f_path, RECORD_STRING_EXE);
 }
 
-/* Counts and hands over. The bulk classes leave the ring's last eighth to the others. */
+/* Opens for reading are few and are those of watched paths: a process's other opens do not count against
+ * them. */
+static __always_inline __u64 budget_key(const struct record *record)
+{
+	__u64 kind = record->class;
+
+	if (record->class == RECORD_CLASS_OPEN && (record->args[4] & 3) == 0)
+		kind |= PLAN_CLASS_SLOTS;
+	return record->tgid | kind << 32;
+}
+
+/* Two processors may count one of two: a budget need not be exact, the account is. */
+static __always_inline bool is_within_budget(const struct record *record)
+{
+	__u64 fill = bpf_ringbuf_query(&bulk, BPF_RB_AVAIL_DATA), key;
+	struct budget fresh = { record->time_ns >> PLAN_BUDGET_SHIFT, 1 }, *budget;
+
+	if (fill < PLAN_BULK_MARK)
+		return true;
+	key = budget_key(record);
+	budget = bpf_map_lookup_elem(&budgets, &key);
+	if (budget == NULL) {
+		bpf_map_update_elem(&budgets, &key, &fresh, BPF_ANY);
+		return true;
+	}
+	if (budget->window != fresh.window)
+		*budget = fresh;
+	return budget->taken++ < (fill < PLAN_BULK_TIGHT ? PLAN_BUDGET : PLAN_BUDGET_TIGHT);
+}
+
+/* The majority vote of Boyer and Moore: who loses more than all others together stays. */
+static __always_inline void note_flood(const struct record *record)
+{
+	__u64 window = record->time_ns >> 30;
+	__u32 zero = 0;
+	struct plan_flood *flood = bpf_map_lookup_elem(&floods, &zero);
+
+	if (flood == NULL)
+		return;
+	if (flood->window != window || flood->votes == 0) {
+		flood->window = window;
+		flood->votes = 1;
+		flood->tgid = record->tgid;
+		__builtin_memcpy(flood->comm, record->comm, sizeof(flood->comm));
+	} else if (flood->tgid == record->tgid) {
+		flood->votes++;
+	} else {
+		flood->votes--;
+	}
+}
+
+/* Counts and hands over. */
 static __always_inline void emit(struct scratch *scratch, struct plan_counters *counters)
 {
 	__u32 len = scratch->record.len;
@@ -350,13 +401,18 @@ static __always_inline void emit(struct scratch *scratch, struct plan_counters *
 
 	if (len > RECORD_MAX)
 		len = RECORD_MAX;
-	if (scratch->record.class <= RECORD_CLASS_PRIVILEGE ||
-	    bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < RING_BULK_BYTES)
-		r = bpf_ringbuf_output(&ring, scratch, len, BPF_RB_NO_WAKEUP);
-	if (r == 0)
-		counters->emitted++;
+	if (scratch->record.class <= RECORD_CLASS_PRIVILEGE)
+		r = bpf_ringbuf_output(&urgent, scratch, len, BPF_RB_NO_WAKEUP);
+	else if (is_within_budget(&scratch->record))
+		r = bpf_ringbuf_output(&bulk, scratch, len, BPF_RB_NO_WAKEUP);
 	else
-		counters->dropped++;
+		counters->shed++;
+	if (r == 0) {
+		counters->emitted++;
+		return;
+	}
+	counters->dropped++;
+	note_flood(&scratch->record);
 }
 
 #endif

@@ -13,12 +13,6 @@
 #include "../plan.h"
 #include "../record.h"
 
-#define RING_BYTES (8 * 1024 * 1024)
-
-/* Above this fill only the never-drop classes (processes, privileges) get in, so that a flood of
- * opens cannot hide an exec. */
-#define RING_BULK_BYTES (7 * 1024 * 1024)
-
 #define PATH_HALF 4096
 
 /* A record while it is being put together, and room for the path walk, which writes backwards from
@@ -31,10 +25,38 @@ struct scratch {
 	struct plan_name name;
 };
 
+/* Processes and privileges: never shed, and nothing else can fill it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, RING_BYTES);
-} ring SEC(".maps");
+	__uint(max_entries, PLAN_URGENT_BYTES);
+} urgent SEC(".maps");
+
+/* All else. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, PLAN_BULK_BYTES);
+} bulk SEC(".maps");
+
+/* What a process has put into the bulk ring while that was under pressure. */
+struct budget {
+	__u64 window;
+	__u64 taken;
+};
+
+/* By process, and by class in the upper half. Few are here: only pressure makes one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct budget);
+} budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct plan_flood);
+} floods SEC(".maps");
 
 /* One slot a program: a program cannot interrupt itself, but may interrupt another one. */
 enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOTS };

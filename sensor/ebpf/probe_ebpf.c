@@ -4,12 +4,14 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "sensor/ebpf/ring.h"
 #include "sensor/record_text.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /* Generated code, not held to our warnings. */
@@ -21,29 +23,18 @@
 #include "tocsin.skel.h"
 #pragma GCC diagnostic pop
 
-enum { POLL_RECORDS = 4096, SLEEP_MIN_MS = 1 };
+enum {
+	POLL_RECORDS = 4096,
+	SLEEP_MIN_MS = 1,
+	NICE = -10, /* of the thread that reads: who floods all processors must not also starve it */
+};
 
 struct ebpf {
 	struct tocsin_bpf *object;
-	struct ring_buffer *ring;
-	probe_take_fn take;
-	void *userdata;
-	int taken;
+	struct ring urgent, bulk;
 	int sleep_ms;
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
 };
-
-static int on_record(void *userdata, void *data, size_t len)
-{
-	struct ebpf *ebpf = userdata;
-
-	if (record_is_valid(data, len))
-		ebpf->take(data, ebpf->userdata);
-	else
-		ebpf->invalid++;
-	/* A full batch ends the round, so that batches and signals get their turn under load. */
-	return ++ebpf->taken >= POLL_RECORDS ? -EAGAIN : 0;
-}
 
 static int no_print(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -116,7 +107,8 @@ static void ebpf_close(void *state)
 
 	if (ebpf == NULL)
 		return;
-	ring_buffer__free(ebpf->ring);
+	ring_close(&ebpf->urgent);
+	ring_close(&ebpf->bulk);
 	tocsin_bpf__destroy(ebpf->object);
 	free(ebpf);
 }
@@ -137,10 +129,12 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	r = fill_watched(ebpf->object, settings);
 	if (r < 0)
 		return r;
-	*ret_why = "the ring could not be mapped";
-	ebpf->ring = ring_buffer__new(bpf_map__fd(ebpf->object->maps.ring), on_record, ebpf, NULL);
-	if (ebpf->ring == NULL)
-		return -errno;
+	*ret_why = "the rings could not be mapped";
+	r = ring_open(&ebpf->urgent, bpf_map__fd(ebpf->object->maps.urgent), PLAN_URGENT_BYTES);
+	if (r == 0)
+		r = ring_open(&ebpf->bulk, bpf_map__fd(ebpf->object->maps.bulk), PLAN_BULK_BYTES);
+	if (r < 0)
+		return r;
 	*ret_why = "the programs could not be attached to their tracepoints";
 	return tocsin_bpf__attach(ebpf->object);
 }
@@ -161,6 +155,7 @@ static int ebpf_open(const struct probe_settings *settings, void **ret, const ch
 		ebpf_close(ebpf);
 		return r;
 	}
+	(void)setpriority(PRIO_PROCESS, 0, NICE); /* refused without CAP_SYS_NICE: then as it is */
 	*ret = ebpf;
 	return 0;
 }
@@ -179,15 +174,48 @@ static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
 	return 0;
 }
 
+/* Which ring has what happened first. A record of one process that was made before another one is seen
+ * before it: the urgent ring is looked at once more after the bulk ring showed something, so what
+ * happened before that cannot hide. */
+static struct ring *next_ring(struct ebpf *ebpf, const struct record **ret, size_t *ret_len)
+{
+	size_t urgent_len, bulk_len;
+	const struct record *urgent = ring_peek(&ebpf->urgent, &urgent_len);
+	const struct record *bulk = ring_peek(&ebpf->bulk, &bulk_len);
+
+	if (urgent == NULL && bulk != NULL)
+		urgent = ring_peek(&ebpf->urgent, &urgent_len);
+	if (urgent == NULL && bulk == NULL)
+		return NULL;
+	if (urgent != NULL && (bulk == NULL || urgent->time_ns <= bulk->time_ns)) {
+		*ret = urgent;
+		*ret_len = urgent_len;
+		return &ebpf->urgent;
+	}
+	*ret = bulk;
+	*ret_len = bulk_len;
+	return &ebpf->bulk;
+}
+
+/* A full batch ends the round, so that batches and signals get their turn under load. */
 static int ebpf_drain(struct ebpf *ebpf, probe_take_fn take, void *userdata)
 {
-	int r;
+	const struct record *record;
+	struct ring *ring;
+	size_t len;
+	int taken = 0;
 
-	ebpf->take = take;
-	ebpf->userdata = userdata;
-	ebpf->taken = 0;
-	r = ring_buffer__consume(ebpf->ring);
-	return r < 0 && r != -EAGAIN ? r : ebpf->taken;
+	while (taken < POLL_RECORDS && (ring = next_ring(ebpf, &record, &len)) != NULL) {
+		if (record_is_valid(record, len))
+			take(record, userdata);
+		else
+			ebpf->invalid++;
+		ring_take(ring);
+		taken++;
+	}
+	ring_tell(&ebpf->urgent);
+	ring_tell(&ebpf->bulk);
+	return taken;
 }
 
 /* The programs never wake us: that would cost each event more than the event itself. So we look,
@@ -233,6 +261,22 @@ static void add_misses(struct tocsin_bpf *object, struct probe_counts *ret)
 	}
 }
 
+/* The newest second in which something was lost, and in it the processor that lost most. */
+static void add_flood(struct tocsin_bpf *object, int cpus, struct probe_counts *ret)
+{
+	autofree struct plan_flood *floods = calloc((size_t)cpus, sizeof(*floods));
+	uint32_t zero = 0;
+
+	if (floods == NULL || bpf_map__lookup_elem(object->maps.floods, &zero, sizeof(zero), floods,
+						   sizeof(*floods) * (size_t)cpus, 0) < 0)
+		return;
+	for (int cpu = 0; cpu < cpus; cpu++)
+		if (floods[cpu].window > ret->flood.window ||
+		    (floods[cpu].window == ret->flood.window && floods[cpu].votes > ret->flood.votes))
+			ret->flood = floods[cpu];
+	ret->flood.comm[sizeof(ret->flood.comm) - 1] = '\0';
+}
+
 static void ebpf_counts(void *state, struct probe_counts *ret)
 {
 	struct ebpf *ebpf = state;
@@ -254,9 +298,12 @@ static void ebpf_counts(void *state, struct probe_counts *ret)
 				ret->of[class].filtered += row->filtered;
 				ret->of[class].emitted += row->emitted;
 				ret->of[class].dropped += row->dropped;
+				ret->of[class].shed += row->shed;
 			}
 	}
 	add_misses(ebpf->object, ret);
+	if (cpus > 0)
+		add_flood(ebpf->object, cpus, ret);
 }
 
 static void ebpf_detach(void *state, probe_take_fn take, void *userdata)

@@ -1,0 +1,77 @@
+"""A flood of harmless calls beside what matters: the flood is shed and counted, what matters arrives."""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+from test_sensor import BUILD, needs_ebpf, receiver, sensors, wait_for  # noqa: F401
+
+FLOOD = os.path.join(BUILD, "tests", "tools", "flood")
+RULES = """
+- rule: Shadow read
+  desc: What must not be missed.
+  condition: evt.type in (open, openat, openat2) and fd.name = /etc/shadow and proc.name = grep
+  output: "%proc.cmdline"
+  priority: WARNING
+- rule: Never
+  desc: Makes the sensor look at every writing open, connect and new program.
+  condition: evt.type in (open, openat, connect, execve, mkdir) and proc.name = nothing-has-this-name
+  output: "%evt.type"
+  priority: NOTICE
+"""
+
+
+def lost(stats):
+    return sum(stats["lost"].values())
+
+
+@needs_ebpf
+def test_a_flood_on_every_core_hides_no_read_of_shadow(receiver, sensors, tmp_path):  # noqa: F811
+    (tmp_path / "rules.yaml").write_text(RULES)
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    flood = subprocess.Popen([FLOOD, "12"], stdout=subprocess.PIPE)
+    time.sleep(1)
+    tags, late = [f"no-such-{number}" for number in range(60)], []
+    for number, tag in enumerate(tags):
+        subprocess.run(["grep", "-c", tag, "/etc/shadow"], stdout=subprocess.DEVNULL, check=False)
+        since = time.monotonic()
+        wait_for(lambda: len(receiver.find(proc__name="grep")) > number, 5, f"read {number} of /etc/shadow")
+        late.append(time.monotonic() - since)
+    made = json.loads(flood.communicate()[0])
+    assert sensor.stop() == 0
+    assert max(late) < 1, sorted(late)
+    seen = [event["fields"]["proc.cmdline"] for event in receiver.find(proc__name="grep")]
+    assert [tag for tag in tags if not any(tag + " " in line for line in seen)] == []
+    stats = receiver.heartbeats[-1]["stats"]
+    print(made, stats["lost"], f"latest {max(late):.3f} s")
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + lost(stats)
+    assert stats["lost"]["process"] == stats["lost"]["privilege"] == 0
+    assert stats["seen"] >= sum(made.values())
+    if lost(stats) > 0:
+        assert stats["flood"]["name"] == "flood"
+
+
+@needs_ebpf
+def test_what_a_sleeping_sensor_cannot_take_is_shed_and_named(receiver, sensors, tmp_path):  # noqa: F811
+    """More than the ring holds, from one process; another one's few calls find room."""
+    (tmp_path / "rules.yaml").write_text(RULES.replace("proc.name = grep", "proc.name != nothing"))
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    os.kill(sensor.process.pid, 19)
+    code = ("import os\nfor i in range(60000):\n"
+            " try: os.mkdir('/nonexistent-shed/x')\n except OSError: pass\n")
+    flooder = subprocess.Popen([sys.executable, "-c", code])
+    flooder.wait()
+    time.sleep(0.2)
+    for _ in range(10):
+        subprocess.run(["cat", "/etc/shadow"], stdout=subprocess.DEVNULL, check=True)
+    os.kill(sensor.process.pid, 18)
+    wait_for(lambda: len(receiver.find(proc__name="cat")) == 10, 10, "10 reads of /etc/shadow")
+    assert sensor.stop() == 0
+    stats = receiver.heartbeats[-1]["stats"]
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + lost(stats)
+    assert stats["lost"]["path"] > 10000 and stats["lost"]["process"] == 0
+    assert stats["lost_by"]["budget"] > 0
+    assert stats["lost_by"]["budget"] + stats["lost_by"]["ring"] == lost(stats) - stats["lost"]["memory"]
+    assert stats["flood"]["pid"] == flooder.pid and re.match("python", stats["flood"]["name"])
