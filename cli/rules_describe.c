@@ -139,6 +139,10 @@ static void rule_text(struct job *job, const struct described *rule)
 	add_labelled(&job->out, "State", buf_str(&state));
 	add_labelled(&job->out, "Priority", str_of(priority_name(rule->priority)));
 	add_labelled(&job->out, "Source", rule->source);
+	buf_clear(&state);
+	set_add_kind(&job->set, rule->name, &state);
+	if (state.len > 0)
+		add_labelled(&job->out, "Kind", buf_str(&state));
 	add_words(&job->out, "Tags", &rule->tags);
 	if (str_eq(rule->source, STR("syscall")))
 		add_types(&job->out, rule);

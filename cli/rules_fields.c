@@ -56,6 +56,12 @@ static const struct {
 	{ "tocsin.output", "string", "source tocsin: the output that it is about" },
 	{ "tocsin.detail", "string", "source tocsin: the rest, for people" },
 	{ "tocsin.count", "number", "source tocsin: how many" },
+	{ "tocsin.seconds", "number", "source tocsin: for how long" },
+	{ "watch.count", "number", "outputs of hub-only rules: matches, or different values" },
+	{ "watch.key", "string", "outputs of hub-only rules: the values of by" },
+	{ "watch.value", "string", "outputs of hub-only rules: the values of of" },
+	{ "watch.first_time", "string", "outputs of hub-only rules: when the first match was" },
+	{ "watch.last_time", "string", "outputs of hub-only rules: when the last match was" },
 };
 
 static const char *type_name(const struct field_info *info)

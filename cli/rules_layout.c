@@ -29,8 +29,8 @@ struct part {
 
 /* Keys that are not here come behind, as they stood. */
 static const char *const key_order[] = { "rule", "macro", "list", "threshold", "sequence", "distinct", "first_seen", "absent",
-	                                 "desc", "condition", "steps", "items", "exceptions", "output", "priority",
-	                                 "source", "tags" };
+	                                 "desc", "condition", "steps", "items", "exceptions", "count", "of", "within",
+	                                 "by", "learn", "output", "priority", "source", "tags" };
 
 static struct str line_at(const struct layout *l, size_t number)
 {

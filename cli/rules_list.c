@@ -39,9 +39,11 @@ static void add_rule(struct job *job, const struct described *rule, struct table
 	table_add(table, rule->source);
 	table_add(table, buf_str(&text));
 	buf_clear(&text);
-	if (rule->has_types && str_eq(rule->source, STR("syscall")))
+	set_add_kind(&job->set, rule->name, &text);
+	/* What a hub-only rule waits for says more than the types of its events. */
+	if (text.len == 0 && rule->has_types && str_eq(rule->source, STR("syscall")))
 		types_add(&text, &rule->types, TYPES_SHOWN);
-	else
+	else if (text.len == 0)
 		buf_add(&text, STR("-"));
 	table_add(table, buf_str(&text));
 	buf_clear(&text);
@@ -52,7 +54,7 @@ static void add_rule(struct job *job, const struct described *rule, struct table
 
 static void rules_text(struct job *job)
 {
-	struct table table = { .columns = 6, .heads = { "RULE", "PRIORITY", "SOURCE", "STATE", "EVENT TYPES", "TAGS" } };
+	struct table table = { .columns = 6, .heads = { "RULE", "PRIORITY", "SOURCE", "STATE", "EVENT TYPES OR KIND", "TAGS" } };
 
 	for (size_t i = 0; i < job->about.rules_count; i++)
 		add_rule(job, &job->about.rules[i], &table);
@@ -116,6 +118,13 @@ static void rule_json(struct job *job, const struct described *rule)
 		buf_addf(&job->out, ",\"priority\":\"%s\",\"enabled\":%s,\"state\":", priority_name(rule->priority),
 		         enabled ? "true" : "false");
 		buf_add_json(&job->out, buf_str(&state));
+		buf_clear(&state);
+		set_add_kind(&job->set, rule->name, &state);
+		buf_add(&job->out, STR(",\"hub_only\":"));
+		if (state.len > 0)
+			buf_add_json(&job->out, buf_str(&state));
+		else
+			buf_add(&job->out, STR("null"));
 		buf_add(&job->out, STR(",\"tags\":"));
 		words_add_json(&job->out, &rule->tags);
 		buf_add(&job->out, STR(",\"events\":"));

@@ -1,6 +1,8 @@
 /* Which rules, for the verbs that load some. */
 #include "cli/rules_set.h"
 
+#include "rules/watch.h"
+
 #include "base/clock.h"
 
 #include <errno.h>
@@ -236,4 +238,11 @@ int set_read(struct rules_set *set, struct str text, size_t from, size_t *ret_en
 	arena_reset(&set->arena);
 	return normalise_item(&set->normalise, text, from, false, clock_now(), &set->arena, &set->event, &item,
 	                      ret_end, ret);
+}
+
+void set_add_kind(const struct rules_set *set, struct str name, struct buf *out)
+{
+	for (size_t i = 0; set->rules != NULL && i < rules_count(set->rules); i++)
+		if (str_eq(rule_name(rules_at(set->rules, i)), name))
+			rule_watch_add(rules_at(set->rules, i), out);
 }

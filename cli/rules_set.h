@@ -57,4 +57,8 @@ void set_tell(const struct rules_set *set, bool warnings);
 /* Reads the event that begins at text[from] into set->event: 0, or -EBADMSG, or -ENOMEM. */
 int set_read(struct rules_set *set, struct str text, size_t from, size_t *ret_end, struct reject *ret);
 
+/* What a hub-only rule is, in words ("threshold: 5 within 60s by hostname"); nothing for other rules, and
+ * for one that was not loaded. */
+void set_add_kind(const struct rules_set *set, struct str name, struct buf *out);
+
 #endif

@@ -1,6 +1,8 @@
 /* What the rules want: the accessors, and the event types and fields that a sensor has to send. */
 #include "rules/compiler.h"
 
+#include "base/conf.h"
+
 static const char *const hub_sources[] = { "alert", "tocsin", "tracee", "tetragon", "eolh", "guardduty" };
 
 const struct conf_strings rules_hub_sources = { .at = hub_sources, .count = ARRAY_LEN(hub_sources) };
@@ -223,4 +225,45 @@ bool rules_wants_source(const struct rules *rules, struct str source)
 		if (rules->rules[i].enabled && str_eq(rules->rules[i].source, source))
 			return true;
 	return false;
+}
+
+static void add_fields(const char *before, bool hostname, const struct format *format, struct buf *out)
+{
+	bool first = true;
+
+	if (!hostname && format->count == 0)
+		return;
+	buf_addf(out, " %s ", before);
+	if (hostname) {
+		buf_add(out, STR("hostname"));
+		first = false;
+	}
+	for (size_t i = 0; i < format->count; i++) {
+		if (format->tokens[i].term == NONE)
+			continue;
+		buf_add(out, first ? STR("") : STR(", "));
+		buf_add(out, format->tokens[i].text);
+		first = false;
+	}
+}
+
+void rule_watch_add(const struct rule *rule, struct buf *out)
+{
+	const struct watch_code *watch = rule->watch;
+
+	if (watch == NULL)
+		return;
+	buf_addf(out, "%s:", watch_kind_name(watch->said.kind));
+	if (watch->said.count > 0)
+		buf_addf(out, " %u", watch->said.count);
+	if (watch->said.steps > 1)
+		buf_addf(out, " %u steps", watch->said.steps);
+	add_fields("of", watch->of_hostname, &watch->of, out);
+	buf_add(out, STR(" within "));
+	conf_add_duration(watch->said.within_ns / 1000000, out);
+	add_fields("by", watch->by_hostname, &watch->by, out);
+	if (watch->said.learn_ns > 0) {
+		buf_add(out, STR(", after learning for "));
+		conf_add_duration(watch->said.learn_ns / 1000000, out);
+	}
 }

@@ -41,6 +41,9 @@ struct rule_watch {
 /* NULL: an ordinary rule. */
 const struct rule_watch *rule_watch(const struct rule *rule);
 
+/* "threshold: 5 within 60s by hostname, user.name", appended. Nothing for an ordinary rule. */
+void rule_watch_add(const struct rule *rule, struct buf *out);
+
 struct watch_hit {
 	const struct rule *rule;
 	uint32_t steps; /* SEQUENCE: bits of the steps that the event can be */
