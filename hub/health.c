@@ -155,6 +155,15 @@ static void look_at_sensor(void *userdata, struct sensor *sensor)
 		end(health);
 		sensor->told_gaps = sensor->gaps;
 	}
+	if (sensor->lost > sensor->told_lost) {
+		begin(health, "sensor_loss", str_of(sensor->hostname));
+		add_text(health, "sensor", str_of(sensor->id));
+		add_number(health, "count", sensor->lost - sensor->told_lost);
+		if (sensor->flood[0] != '\0')
+			add_text(health, "detail", str_of(sensor->flood));
+		end(health);
+		sensor->told_lost = sensor->lost;
+	}
 	if (sensor->seen_ns > sensor->told_ns && health->now - sensor->told_ns >= HEALTH_SEEN_S * NS_PER_S) {
 		begin(health, "sensor_seen", str_of(sensor->hostname));
 		add_text(health, "sensor", str_of(sensor->id));

@@ -2,11 +2,14 @@
  * for the disk or the network under it. */
 #include "hub/dedup/sensors.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { BUCKETS = 4096, REPORT_MAX = 1000 };
@@ -138,6 +141,7 @@ struct sensor *sensors_see(struct sensors *sensors, struct str id, struct str bo
 		if (!str_eq(str_of(sensor->boot), boot)) {
 			copy_text(sensor->boot, sizeof(sensor->boot), boot);
 			sensor->seq = 0;
+			sensor->lost = sensor->told_lost = 0;
 		}
 		copy_text(sensor->hostname, sizeof(sensor->hostname), hostname);
 		sensor->seen_ns = now_ns;
@@ -173,6 +177,61 @@ void sensors_untake(struct sensors *sensors, struct str id, struct str boot, uin
 	pthread_mutex_unlock(&sensors->lock);
 }
 
+static uint64_t number_at(const struct json *json, uint32_t node)
+{
+	uint64_t value = 0;
+
+	if (node == 0 || json->nodes[node].kind != JSON_NUMBER || !str_to_u64(json_raw(json, node), &value))
+		return 0;
+	return value;
+}
+
+static uint64_t lost_of(const struct json *json, uint32_t stats)
+{
+	uint32_t causes = json_get(json, stats, STR("lost"));
+	uint64_t lost = number_at(json, json_get(json, stats, STR("spool_lost_events"))) +
+	                number_at(json, json_get(json, stats, STR("queue_lost_events")));
+
+	if (causes == 0 || json->nodes[causes].kind != JSON_OBJECT)
+		return lost;
+	for (uint32_t i = json_first(json, causes); i != json_end(json, causes); i = json->nodes[i + 1].next)
+		lost += number_at(json, i + 1);
+	return lost;
+}
+
+static void take_flood(struct sensor *sensor, const struct json *json, uint32_t stats)
+{
+	uint32_t flood = json_get(json, stats, STR("flood")), name;
+	char text[SENSOR_FLOOD_MAX - 24];
+
+	sensor->flood[0] = '\0';
+	if (flood == 0 || json->nodes[flood].kind != JSON_OBJECT)
+		return;
+	name = json_get(json, flood, STR("name"));
+	if (name == 0 || json->nodes[name].kind != JSON_STRING || json->nodes[name].len > sizeof(text))
+		return;
+	snprintf(sensor->flood, sizeof(sensor->flood), "%.*s (%llu)",
+	         (int)json_unescape(json_raw(json, name), text), text,
+	         (unsigned long long)number_at(json, json_get(json, flood, STR("pid"))));
+}
+
+/* What the sensor says it lost before anything got a number: no gap shows it. */
+static void take_losses(struct sensor *sensor, struct str status)
+{
+	struct json_node nodes[512];
+	struct json json = { .text = status, .nodes = nodes, .cap = ARRAY_LEN(nodes), .depth_max = 8 };
+	uint32_t stats;
+	size_t end;
+
+	if (json_read(&json, 0, &end) < 0 || nodes[0].kind != JSON_OBJECT)
+		return;
+	stats = json_get(&json, 0, STR("stats"));
+	if (stats == 0 || nodes[stats].kind != JSON_OBJECT)
+		return;
+	sensor->lost = lost_of(&json, stats);
+	take_flood(sensor, &json, stats);
+}
+
 void sensor_heartbeat(struct sensors *sensors, struct sensor *sensor, struct str status)
 {
 	char *copy = status.len > SENSOR_STATUS_MAX ? NULL : str_dup(status);
@@ -180,6 +239,7 @@ void sensor_heartbeat(struct sensors *sensors, struct sensor *sensor, struct str
 	pthread_mutex_lock(&sensors->lock);
 	free(sensor->status);
 	sensor->status = copy;
+	take_losses(sensor, status);
 	pthread_mutex_unlock(&sensors->lock);
 }
 
@@ -194,6 +254,7 @@ void sensor_restore(struct sensors *sensors, struct str id, struct str boot, str
 	sensor->gaps = sensor->told_gaps = gaps;
 	if (status.len > 0)
 		sensor_heartbeat(sensors, sensor, status);
+	sensor->told_lost = sensor->lost;
 }
 
 static void report_one(const struct sensor *sensor, struct buf *out)

@@ -10,7 +10,7 @@
 
 struct sensors;
 
-enum { SENSORS_MAX = 10000, SENSOR_STATUS_MAX = 8192, SENSOR_ID_MAX = 128 };
+enum { SENSORS_MAX = 10000, SENSOR_STATUS_MAX = 8192, SENSOR_ID_MAX = 128, SENSOR_FLOOD_MAX = 160 };
 
 struct sensor {
 	struct sensor *next;           /* in its bucket */
@@ -21,6 +21,8 @@ struct sensor {
 	int64_t seen_ns;
 	int64_t told_ns;               /* when the hub's own events last said that it was seen */
 	uint64_t told_gaps;            /* of gaps, how many they have said */
+	uint64_t lost, told_lost;      /* what this boot says it lost on its node, and what was said of it */
+	char flood[SENSOR_FLOOD_MAX];  /* through which process: "name (pid)", or "" */
 	char *status;                  /* the last heartbeat's JSON, or NULL */
 };
 
