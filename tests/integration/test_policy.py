@@ -64,6 +64,11 @@ def policy(hub):
     return sensors[0]["status"]["policy"] if sensors and sensors[0]["status"] else None
 
 
+def warnings(hub):
+    return sum(int(line.rsplit(b" ", 1)[1]) for line in hub.request("GET", "/metrics")[2].splitlines()
+               if line.startswith(b'tocsin_hub_alerts_total{priority="Warning"}'))
+
+
 def in_force(hub):
     return hub.api("GET", "/api/v1/status")[1]["rules"]["policy"]
 
@@ -95,6 +100,7 @@ def test_a_change_is_in_force_on_the_node_within_two_seconds(hub, start, folder)
 def test_what_both_sets_want_is_not_missed_while_they_change(hub, start, folder):
     keep = opened("Kept", folder / "kept")
     (folder / "rules" / "a.yaml").write_text(keep)
+    wait_for(lambda: [rule["name"] for rule in hub.api("GET", "/api/v1/rules")[1]["rules"]] == ["Kept"], 10, "the first rules")
     sensor = start(hub.port)
     written = 0
     for turn in range(3):
@@ -105,8 +111,8 @@ def test_what_both_sets_want_is_not_missed_while_they_change(hub, start, folder)
             written += 1
             time.sleep(0.005)
     assert sensor.text().count("in force") >= 3
-    wait_for(lambda: sum(int(line.rsplit(b" ", 1)[1]) for line in hub.request("GET", "/metrics")[2].splitlines()
-                         if line.startswith(b'tocsin_hub_alerts_total{priority="Warning"}')) == written, 20, "all alerts")
+    wait_for(lambda: warnings(hub) >= written, 20, f"all of {written} alerts")
+    assert warnings(hub) == written, sensor.text()
 
 
 def test_a_start_without_the_hub_takes_what_was_kept(hub, start, folder):

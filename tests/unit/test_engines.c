@@ -28,8 +28,8 @@ struct setup {
 
 /* Fields that only rules see: somebody must want them. */
 static const char *const wanted[] = { "k8s.pod.label[app]", "tetragon.node_labels.zone",
-	                              "guardduty.service.action.networkConnectionAction.remoteIpDetails."
-	                              "country.countryName",
+	                              ("guardduty.service.action.networkConnectionAction.remoteIpDetails."
+	                               "country.countryName"),
 	                              "guardduty.resource.instanceDetails.instanceId", "proc.aname[2]" };
 
 static int make(void **state)
