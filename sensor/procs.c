@@ -349,17 +349,51 @@ void procs_forget(struct procs *procs, const struct record *record)
 		proc_remove(procs, proc);
 }
 
-const struct proc *procs_parent(struct procs *procs, const struct proc *proc)
+/* Nobody is older than his parent: an entry that is has only inherited a dead parent's number. */
+static bool can_be_parent(const struct proc *parent, const struct proc *child)
 {
-	struct proc *parent;
+	return parent->start_ns / TICK_NS <= child->start_ns / TICK_NS;
+}
 
-	if (proc->ppid == 0 || proc->ppid == proc->tgid)
-		return NULL;
-	parent = find(procs, proc->ppid);
+static const struct proc *find_parent(struct procs *procs, const struct proc *child)
+{
+	struct proc *parent = find(procs, child->ppid);
+
 	if (parent == NULL)
-		return look_up(procs, proc->ppid, 0);
+		parent = look_up(procs, child->ppid, 0);
+	if (parent == NULL || !can_be_parent(parent, child))
+		return NULL;
 	touch(procs, parent);
 	return parent;
+}
+
+/* Who took the place of a parent that has ended. The child may not have been heard of since. */
+static bool ask_for_parent(struct procs *procs, uint32_t tgid)
+{
+	struct proc *child = find(procs, tgid);
+
+	if (child == NULL || !token_take(procs))
+		return false;
+	procs->stats.looked_up++;
+	if (proc_read(procs->folder, tgid, 0, &procs->facts) < 0 ||
+	    !same_start(procs->facts.start_ns, child->start_ns) || procs->facts.ppid == child->ppid)
+		return false;
+	child->ppid = procs->facts.ppid;
+	return child->ppid != 0;
+}
+
+const struct proc *procs_parent(struct procs *procs, const struct proc *proc)
+{
+	const struct proc *parent;
+	uint32_t tgid = proc->tgid;
+
+	if (proc->ppid == 0 || proc->ppid == tgid)
+		return NULL;
+	parent = find_parent(procs, proc);
+	if (parent != NULL || !ask_for_parent(procs, tgid))
+		return parent;
+	proc = find(procs, tgid);
+	return proc == NULL ? NULL : find_parent(procs, proc);
 }
 
 struct procs_stats procs_stats(const struct procs *procs)

@@ -5,6 +5,7 @@
 #include "sensor/container.h"
 #include "sensor/enrich.h"
 #include "sensor/flags.h"
+#include "sensor/proc_read.h"
 #include "sensor/record_text.h"
 #include "sensor/spool.h"
 #include "sensor/wire.h"
@@ -707,6 +708,30 @@ static void ancestors_in_a_ring_do_not_hang(void **state)
 	assert_text(rig, event, "proc.aname[2]", NULL);
 }
 
+/* This test's own process, with a parent that is not there any more. */
+static void an_orphan_has_the_parent_that_took_it_in(void **state)
+{
+	struct procs *procs = procs_new("/proc");
+	struct proc_facts facts = { 0 };
+	struct record record = { .len = sizeof(record), .type = RECORD_CALL, .nr = SYS_setuid };
+	const struct proc *parent;
+
+	(void)state;
+	assert_int_equal(proc_read("/proc", (uint32_t)getpid(), 0, &facts), 0);
+	record.tid = record.tgid = (uint32_t)getpid();
+	record.ppid = INT32_MAX;
+	record.start_ns = facts.start_ns;
+	parent = procs_parent(procs, procs_update(procs, &record));
+	assert_non_null(parent);
+	assert_int_equal(parent->tgid, getppid());
+	assert_int_equal(procs_find(procs, record.tgid)->ppid, getppid());
+	/* And a process that is younger is nobody's parent. */
+	record.start_ns = 1;
+	assert_null(procs_parent(procs, procs_update(procs, &record)));
+	proc_facts_done(&facts);
+	procs_free(procs);
+}
+
 static void a_record_that_is_not_whole_is_refused(void **state)
 {
 	struct record *record = record_begin(RECORD_CALL, SYS_openat);
@@ -777,6 +802,7 @@ int main(void)
 		RIG_TEST(a_reused_process_id_is_a_new_process),
 		RIG_TEST(the_oldest_process_gives_way_when_the_table_is_full),
 		RIG_TEST(ancestors_in_a_ring_do_not_hang),
+		cmocka_unit_test(an_orphan_has_the_parent_that_took_it_in),
 		cmocka_unit_test(a_record_that_is_not_whole_is_refused),
 		cmocka_unit_test(a_long_string_is_cut_and_said_so),
 	};
