@@ -131,28 +131,28 @@ void enrich_put_box(const struct enrich *enrich, struct event *event, const stru
 		put_start(event, box->start_ts);
 }
 
-/* The first process of the container is process 1 of its own namespace; it is the process itself or
- * among its ancestors, unless a runtime has put the process in from outside. */
-static void put_first_process(struct enrich *enrich, int64_t boot_offset_ns)
+/* The start of process 1 of a namespace in the container, if the process is it or descends from it, which
+ * it does unless a runtime has put it in from outside. 0: not seen. */
+static uint64_t first_start(const struct enrich *enrich)
 {
 	const struct container_id *id = &enrich->proc->container;
 	const struct proc *proc = enrich->proc;
 
 	for (unsigned i = 0; i < START_STEPS && proc != NULL; i++) {
 		if (proc->container.len != id->len || memcmp(proc->container.text, id->text, id->len) != 0)
-			return;
-		if (proc->vpid == 1) {
-			put_start(&enrich->event, (int64_t)proc->start_ns + boot_offset_ns);
-			return;
-		}
+			return 0;
+		if (proc->vpid == 1)
+			return proc->start_ns;
 		proc = procs_find(enrich->settings.procs, proc->ppid);
 	}
+	return 0;
 }
 
 void enrich_container(struct enrich *enrich, int64_t boot_offset_ns)
 {
 	const struct container_id *id = &enrich->proc->container;
 	const struct box *box = NULL;
+	uint64_t start_ns;
 	char pod[CONTAINER_POD_TEXT];
 
 	enrich->container_state = CONTAINERS_UNKNOWN;
@@ -165,9 +165,13 @@ void enrich_container(struct enrich *enrich, int64_t boot_offset_ns)
 	enrich_put_borrowed(enrich, FIELD_CONTAINER_TYPE, container_kind_name(id->kind));
 	container_pod_uid(id, pod);
 	enrich_put(enrich, FIELD_K8S_POD_UID, str_of(pod));
-	put_first_process(enrich, boot_offset_ns);
-	if (enrich->settings.containers != NULL)
+	start_ns = first_start(enrich);
+	if (enrich->settings.containers != NULL) {
 		box = containers_find(enrich->settings.containers, id, &enrich->container_state);
+		start_ns = containers_start(enrich->settings.containers, id, start_ns);
+	}
+	if (start_ns != 0)
+		put_start(&enrich->event, (int64_t)start_ns + boot_offset_ns);
 	if (box != NULL)
 		enrich_put_box(enrich, &enrich->event, box, boot_offset_ns);
 }

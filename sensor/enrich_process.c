@@ -142,14 +142,28 @@ static void put_ancestors(struct enrich *enrich, int64_t boot_offset_ns)
 	}
 }
 
-/* The session's and the group's leaders; ids in the session are of the process's own namespace, so
- * on the host they can be looked up directly. */
+/* The session's leader. Its id is of the process's own namespace: on the host it can be looked up, in a
+ * container the leader is the ancestor there that has it. */
+static const struct proc *session_leader(const struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	const struct proc *proc = enrich->proc;
+
+	if (record->pidns_level == 0)
+		return procs_find(enrich->settings.procs, record->sid);
+	for (unsigned n = 0; n <= PROCS_ANCESTORS_MAX && proc != NULL && proc->sid == record->sid; n++) {
+		if (proc->vpid == record->sid)
+			return proc;
+		proc = procs_find(enrich->settings.procs, proc->ppid);
+	}
+	return NULL;
+}
+
 static void put_leaders(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
-	const struct proc *leader;
+	const struct proc *leader = session_leader(enrich);
 
-	leader = record->pidns_level == 0 ? procs_find(enrich->settings.procs, record->sid) : NULL;
 	if (leader != NULL) {
 		enrich_put_borrowed(enrich, FIELD_PROC_SNAME, comm_of(leader));
 		if (enrich_wants(enrich, FIELD_PROC_SID_EXE))

@@ -17,7 +17,8 @@ struct entry {
 	struct container_id id;
 	struct box *box; /* NULL: not known */
 	int64_t first_asked, asked, until;
-	unsigned tries; /* without an answer */
+	uint64_t start_ns; /* of its first process; 0: not seen */
+	unsigned tries;	   /* without an answer */
 	bool asking;
 	struct entry *hash_next, *newer, *older;
 };
@@ -324,6 +325,17 @@ const struct box *containers_find(struct containers *containers, const struct co
 	else if (containers->now - entry->first_asked < containers->settings.wait_ms * NS_PER_MS)
 		*ret_state = CONTAINERS_WAITING;
 	return entry->box;
+}
+
+uint64_t containers_start(struct containers *containers, const struct container_id *id, uint64_t seen_ns)
+{
+	struct entry *entry = entry_find(containers, id);
+
+	if (entry == NULL)
+		return seen_ns;
+	if (seen_ns != 0 && (entry->start_ns == 0 || seen_ns < entry->start_ns))
+		entry->start_ns = seen_ns;
+	return entry->start_ns;
 }
 
 /* ---- life ---- */

@@ -57,6 +57,11 @@ void containers_free(struct containers *containers);
 const struct box *containers_find(struct containers *containers, const struct container_id *id,
 				  enum containers_state *ret_state);
 
+/* When a container in the table began: the earliest start, in ns since boot, of all first processes that
+ * were seen in it (a namespace of processes within it has one, too). `seen_ns` is such a start, 0 for none.
+ * 0: not known. */
+uint64_t containers_start(struct containers *containers, const struct container_id *id, uint64_t seen_ns);
+
 /* The time (clock_mono()), and the answers that came. True: there were some. */
 bool containers_tick(struct containers *containers, int64_t now);
 

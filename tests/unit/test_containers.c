@@ -286,6 +286,20 @@ static void a_container_is_found_once_and_then_known(void **state)
 	assert_int_equal(containers_stats(rig->containers)->by_way[0].answered, 1);
 }
 
+static void a_container_began_with_the_first_of_its_first_processes(void **state)
+{
+	struct rig *rig = *state;
+	struct container_id id = id_make(1), other = id_make(2);
+	enum containers_state known;
+
+	containers_find(rig->containers, &id, &known);
+	assert_int_equal(containers_start(rig->containers, &id, 0), 0);
+	assert_int_equal(containers_start(rig->containers, &id, 500), 500);
+	assert_int_equal(containers_start(rig->containers, &id, 700), 500); /* of a namespace within */
+	assert_int_equal(containers_start(rig->containers, &id, 0), 500);
+	assert_int_equal(containers_start(rig->containers, &other, 900), 900); /* not of the table */
+}
+
 static void a_container_that_nobody_knows_is_waited_for_only_briefly(void **state)
 {
 	struct rig *rig = *state;
@@ -535,6 +549,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thousand_labels_and_mounts_are_bounded),
 		TABLE_TEST(a_container_is_found_once_and_then_known),
+		TABLE_TEST(a_container_began_with_the_first_of_its_first_processes),
 		TABLE_TEST(a_container_that_nobody_knows_is_waited_for_only_briefly),
 		TABLE_TEST(a_runtime_that_writes_late_is_asked_again),
 		TABLE_TEST(the_pod_s_labels_are_those_of_its_sandbox),
