@@ -1,0 +1,213 @@
+"""Detection is real: what tests/attacks lets loose is seen by the sensor and arrives at the hub as the alert that the
+rule promises, with the facts of the deed. Sensor and hub are started once, with all rules; all attacks run; then each
+rule is asked for its alert."""
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from hub import BUILD, ROOT, Hub
+from servers import wait_for
+from test_containers import FALCO, LIMITS, MISSING, in_terminal, podman, run
+from test_sensor import Sensor, ebpf_lacks
+
+sys.path.insert(0, str(ROOT / "tests" / "attacks"))
+import detections  # noqa: E402
+from detections import CONTAINER, HOST, KNOWN, Detection  # noqa: E402
+
+pytestmark = [
+    pytest.mark.skipif(ebpf_lacks() is not None, reason=f"skipped, because {ebpf_lacks()}"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="skipped, because attackers are root here"),
+]
+IMAGE = "localhost/tocsin-attacks:7"
+# By these an alert is told from others of its rule, and looked at, whatever the rule's own text shows.
+SHOWN = ["proc.name", "proc.pname", "proc.cmdline", "proc.cwd", "proc.exepath", "proc.exe", "proc.args", "proc.pcmdline", "proc.aname[2]",
+         "proc.tty", "user.name", "user.uid", "group.name", "evt.type", "evt.res", "fd.name", "fd.nameraw", "fd.type", "fd.rport",
+         "container.id", "container.name", "container.image.repository", "container.privileged"]
+NAMES = ["nginx", "redis-server", "sshd", "ssh", "webapp"]  # what attack is called besides
+APPLETS = ["sh", "id", "sleep", "cat", "nc", "grep", "find", "cp", "touch", "ln", "rm", "mkdir", "debugfs"]
+
+
+class Range:
+    """Where attacks are run: a folder that is there by the same name on the host and in the container."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.unique = "provoke" + uuid.uuid4().hex[:6]
+        self.container = None
+        self.programs = {HOST: folder / "programs", CONTAINER: pathlib.Path("/programs")}
+
+    def place(self, attack):
+        return self.folder / re.sub(r"\W", "-", attack.name)
+
+    def fill(self, text, attack):
+        """Puts the attack's own names in the place of those of the table."""
+        for name, value in (("{a}", self.programs[attack.where]), ("{work}", self.place(attack)), ("{unique}", self.unique)):
+            text = text.replace(name, str(value))
+        return text
+
+    def make(self):
+        """The programs, and an image in which they are, too."""
+        programs = self.programs[HOST]
+        root = self.folder / "root"
+        for name in ("bin", "dev", "etc", "proc", "sys", "tmp", "programs"):
+            (root / name).mkdir(parents=True)
+        shutil.copy(shutil.which("busybox"), root / "bin" / "busybox")
+        for name in APPLETS:
+            (root / "bin" / name).symlink_to("busybox")
+        (root / "etc" / "passwd").write_text("root:x:0:0::/:/bin/sh\n")
+        (root / "etc" / "sudoers").write_text("root ALL=(ALL) ALL\n")
+        shutil.copy(BUILD / "tests" / "attacks" / "attack", root / "programs" / "attack")
+        for name in NAMES:
+            (root / "programs" / name).symlink_to("attack")
+        shutil.copytree(root / "programs", programs, symlinks=True)
+        run("tar", "-C", root, "-cf", self.folder / "image.tar", ".")
+        run("podman", "import", self.folder / "image.tar", IMAGE)
+
+    def start(self):
+        self.container = self.unique
+        podman("run", "-d", "--name", self.container, *LIMITS, "--privileged", "-v", f"{self.folder}:{self.folder}", IMAGE, "sleep", "300",
+               start_new_session=True)
+        self.container_id = podman("inspect", "-f", "{{.Id}}", self.container)[:12]
+
+    def script(self, attacks, name):
+        """One script that makes all these attacks, each by a shell of its own in a folder of its own."""
+        lines, awaited = [], ""
+        for attack in sorted(attacks, key=lambda attack: not attack.first):
+            self.place(attack).mkdir(mode=0o777)
+            line = f"cd {self.place(attack)} && sh -c {shlex.quote(self.fill(attack.script, attack))} </dev/null >said 2>&1"
+            lines.append(line + (" &" if attack.first else ""))
+        path = self.folder / name
+        path.write_text("\n".join([*lines, "wait", ""]))
+        return path
+
+    def attack(self):
+        there = [attack for attack in detections.ATTACKS if attack.script]
+        here = subprocess.Popen(["sh", self.script([a for a in there if a.where == HOST], "host.sh")], stdin=subprocess.DEVNULL)
+        run("podman", "--runtime=runc", "--cgroup-manager=cgroupfs", "exec", self.container,
+            "sh", self.script([a for a in there if a.where == CONTAINER], "container.sh"))
+        in_terminal("podman", "--runtime=runc", "--cgroup-manager=cgroupfs", "exec", "-it", self.container, "sh")
+        assert here.wait(60) == 0
+
+    def stop(self):
+        if self.container is not None:
+            podman("rm", "-f", "-t", "0", self.container, check=False)
+        run("podman", "rmi", "-f", IMAGE, check=False)
+
+
+class Outcome:
+    """The alerts of all attacks."""
+
+    def __init__(self, range_, path):
+        self.range, self.path = range_, path
+        self.attacks = {attack.name: attack for attack in detections.ATTACKS}
+        self.alerts, self.read_to = {}, 0
+
+    def read(self):
+        with open(self.path) as file:
+            file.seek(self.read_to)
+            for line in iter(file.readline, ""):
+                if not line.endswith("\n"):
+                    break
+                alert = json.loads(line)
+                self.alerts.setdefault(alert["rule"], []).append(alert)
+                self.read_to += len(line.encode())
+
+    def want(self, row):
+        attack = self.attacks[row.attack]
+        inside = attack.where == CONTAINER
+        want = {"proc.cwd": "{work}/", "proc.pname": "sh", "user.name": "root",
+                "container.id": self.range.container_id if inside else "host",
+                "container.name": self.range.container if inside else "host",
+                **({"container.image.repository": IMAGE.split(":")[0], "container.privileged": True} if inside else {}),
+                **row.want}
+        return {name: self.range.fill(value, attack) if isinstance(value, str) else value for name, value in want.items()}
+
+    def find(self, row):
+        """(the alert, None) or (None, the nearest ones)."""
+        want = self.want(row)
+        near = []
+        for alert in self.alerts.get(row.rule, []):
+            wrong = {name: alert["output_fields"].get(name) for name, value in want.items()
+                     if not agrees(alert["output_fields"].get(name), value)}
+            if not wrong:
+                return alert, None
+            near.append((len(wrong), wrong, alert))
+        return None, [(wrong, alert["output_fields"]) for _, wrong, alert in sorted(near, key=lambda found: found[0])[:2]]
+
+
+def agrees(have, want):
+    if want is KNOWN:
+        return have is not None
+    if isinstance(want, re.Pattern):
+        return have is not None and want.match(str(have)) is not None
+    return have == want
+
+
+RULES = {"falco_rules.yaml": FALCO}
+ROWS = [(file, row) for file, rows in detections.TABLES.items() for row in rows if isinstance(row, Detection)]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("provoke")
+    os.chmod(folder, 0o755)
+    range_ = Range(folder)
+    rules = [path for path in RULES.values() if os.path.exists(path)]
+    hub = Hub(tmp_path_factory.mktemp("hub"), {
+        "rules_files": [str(path) for path in rules], "rule_matching": "all", "append_output": [{"extra_fields": SHOWN}],
+        "outputs": {"archive": {"type": "file", "path": str(folder / "alerts.json")}}})
+    sensor = None
+    try:
+        range_.make()
+        hub.start()
+        sensor = Sensor(folder / "spool", hub.port)
+        range_.start()
+        range_.attack()
+        result = Outcome(range_, folder / "alerts.json")
+
+        def complete():
+            result.read()
+            return all(result.find(row)[0] for file, row in ROWS if os.path.exists(RULES[file]))
+
+        try:
+            wait_for(complete, 8, "all alerts")
+        except AssertionError:
+            pass  # each test says what it misses
+        yield result
+    finally:
+        if sensor is not None:
+            sensor.stop()
+        hub.stop()
+        range_.stop()
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"skipped, because there is no {' nor '.join(MISSING)}")
+@pytest.mark.parametrize("file, row", ROWS, ids=[f"{row.rule}: {row.attack}" for _, row in ROWS])
+def test_the_attack_rings_the_bell(outcome, file, row):
+    if not os.path.exists(RULES[file]):
+        pytest.skip(f"skipped, because {file} is not here")
+    alert, near = outcome.find(row)
+    said = outcome.range.place(outcome.attacks[row.attack]) / "said"
+    assert alert is not None, f"wanted {outcome.want(row)}\nnearest {near}\nthe attack said: {said.read_text() if said.exists() else ''}"
+    nowhere = {*row.without, *NOWHERE, *NOT_IN[outcome.attacks[row.attack].where]}
+    unknown = [name for name in fields_without_value(alert) if name not in nowhere]
+    assert not unknown, f"no value for {unknown} in {alert['output']}"
+
+
+# What does not exist here: nobody has logged in; a container's ancestors end with the machine's first process.
+NOWHERE = {"user.loginname"}
+NOT_IN = {HOST: {"container.start_ts"}, CONTAINER: {f"proc.aname[{n}]" for n in range(4, 8)}}
+
+
+def fields_without_value(alert):
+    """Fields that the rule's own text shows and that the alert does not have."""
+    shown = set(alert["output_fields"]) - set(SHOWN)
+    return sorted(name for name in shown if alert["output_fields"][name] is None)
