@@ -2,6 +2,8 @@
  * that whoever asks a sensor for a field asks for those too. */
 #include "rules/derive.h"
 
+#include <ctype.h>
+
 enum { INPUTS_MAX = 4 };
 
 struct derivation {
@@ -156,7 +158,37 @@ static bool proc_arg(struct rules_scratch *scratch, const struct term *term, str
 	return false;
 }
 
-/* proc.env[NAME] out of proc.env. */
+/* Where in a text of "NAME=value NAME=value" the next name begins, or its end. */
+static size_t next_name(struct str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		size_t at = i + 1;
+
+		if (text.at[i] != ' ')
+			continue;
+		while (at < text.len && (isalnum((unsigned char)text.at[at]) || text.at[at] == '_'))
+			at++;
+		if (at > i + 1 && at < text.len && text.at[at] == '=')
+			return i;
+	}
+	return text.len;
+}
+
+/* A value may hold blanks: it ends where another name begins. */
+static bool env_of_text(struct str text, struct str name, struct value *ret)
+{
+	while (text.len > 0) {
+		size_t len = next_name(text);
+		struct str item = str_cut(text, len);
+
+		if (item.len > name.len && str_starts(item, name) && item.at[name.len] == '=')
+			return give_text(ret, str_from(item, name.len + 1));
+		text = len < text.len ? str_from(text, len + 1) : STR("");
+	}
+	return false;
+}
+
+/* proc.env[NAME] out of proc.env, which is a list or a text. */
 static bool proc_env(struct rules_scratch *scratch, const struct term *term, struct value *ret)
 {
 	const struct value *env = get(scratch, FIELD_PROC_ENV);
@@ -168,7 +200,7 @@ static bool proc_env(struct rules_scratch *scratch, const struct term *term, str
 		    str_starts(item, term->arg) && item.at[term->arg.len] == '=')
 			return give_text(ret, str_from(item, term->arg.len + 1));
 	}
-	return false;
+	return env->kind == VALUE_STR && env_of_text(value_as_str(env), term->arg, ret);
 }
 
 static bool proc_count_args(struct rules_scratch *scratch, const struct term *term,
