@@ -1,18 +1,13 @@
-/* What an intruder does, as one static program: each subcommand does one thing to the kernel, harmlessly, and
- * ends. It is called by the name that the parent of the deed shall have (links to it: nginx, sshd …), runs in
- * any container, and prints nothing unless something is in the way.
+/* What an intruder does, as one static program: each deed is one thing done to the kernel, harmlessly (what is
+ * opened for writing is not written), and ends. It may be called by any name, so that links to it are nginx,
+ * sshd or xmrig to whoever watches, runs in any container, and prints nothing unless something is in the way.
  *
- *   attack run COMMAND…             starts a command as a child and waits for it
- *   attack user UID COMMAND…        becomes that user, then the command
- *   attack later SECONDS FILE       waits, then reads
- *   attack read FILE, write FILE, empty FILE, link FILE NAME
- *   attack wire COMMAND…            the command in a network of its own, in which the addresses below are its own
- *   attack call ADDRESS PORT        connects without waiting for an answer; udp: sends a datagram
- *   attack shell                    a shell on a connection to itself, by dup2
- *   attack packets | module | trace | traceme | memory | become-root */
+ *   attack DEED [ARGUMENT…]     the deeds are in the table at the end */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/userfaultfd.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -28,11 +23,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* Where nobody is: documentation's network, the clouds' metadata, a cluster's API. */
 static const char *const addresses[] = { "203.0.113.7", "169.254.169.254", "10.96.0.1" };
+
+static int act(char **arguments);
 
 static int fail(const char *what)
 {
@@ -75,13 +74,16 @@ static int user(char **arguments)
 	return start(arguments + 1);
 }
 
-/* What a program does that was never anybody else: asks for root. */
+/* Another deed, by nobody. */
+static int nobody(char **arguments)
+{
+	return setuid(65534) < 0 ? fail("setuid") : act(arguments);
+}
+
 static int become_root(char **arguments)
 {
 	(void)arguments;
-	if (setuid(65534) < 0)
-		return fail("setuid");
-	return setuid(0) == 0;
+	return setuid(0) < 0 ? fail("setuid") : 0;
 }
 
 static int trace(char **arguments)
@@ -105,6 +107,49 @@ static int traceme(char **arguments)
 {
 	(void)arguments;
 	return ptrace(PTRACE_TRACEME, 0, 0, 0) < 0 ? fail("ptrace") : 0;
+}
+
+static int poke(char **arguments)
+{
+	static char theirs, ours;
+	const struct iovec from = { &ours, 1 }, to = { &theirs, 1 };
+	pid_t pid = fork();
+	ssize_t written;
+
+	(void)arguments;
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	if (pid < 0)
+		return fail("fork");
+	written = process_vm_writev(pid, &from, 1, &to, 1, 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return written == 1 ? 0 : fail("process_vm_writev");
+}
+
+/* The command on a terminal of its own. */
+static int terminal(char **command)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), end;
+	char said[256];
+	pid_t pid;
+
+	if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0)
+		return fail("terminal");
+	pid = fork();
+	if (pid == 0) {
+		setsid();
+		end = open(ptsname(master), O_RDWR);
+		for (int i = 0; i <= 2; i++)
+			if (dup2(end, i) < 0)
+				_exit(1);
+		_exit(start(command));
+	}
+	while (read(master, said, sizeof(said)) > 0)
+		;
+	return wait_for(pid);
 }
 
 static int copy_into(int to, const char *path)
@@ -154,6 +199,11 @@ static int read_file(char **arguments)
 static int write_file(char **arguments)
 {
 	return open_file(arguments[0], O_WRONLY | O_CREAT);
+}
+
+static int open_for_writing(char **arguments)
+{
+	return open_file(arguments[0], O_WRONLY);
 }
 
 static int empty_file(char **arguments)
@@ -262,6 +312,19 @@ static int packets(char **arguments)
 	return socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)) < 0 ? fail("socket") : 0;
 }
 
+/* A socket by a name of the file system, and a call to it. */
+static int call_unix(char **arguments)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", arguments[0]);
+	if (listener < 0 || fd < 0 || bind(listener, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    listen(listener, 1) < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		return fail(arguments[0]);
+	return 0;
+}
+
 /* ---- the kernel ---- */
 
 /* No module: the kernel refuses it. */
@@ -275,6 +338,38 @@ static int module(char **arguments)
 	return syscall(SYS_finit_module, fd, "", 0) == 0;
 }
 
+static int load_bpf(char **arguments)
+{
+	const struct bpf_insn program[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+	union bpf_attr how = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
+			       .insn_cnt = 2,
+			       .insns = (uintptr_t)program,
+			       .license = (uintptr_t) "GPL" };
+
+	(void)arguments;
+	return syscall(SYS_bpf, BPF_PROG_LOAD, &how, sizeof(how)) < 0 ? fail("bpf") : 0;
+}
+
+static int page_faults(char **arguments)
+{
+	(void)arguments;
+	return syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY) < 0 ? fail("userfaultfd") : 0;
+}
+
+static int enter(char **arguments)
+{
+	int fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+
+	(void)arguments;
+	return fd < 0 || setns(fd, CLONE_NEWUTS) < 0 ? fail("setns") : 0;
+}
+
+static int user_namespace(char **arguments)
+{
+	(void)arguments;
+	return unshare(CLONE_NEWUSER) < 0 ? fail("unshare") : 0;
+}
+
 /* ---- */
 
 static const struct {
@@ -284,12 +379,16 @@ static const struct {
 } deeds[] = {
 	{ "run", 1, run },
 	{ "user", 2, user },
+	{ "nobody", 1, nobody },
 	{ "become-root", 0, become_root },
 	{ "trace", 0, trace },
 	{ "traceme", 0, traceme },
 	{ "memory", 0, from_memory },
+	{ "poke", 0, poke },
+	{ "terminal", 1, terminal },
 	{ "read", 1, read_file },
 	{ "write", 1, write_file },
+	{ "open-write", 1, open_for_writing },
 	{ "empty", 1, empty_file },
 	{ "link", 2, make_link },
 	{ "later", 2, later },
@@ -298,14 +397,28 @@ static const struct {
 	{ "datagram", 2, datagram },
 	{ "shell", 0, shell },
 	{ "packets", 0, packets },
+	{ "unix", 1, call_unix },
 	{ "module", 0, module },
+	{ "bpf", 0, load_bpf },
+	{ "page-faults", 0, page_faults },
+	{ "enter", 0, enter },
+	{ "user-namespace", 0, user_namespace },
 };
+
+static int act(char **arguments)
+{
+	int count = 0;
+
+	while (arguments[0] != NULL && arguments[count + 1] != NULL)
+		count++;
+	for (unsigned i = 0; arguments[0] != NULL && i < sizeof(deeds) / sizeof(deeds[0]); i++)
+		if (strcmp(arguments[0], deeds[i].name) == 0 && count >= deeds[i].arguments)
+			return deeds[i].act(arguments + 1);
+	fprintf(stderr, "usage: attack DEED [ARGUMENT…]\n");
+	return 2;
+}
 
 int main(int argc, char **argv)
 {
-	for (unsigned i = 0; argc > 1 && i < sizeof(deeds) / sizeof(deeds[0]); i++)
-		if (strcmp(argv[1], deeds[i].name) == 0 && argc - 2 >= deeds[i].arguments)
-			return deeds[i].act(argv + 2);
-	fprintf(stderr, "usage: attack DEED [ARGUMENT…]\n");
-	return 2;
+	return act(argv + (argc > 0));
 }

