@@ -53,6 +53,7 @@ static void intern_params(struct enrich *enrich)
 						      calls[i].params[p].name, UINT32_MAX);
 	enrich->exec_flags = intern(enrich->settings.fields, "evt.arg.", "flags", UINT32_MAX);
 	enrich->exec_filename = intern(enrich->settings.fields, "evt.arg.", "filename", UINT32_MAX);
+	enrich->open_name = intern(enrich->settings.fields, "evt.arg.", "name", UINT32_MAX);
 }
 
 int enrich_new(const struct enrich_settings *settings, struct enrich **ret)
@@ -205,8 +206,25 @@ static void name_paths(struct enrich *enrich)
 		enrich->path2 = enrich_path(enrich, record_text(record, RECORD_STRING_DIR2), name2);
 }
 
-const struct event *enrich_record(struct enrich *enrich, const struct record *record,
-				  int64_t boot_offset_ns)
+bool enrich_by_asked_name(const struct enrich *enrich, struct event *event)
+{
+	const struct value *asked = event_get(event, enrich->open_name);
+	const struct value *name = event_get(event, FIELD_FD_NAME);
+
+	if (event_get(event, FIELD_FD_NAMERAW)->kind != VALUE_STR || asked->kind != VALUE_STR ||
+	    (name->kind == VALUE_STR && str_eq(value_as_str(asked), value_as_str(name))))
+		return false;
+	event_set(event, FIELD_FD_NAME, *asked);
+	if (event_get(event, FIELD_FD_TYPECHAR)->kind == VALUE_STR &&
+	    str_eq(value_as_str(event_get(event, FIELD_FD_TYPECHAR)), STR("d")))
+		return true;
+	/* What was opened by a name is a file to rules, be it a pipe. */
+	event_set(event, FIELD_FD_TYPE, value_str(STR("file")));
+	event_set(event, FIELD_FD_TYPECHAR, value_str(STR("f")));
+	return true;
+}
+
+struct event *enrich_record(struct enrich *enrich, const struct record *record, int64_t boot_offset_ns)
 {
 	struct event *event = &enrich->event;
 

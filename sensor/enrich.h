@@ -38,7 +38,10 @@ void enrich_put_box(const struct enrich *enrich, struct event *event, const stru
 /* `boot_offset_ns` is wall clock minus time since boot. The event lives until the next call
  * and borrows from the record and the process table. NULL when out of memory. Updates the process
  * table. */
-const struct event *enrich_record(struct enrich *enrich, const struct record *record,
-				  int64_t boot_offset_ns);
+struct event *enrich_record(struct enrich *enrich, const struct record *record, int64_t boot_offset_ns);
+
+/* Where a link led from the name that a file was opened by to another: gives the event that name, for rules
+ * that know the file by it (/var/run/secrets, /proc/self/fd). False: it has no other name. */
+bool enrich_by_asked_name(const struct enrich *enrich, struct event *event);
 
 #endif

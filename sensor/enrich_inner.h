@@ -49,7 +49,7 @@ struct enrich {
 	bool wants_mounts;
 	const struct call *by_nr[PLAN_CALLS];
 	field_id params[CALLS_MAX][CALL_PARAMS_MAX]; /* evt.arg.NAME */
-	field_id exec_flags, exec_filename;
+	field_id exec_flags, exec_filename, open_name;
 	struct socket_memory sockets[ENRICH_SOCKETS];
 	/* Of the record at hand: */
 	const struct record *record;

@@ -83,7 +83,9 @@ static void put_image(struct enrich *enrich, int64_t boot_offset_ns)
 
 	enrich_put_borrowed(enrich, FIELD_PROC_EXE, image->argv0);
 	enrich_put_borrowed(enrich, FIELD_PROC_EXEPATH, image->exepath);
-	enrich_put_borrowed(enrich, FIELD_PROC_ARGS, image->args);
+	/* To have no arguments is to have the empty text, which rules compare with; not known is another thing. */
+	if (image->args.len > 0 || image->argv0.len > 0)
+		event_set(&enrich->event, FIELD_PROC_ARGS, value_str(image->args));
 	if (enrich_wants(enrich, FIELD_PROC_CMDNARGS))
 		enrich_put_int(enrich, FIELD_PROC_CMDNARGS, image->args_count);
 	if (enrich_wants(enrich, FIELD_PROC_ENV))
@@ -142,21 +144,32 @@ static void put_ancestors(struct enrich *enrich, int64_t boot_offset_ns)
 	}
 }
 
-/* The session's leader. Its id is of the process's own namespace: on the host it can be looked up, in a
- * container the leader is the ancestor there that has it. */
+static bool is_same_container(const struct proc *a, const struct proc *b)
+{
+	return a->container.len == b->container.len &&
+	       memcmp(a->container.text, b->container.text, a->container.len) == 0;
+}
+
+/* The session's leader. Its id is of the process's own namespace: on the host it can be looked up; in a
+ * container, or when it has ended, the eldest ancestor of the session stands for it. */
 static const struct proc *session_leader(const struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
-	const struct proc *proc = enrich->proc;
+	const struct proc *proc = enrich->proc, *eldest = proc;
 
-	if (record->pidns_level == 0)
-		return procs_find(enrich->settings.procs, record->sid);
-	for (unsigned n = 0; n <= PROCS_ANCESTORS_MAX && proc != NULL && proc->sid == record->sid; n++) {
-		if (proc->vpid == record->sid)
+	if (record->pidns_level == 0) {
+		proc = procs_find(enrich->settings.procs, record->sid);
+		if (proc != NULL)
 			return proc;
-		proc = procs_find(enrich->settings.procs, proc->ppid);
+		proc = eldest;
 	}
-	return NULL;
+	for (unsigned n = 0; n < PROCS_ANCESTORS_MAX && eldest->vpid != record->sid; n++) {
+		proc = procs_find(enrich->settings.procs, proc->ppid);
+		if (proc == NULL || proc->sid != record->sid || !is_same_container(proc, eldest))
+			break;
+		eldest = proc;
+	}
+	return eldest;
 }
 
 static void put_leaders(struct enrich *enrich)
@@ -230,9 +243,9 @@ void enrich_process(struct enrich *enrich, int64_t boot_offset_ns)
 	put_ids(enrich);
 	enrich_put_int(enrich, FIELD_PROC_PID_TS, (int64_t)record->start_ns + boot_offset_ns);
 	enrich_put_int(enrich, FIELD_PROC_DURATION, (int64_t)(record->time_ns - record->start_ns));
-	put_caps(enrich, FIELD_THREAD_CAP_PERMITTED, record->cap_permitted);
-	put_caps(enrich, FIELD_THREAD_CAP_EFFECTIVE, record->cap_effective);
-	put_caps(enrich, FIELD_THREAD_CAP_INHERITABLE, record->cap_inheritable);
+	put_caps(enrich, FIELD_THREAD_CAP_PERMITTED, enrich->proc->cap_permitted);
+	put_caps(enrich, FIELD_THREAD_CAP_EFFECTIVE, enrich->proc->cap_effective);
+	put_caps(enrich, FIELD_THREAD_CAP_INHERITABLE, enrich->proc->cap_inheritable);
 	put_ancestors(enrich, boot_offset_ns);
 	put_leaders(enrich);
 	put_user(enrich);

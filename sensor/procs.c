@@ -9,6 +9,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
+#include <sys/syscall.h>
 
 enum { BUCKETS = 16384 };
 
@@ -133,6 +135,9 @@ static struct proc *add_from_facts(struct procs *procs, const struct proc_facts 
 	proc->sid = facts->vsid;
 	proc->pgid = facts->pgid;
 	proc->vpid = facts->vpid;
+	proc->cap_permitted = facts->cap_permitted;
+	proc->cap_effective = facts->cap_effective;
+	proc->cap_inheritable = facts->cap_inheritable;
 	memcpy(proc->comm, facts->comm, sizeof(proc->comm));
 	proc->cwd = facts->cwd.len == 0 ? NULL : str_dup(buf_str(&facts->cwd));
 	proc->container = container_of_cgroup(buf_str(&facts->cgroup));
@@ -205,9 +210,27 @@ static void touch(struct procs *procs, struct proc *proc)
 	list_add(procs, proc);
 }
 
+/* In a user namespace of its own a process has every capability, and none that it had counts for less:
+ * the call by which it got there is told with those from before. */
+static bool made_user_namespace(const struct record *record)
+{
+	return record->type == RECORD_CALL && record->nr == SYS_unshare && record->ret == 0 &&
+	       (record->args[0] & CLONE_NEWUSER) != 0;
+}
+
+static void set_caps(struct proc *proc, const struct record *record)
+{
+	if (proc->exact && made_user_namespace(record))
+		return;
+	proc->cap_permitted = record->cap_permitted;
+	proc->cap_effective = record->cap_effective;
+	proc->cap_inheritable = record->cap_inheritable;
+}
+
 /* What every record says about its process. */
 static void refresh(struct procs *procs, struct proc *proc, const struct record *record)
 {
+	set_caps(proc, record);
 	proc->ppid = record->ppid;
 	proc->start_ns = record->start_ns;
 	proc->exact = true;

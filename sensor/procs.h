@@ -34,6 +34,7 @@ struct proc {
 	uint32_t tgid, ppid;
 	uint64_t start_ns; /* since boot; from /proc only to 10 ms */
 	uint32_t sid, pgid, vpid;
+	uint64_t cap_permitted, cap_effective, cap_inheritable;
 	char comm[RECORD_COMM];
 	struct image *image; /* never NULL */
 	char *cwd;	     /* NULL: not known */

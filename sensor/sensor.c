@@ -335,6 +335,13 @@ static bool is_asked_for(const struct sensor *sensor, const struct record *recor
 	return sensor->options->lifecycle && record->type != RECORD_CALL;
 }
 
+/* By the file's own name; if no rule knows that, by the one that it was opened by. */
+static bool is_wanted(struct sensor *sensor, struct event *event)
+{
+	return prefilter_match(sensor->prefilter, event) ||
+	       (enrich_by_asked_name(sensor->enrich, event) && prefilter_match(sensor->prefilter, event));
+}
+
 /* An event that waited: with what is known of its container now, or without. */
 static void take_held(struct event *event, const struct container_id *id, bool sure, void *userdata)
 {
@@ -344,7 +351,7 @@ static void take_held(struct event *event, const struct container_id *id, bool s
 
 	if (box != NULL)
 		enrich_put_box(sensor->enrich, event, box, sensor->boot_offset_ns);
-	if (sure || prefilter_match(sensor->prefilter, event))
+	if (sure || is_wanted(sensor, event))
 		ship(sensor, event);
 	else
 		sensor->filtered++;
@@ -384,7 +391,7 @@ static bool is_held(struct sensor *sensor, const struct record *record, const st
 static void on_record(const struct record *record, void *userdata)
 {
 	struct sensor *sensor = userdata;
-	const struct event *event = NULL;
+	struct event *event = NULL;
 
 	sensor->taken++;
 	if (containers_have_answers(sensor->containers) &&
@@ -396,7 +403,7 @@ static void on_record(const struct record *record, void *userdata)
 			sensor->failed++;
 		else if (is_held(sensor, record, event))
 			; /* it is looked at again */
-		else if (is_asked_for(sensor, record) || prefilter_match(sensor->prefilter, event))
+		else if (is_asked_for(sensor, record) || is_wanted(sensor, event))
 			ship(sensor, event);
 		else
 			sensor->filtered++;
