@@ -80,6 +80,22 @@ static int nobody(char **arguments)
 	return setuid(65534) < 0 ? fail("setuid") : act(arguments);
 }
 
+/* By the name of a link beside this program: what is in the environment's path is not it. */
+static int start_beside(char **command)
+{
+	char path[512];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *slash;
+
+	if (len < 0)
+		return fail("readlink");
+	path[len] = '\0';
+	slash = strrchr(path, '/');
+	snprintf(slash + 1, sizeof(path) - (size_t)(slash + 1 - path), "%s", command[0]);
+	execv(path, command);
+	return fail(path);
+}
+
 static int become_root(char **arguments)
 {
 	(void)arguments;
@@ -206,6 +222,27 @@ static int open_for_writing(char **arguments)
 	return open_file(arguments[0], O_WRONLY);
 }
 
+static int make_program(char **arguments)
+{
+	int fd = open(arguments[0], O_WRONLY | O_CREAT, 0755);
+
+	return fd < 0 ? fail(arguments[0]) : close(fd);
+}
+
+static int creat_program(char **arguments)
+{
+	int fd = (int)syscall(SYS_creat, arguments[0], 0755);
+
+	return fd < 0 ? fail(arguments[0]) : close(fd);
+}
+
+static int change_mode(char **arguments)
+{
+	int fd = open(arguments[0], O_RDWR | O_CREAT, 0600);
+
+	return fd < 0 || fchmod(fd, 04755) < 0 ? fail(arguments[0]) : close(fd);
+}
+
 static int empty_file(char **arguments)
 {
 	return open_file(arguments[0], O_WRONLY | O_TRUNC);
@@ -278,13 +315,41 @@ static int call(char **arguments)
 	return connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0 ? fail("connect") : 0;
 }
 
-static int datagram(char **arguments)
+/* The same, and takes the call. */
+static int answer(char **arguments)
+{
+	struct sockaddr_in at;
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (to_address(arguments[0], arguments[1], &at) < 0 || listener < 0 || fd < 0 ||
+	    bind(listener, (const struct sockaddr *)&at, sizeof(at)) < 0 || listen(listener, 1) < 0 ||
+	    connect(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		return fail("connect");
+	return accept(listener, NULL, NULL) < 0 ? fail("accept") : 0;
+}
+
+static int call_datagram(char **arguments)
 {
 	struct sockaddr_in to;
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	if (to_address(arguments[0], arguments[1], &to) < 0 || fd < 0)
 		return fail("socket");
+	return connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0 ? fail("connect") : 0;
+}
+
+static int datagram(char **arguments)
+{
+	struct sockaddr_in to;
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (to_address(arguments[0], arguments[1], &to) < 0 || fd < 0)
+		return fail("socket");
+	/* Rules that except 0.0.0.0 mean it of either end. */
+	from.sin_addr = to.sin_addr;
+	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
+		return fail("bind");
 	return sendto(fd, "x", 1, 0, (const struct sockaddr *)&to, sizeof(to)) < 0 ? fail("sendto") : 0;
 }
 
@@ -380,6 +445,7 @@ static const struct {
 	{ "run", 1, run },
 	{ "user", 2, user },
 	{ "nobody", 1, nobody },
+	{ "start", 1, start_beside },
 	{ "become-root", 0, become_root },
 	{ "trace", 0, trace },
 	{ "traceme", 0, traceme },
@@ -390,10 +456,15 @@ static const struct {
 	{ "write", 1, write_file },
 	{ "open-write", 1, open_for_writing },
 	{ "empty", 1, empty_file },
+	{ "make-program", 1, make_program },
+	{ "creat", 1, creat_program },
+	{ "fchmod", 1, change_mode },
 	{ "link", 2, make_link },
 	{ "later", 2, later },
 	{ "wire", 1, wire },
 	{ "call", 2, call },
+	{ "answer", 2, answer },
+	{ "call-datagram", 2, call_datagram },
 	{ "datagram", 2, datagram },
 	{ "shell", 0, shell },
 	{ "packets", 0, packets },

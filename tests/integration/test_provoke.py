@@ -32,9 +32,9 @@ SHOWN = ["proc.name", "proc.pname", "proc.cmdline", "proc.cwd", "proc.exepath", 
          "proc.tty", "user.name", "user.uid", "group.name", "evt.type", "evt.res", "fd.name", "fd.nameraw", "fd.type", "fd.rport",
          "container.id", "container.name", "container.image.repository", "container.privileged"]
 NAMES = ["nginx", "redis-server", "sshd", "ssh", "webapp", "nmap", "tor", "xmrig", "kthreadd", "pkexec", "setcap", "crontab", "useradd",
-         "curl", "systemctl"]  # what attack is called besides
+         "curl", "systemctl", "mysqld", "sha1sum", "apk", "socat", "scp", "wget", "lua", "ruby", "kubectl", "sudoedit", "npm"]  # what attack is called besides
 APPLETS = ["sh", "id", "sleep", "cat", "nc", "grep", "find", "cp", "touch", "ln", "rm", "mkdir", "mv", "chmod", "chroot", "mount",
-           "umount", "debugfs"]
+           "umount", "debugfs", "ls", "tar", "base64", "true"]
 
 
 class Range:
@@ -75,7 +75,8 @@ class Range:
 
     def start(self):
         self.container = self.unique
-        podman("run", "-d", "--name", self.container, *LIMITS, "--privileged", "-v", f"{self.folder}:{self.folder}", IMAGE, "sleep", "300",
+        podman("run", "-d", "--name", self.container, *LIMITS, "--privileged", "-v", f"{self.folder}:{self.folder}",
+               "-v", "/var/tmp:/mnt/var-tmp:ro", IMAGE, "sleep", "300",
                start_new_session=True)
         self.container_id = podman("inspect", "-f", "{{.Id}}", self.container)[:12]
 
@@ -96,6 +97,7 @@ class Range:
         run("podman", "--runtime=runc", "--cgroup-manager=cgroupfs", "exec", self.container,
             "sh", self.script([a for a in there if a.where == CONTAINER], "container.sh"))
         in_terminal("podman", "--runtime=runc", "--cgroup-manager=cgroupfs", "exec", "-it", self.container, "sh")
+        podman("exec", self.container, "/bin/tar", "-cf", "/dev/null", "/programs/attack")
         assert here.wait(60) == 0
 
     def stop(self):
@@ -158,7 +160,8 @@ def agrees(have, want):
     return have == want
 
 
-RULES = {"falco_rules.yaml": FALCO, "tocsin_rules.yaml": ROOT / "rules" / "tocsin_rules.yaml"}
+RULES = {"falco_rules.yaml": FALCO, "tocsin_rules.yaml": ROOT / "rules" / "tocsin_rules.yaml",
+         "generator_rules.yaml": ROOT / "tests" / "attacks" / "generator_rules.yaml"}
 ROWS = [(file, row) for file, rows in detections.TABLES.items() for row in rows if isinstance(row, Detection)]
 
 
@@ -185,7 +188,7 @@ def outcome(tmp_path_factory):
             return all(result.find(row)[0] for file, row in ROWS if os.path.exists(RULES[file]))
 
         try:
-            wait_for(complete, 8, "all alerts")
+            wait_for(complete, 25, "all alerts")
         except AssertionError:
             pass  # each test says what it misses
         yield result
