@@ -88,6 +88,15 @@ static void put_flag(struct event *event, field_id id, const struct box *box, en
 		event_set(event, id, value_bool(value));
 }
 
+/* The container's own name of a user or group that the host's files say nothing about. */
+static void put_user_name(struct event *event, field_id id, field_id name, const struct box_names *names)
+{
+	const struct value *number = event_get(event, id);
+
+	if (number->kind == VALUE_INT && number->i > 0)
+		put(event, name, box_name_of(names, (uint32_t)number->i));
+}
+
 static void put_start(struct event *event, int64_t start)
 {
 	event_set(event, FIELD_CONTAINER_START_TS, value_i64(start));
@@ -123,6 +132,8 @@ void enrich_put_box(const struct enrich *enrich, struct event *event, const stru
 	if (enrich_wants(enrich, FIELD_K8S_POD_LABELS))
 		put(event, FIELD_K8S_POD_LABELS, box->pod_labels.text);
 	put_labels(enrich, event, box);
+	put_user_name(event, FIELD_USER_UID, FIELD_USER_NAME, &box->users);
+	put_user_name(event, FIELD_GROUP_GID, FIELD_GROUP_NAME, &box->groups);
 	if (event_get(event, FIELD_CONTAINER_START_TS)->kind != VALUE_ABSENT)
 		return;
 	if (box->start_ns > 0)
@@ -156,6 +167,7 @@ void enrich_container(struct enrich *enrich, int64_t boot_offset_ns)
 	char pod[CONTAINER_POD_TEXT];
 
 	enrich->container_state = CONTAINERS_UNKNOWN;
+	enrich->box = NULL;
 	enrich_put_borrowed(enrich, FIELD_CONTAINER_ID, container_short(id));
 	if (id->len == 0) {
 		enrich_put_borrowed(enrich, FIELD_CONTAINER_NAME, STR("host"));
@@ -172,6 +184,7 @@ void enrich_container(struct enrich *enrich, int64_t boot_offset_ns)
 	}
 	if (start_ns != 0)
 		put_start(&enrich->event, (int64_t)start_ns + boot_offset_ns);
+	enrich->box = box;
 	if (box != NULL)
 		enrich_put_box(enrich, &enrich->event, box, boot_offset_ns);
 }

@@ -57,6 +57,7 @@ struct enrich {
 	const struct call *call; /* NULL: not of the table */
 	struct str fd_name, path, path2;
 	char fd_typechar;
+	const struct box *box; /* of its container; NULL: none, or not known */
 	enum containers_state container_state;
 };
 

@@ -24,6 +24,15 @@ static void add_fd(struct enrich *enrich)
 	buf_add(&enrich->text, enrich->fd_name);
 }
 
+static struct str inner_name(const struct enrich *enrich, const struct names *names, uint32_t id)
+{
+	const struct box *box = enrich->box;
+
+	if (box == NULL || id == 0)
+		return STR("");
+	return box_name_of(names == enrich->settings.users ? &box->users : &box->groups, id);
+}
+
 static void add_user(struct enrich *enrich, const struct names *names, uint32_t id)
 {
 	struct str name;
@@ -32,7 +41,7 @@ static void add_user(struct enrich *enrich, const struct names *names, uint32_t 
 		buf_add(&enrich->text, STR("<NONE>"));
 		return;
 	}
-	name = enrich->proc->container.len == 0 ? names_find(names, id) : STR("");
+	name = enrich->proc->container.len == 0 ? names_find(names, id) : inner_name(enrich, names, id);
 	if (name.len == 0)
 		name = id == 0 ? STR("root") : STR("<NA>");
 	buf_add(&enrich->text, name);

@@ -16,6 +16,7 @@ void box_draft_begin(struct box_draft *draft)
 	buf_clear(&draft->mounts);
 	draft->box = (struct box){ 0 };
 	draft->mounts_count = 0;
+	draft->rootfs[0] = '\0';
 }
 
 void box_draft_done(struct box_draft *draft)
@@ -224,14 +225,41 @@ static void put_labels(struct box_labels *labels, struct box_label *room, char *
 	labels->text.len = (size_t)(*to - labels->text.at);
 }
 
+struct str box_name_of(const struct box_names *names, uint32_t id)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (names->at[i].id == id)
+			return names->at[i].name;
+	return (struct str){ 0 };
+}
+
+static size_t names_text_len(const struct box_names *names)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < names->count; i++)
+		len += names->at[i].name.len;
+	return len;
+}
+
+static void put_names(struct box_names *names, struct box_name *room, char **to)
+{
+	for (size_t i = 0; i < names->count; i++)
+		room[i] = (struct box_name){ names->at[i].id, put(to, names->at[i].name) };
+	names->at = room;
+}
+
 struct box *box_seal(const struct box_draft *draft)
 {
 	struct box from = draft->box, *box;
 	struct str *texts[TEXTS];
 	size_t labels = from.labels.count + from.pod_labels.count;
-	size_t size = sizeof(*box) + labels * sizeof(struct box_label) +
-		      labels_text_len(&from.labels) + labels_text_len(&from.pod_labels);
+	size_t names = from.users.count + from.groups.count;
+	size_t size = sizeof(*box) + labels * sizeof(struct box_label) + names * sizeof(struct box_name) +
+		      labels_text_len(&from.labels) + labels_text_len(&from.pod_labels) +
+		      names_text_len(&from.users) + names_text_len(&from.groups);
 	struct box_label *room;
+	struct box_name *people;
 	char *to;
 
 	texts_of(&from, texts);
@@ -243,11 +271,14 @@ struct box *box_seal(const struct box_draft *draft)
 	*box = from;
 	box->bytes = size;
 	room = (struct box_label *)(box + 1);
-	to = (char *)(room + labels);
+	people = (struct box_name *)(room + labels);
+	to = (char *)(people + names);
 	texts_of(box, texts);
 	for (size_t i = 0; i < TEXTS; i++)
 		*texts[i] = put(&to, *texts[i]);
 	put_labels(&box->labels, room, &to);
 	put_labels(&box->pod_labels, room + from.labels.count, &to);
+	put_names(&box->users, people, &to);
+	put_names(&box->groups, people + from.users.count, &to);
 	return box;
 }

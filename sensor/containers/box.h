@@ -14,6 +14,8 @@ enum {
 	BOX_VALUE_MAX = 512,	 /* bytes of a label's key or value, of a mount's part; cut */
 	BOX_LABELS_MAX = 64,	 /* of the container, and as many of the pod */
 	BOX_MOUNTS_MAX = 64,
+	BOX_NAMES_MAX = 256,	 /* users, and as many groups */
+	BOX_NAME_MAX = 32,	 /* bytes of a user's or a group's name */
 	BOX_ARENA_MAX = 256 << 10, /* bytes of a draft */
 };
 
@@ -43,6 +45,17 @@ struct box_labels {
 	struct str text; /* "key:value, key:value" */
 };
 
+/* A user or a group. */
+struct box_name {
+	uint32_t id;
+	struct str name;
+};
+
+struct box_names {
+	struct box_name *at;
+	size_t count;
+};
+
 struct box {
 	unsigned has; /* enum box_part */
 	struct str name, type;
@@ -51,6 +64,7 @@ struct box {
 	struct str mounts; /* "source:destination:mode:rw:propagation,…" */
 	struct str pod_name, pod_namespace, pod_uid, pod_sandbox;
 	struct box_labels labels, pod_labels;
+	struct box_names users, groups;
 	bool privileged, host_pid, host_network, host_ipc;
 	uint64_t start_ns; /* of its first process, since boot; 0: not known */
 	int64_t start_ts;  /* the same since the epoch, where that is what is known; 0: not known */
@@ -63,6 +77,8 @@ struct box_draft {
 	struct buf mounts;
 	unsigned mounts_count;
 	struct box_label labels[BOX_LABELS_MAX], pod_labels[BOX_LABELS_MAX];
+	struct box_name users[BOX_NAMES_MAX], groups[BOX_NAMES_MAX];
+	char rootfs[4096]; /* where the container's files are, on the machine; "": not known */
 };
 
 /* Empty; the arena's memory is kept for the next one. */
@@ -86,6 +102,9 @@ void box_add_mount(struct box_draft *draft, struct str source, struct str destin
 
 /* Nanoseconds since the epoch of an RFC 3339 time in UTC; 0: it is none, or stands for "never". */
 int64_t box_time(struct str text);
+
+/* The name of a number; empty when not known. */
+struct str box_name_of(const struct box_names *names, uint32_t id);
 
 /* One block that free() gives back; NULL when out of memory. */
 struct box *box_seal(const struct box_draft *draft);

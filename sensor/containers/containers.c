@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "sensor/containers/passwd.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -63,8 +64,10 @@ static void ask_all(struct way_question *question, struct answer *answer)
 		answer->by_way[i].result = ways[i]->ask(question);
 	}
 	box_set(question->draft, &box->type, container_kind_name(question->id->kind));
-	if (box->has & BOX_FOUND)
-		answer->box = box_seal(question->draft);
+	if (!(box->has & BOX_FOUND))
+		return;
+	passwd_read(question->draft, question->root, question->draft->rootfs);
+	answer->box = box_seal(question->draft);
 }
 
 static void *run(void *userdata)

@@ -213,6 +213,17 @@ static void state_mounts(struct way_question *question, uint32_t mounts)
 	}
 }
 
+/* The first that says where the container's files are is believed. A path that begins in the bundle is not
+ * looked at: what has such a bundle has a state of runc's, too. */
+static void set_rootfs(struct way_question *question, struct str path)
+{
+	struct box_draft *draft = question->draft;
+
+	if (draft->rootfs[0] == '\0' && path.len > 0 && path.len < sizeof(draft->rootfs) && path.at[0] == '/' &&
+	    memchr(path.at, '\0', path.len) == NULL)
+		snprintf(draft->rootfs, sizeof(draft->rootfs), "%.*s", STR_ARG(path));
+}
+
 int way_read_state(struct way_question *question)
 {
 	static const char *const namespaces[] = { "NEWPID", "NEWNET", "NEWIPC" };
@@ -225,6 +236,7 @@ int way_read_state(struct way_question *question)
 	if (!doc_is(doc, config, JSON_OBJECT))
 		return -EBADMSG;
 	note_list(question, doc_at(doc, config, "labels"), &annotated);
+	set_rootfs(question, doc_text_at(doc, config, "rootfs"));
 	if (start > 0 && start < INT64_MAX / TICK_NS && box->start_ns == 0)
 		box->start_ns = start * TICK_NS;
 	state_mounts(question, doc_at(doc, config, "mounts"));
@@ -272,6 +284,7 @@ int way_read_bundle(struct way_question *question)
 	if (!doc_is(doc, doc_at(doc, 0, "ociVersion"), JSON_STRING))
 		return -EBADMSG;
 	doc_each_text(doc, doc_at(doc, 0, "annotations"), note, &annotated);
+	set_rootfs(question, doc_text_at(doc, 0, "root path"));
 	bundle_mounts(question, doc_at(doc, 0, "mounts"));
 	set_host_namespaces(question, doc_at(doc, 0, "linux namespaces"), namespaces);
 	finish(question, &annotated);

@@ -64,7 +64,8 @@ class Range:
         shutil.copy(shutil.which("busybox"), root / "bin" / "busybox")
         for name in APPLETS:
             (root / "bin" / name).symlink_to("busybox")
-        (root / "etc" / "passwd").write_text("root:x:0:0::/:/bin/sh\n")
+        (root / "etc" / "passwd").write_text("root:x:0:0::/:/bin/sh\nweb:x:33:33::/:/bin/sh\namy:x:65534:65534::/:/bin/sh\n")
+        (root / "etc" / "group").write_text("root:x:0:\npages:x:33:\n")
         (root / "etc" / "sudoers").write_text("root ALL=(ALL) ALL\n")
         shutil.copy(BUILD / "tests" / "attacks" / "attack", root / "programs" / "attack")
         for name in NAMES:

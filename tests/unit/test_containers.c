@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sensor/containers/containers.h"
+#include "sensor/containers/passwd.h"
 #include "sensor/enrich.h"
 #include "sensor/hold.h"
 #include "sensor/record_text.h"
@@ -286,6 +287,54 @@ static void a_container_is_found_once_and_then_known(void **state)
 	assert_int_equal(containers_stats(rig->containers)->by_way[0].answered, 1);
 }
 
+/* Whether the name of a number in the files below "/fs" is this one; NULL: it has none. */
+static void assert_user(const struct rig *rig, uint32_t id, const char *name)
+{
+	CLEANUP(cleanup_free) struct box_draft *draft = calloc(1, sizeof(*draft));
+	CLEANUP(cleanup_free) struct box *box = NULL;
+	struct str found;
+
+	assert_non_null(draft);
+	box_draft_begin(draft);
+	passwd_read(draft, rig->root, "/fs");
+	box = box_seal(draft);
+	box_draft_done(draft);
+	assert_non_null(box);
+	found = box_name_of(&box->users, id);
+	assert_int_equal(found.len, name == NULL ? 0 : strlen(name));
+	if (name != NULL)
+		assert_memory_equal(found.at, name, found.len);
+}
+
+static void users_are_the_container_s(void **state)
+{
+	const struct rig *rig = *state;
+	char many[16384] = "", path[128];
+	size_t len = 0;
+
+	assert_user(rig, 33, NULL); /* no such folder */
+	put_file(rig, "/fs/etc", "passwd", "root:x:0:0::/:/bin/sh\nweb:x:33:33::/:/bin/sh\n:x:1:\nbad:x:-4:\nshort:x\nx:y:99999999999:\nlast:x:7");
+	assert_user(rig, 33, "web");
+	assert_user(rig, 7, "last");
+	assert_user(rig, 1, NULL);
+	assert_user(rig, UINT32_MAX - 3, NULL);
+	for (unsigned i = 0; i < 600; i++)
+		len += (size_t)snprintf(many + len, sizeof(many) - len, "user%u:x:%u:0\n", i, i);
+	put_file(rig, "/fs/etc", "passwd", many);
+	assert_user(rig, BOX_NAMES_MAX - 1, "user255");
+	assert_user(rig, BOX_NAMES_MAX, NULL);
+	/* A link leads to the container's file of that name, and not to the machine's. */
+	put_file(rig, "", "secret", "machine:x:33:\n");
+	put_file(rig, "/fs", "secret", "inner:x:33:\n");
+	snprintf(path, sizeof(path), "%s/fs/etc/passwd", rig->root);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("../../../../secret", path), 0);
+	assert_user(rig, 33, "inner");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_user(rig, 33, NULL);
+}
+
 static void a_container_began_with_the_first_of_its_first_processes(void **state)
 {
 	struct rig *rig = *state;
@@ -550,6 +599,7 @@ int main(void)
 		cmocka_unit_test(a_thousand_labels_and_mounts_are_bounded),
 		TABLE_TEST(a_container_is_found_once_and_then_known),
 		TABLE_TEST(a_container_began_with_the_first_of_its_first_processes),
+		TABLE_TEST(users_are_the_container_s),
 		TABLE_TEST(a_container_that_nobody_knows_is_waited_for_only_briefly),
 		TABLE_TEST(a_runtime_that_writes_late_is_asked_again),
 		TABLE_TEST(the_pod_s_labels_are_those_of_its_sandbox),

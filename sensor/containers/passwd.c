@@ -1,0 +1,95 @@
+/* Users and groups of a container, out of the files of its root: what a number is called there is nobody
+ * else's to say. */
+#include "sensor/containers/passwd.h"
+
+#include "base/cleanup.h"
+#include "base/read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* "name:x:1000:…" */
+static bool parse_line(struct str line, struct box_name *ret)
+{
+	const char *first = memchr(line.at, ':', line.len), *second, *third;
+	struct str number;
+	uint64_t id;
+
+	if (first == NULL || first == line.at)
+		return false;
+	second = memchr(first + 1, ':', line.len - (size_t)(first - line.at) - 1);
+	if (second == NULL)
+		return false;
+	number = str_from(line, (size_t)(second - line.at) + 1);
+	third = memchr(number.at, ':', number.len);
+	if (third != NULL)
+		number.len = (size_t)(third - number.at);
+	ret->name = (struct str){ line.at, (size_t)(first - line.at) };
+	if (ret->name.len > BOX_NAME_MAX || !str_to_u64(number, &id) || id > UINT32_MAX)
+		return false;
+	ret->id = (uint32_t)id;
+	return true;
+}
+
+void passwd_parse(struct box_draft *draft, struct str text, struct box_names *names, struct box_name *room)
+{
+	names->at = room;
+	while (text.len > 0) {
+		const char *end = memchr(text.at, '\n', text.len);
+		struct str line = str_cut(text, end == NULL ? text.len : (size_t)(end - text.at));
+		struct box_name one;
+
+		text = str_from(text, line.len + 1);
+		if (!parse_line(line, &one))
+			continue;
+		one.name = arena_str(&draft->arena, one.name);
+		if (names->count == BOX_NAMES_MAX || one.name.at == NULL) {
+			draft->box.has |= BOX_CUT;
+			return;
+		}
+		room[names->count++] = one;
+	}
+}
+
+/* Links in the container's files lead nowhere out of them. */
+static int open_within(int root, const char *name)
+{
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV };
+
+	return (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+}
+
+static void read_file(struct box_draft *draft, int root, const char *name, struct box_names *names,
+		      struct box_name *room)
+{
+	static const size_t max = PASSWD_BYTES_MAX;
+	autoclose int fd = open_within(root, name);
+	CLEANUP(cleanup_free) char *text = fd < 0 ? NULL : malloc(max);
+	struct stat st;
+	ssize_t got;
+
+	if (text == NULL || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	got = read_full(fd, text, max);
+	if (got > 0)
+		passwd_parse(draft, (struct str){ text, (size_t)got }, names, room);
+}
+
+void passwd_read(struct box_draft *draft, const char *root, const char *rootfs)
+{
+	char path[4096];
+	int len = snprintf(path, sizeof(path), "%s%s", root, rootfs);
+	autoclose int fd = rootfs[0] != '/' || len < 0 || (size_t)len >= sizeof(path)
+				   ? -1
+				   : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	read_file(draft, fd, "etc/passwd", &draft->box.users, draft->users);
+	read_file(draft, fd, "etc/group", &draft->box.groups, draft->groups);
+}
