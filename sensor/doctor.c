@@ -77,11 +77,15 @@ static bool line(bool good, const char *what, const char *cost)
 #ifdef HAVE_EBPF
 static bool try_ebpf(void)
 {
-	static const char *const nothing[] = { NULL };
-	struct probe_settings settings = { .prefixes = nothing, .names = nothing };
-	const char *why = "";
+	CLEANUP(interest_free_p) struct interest *interest = NULL;
+	struct probe_settings settings = { 0 };
+	const char *why = "out of memory";
 	void *state;
-	int r = probe_ebpf.open(&settings, &state, &why);
+	int r = interest_new(NULL, &interest);
+
+	settings.interest = interest;
+	if (r == 0)
+		r = probe_ebpf.open(&settings, &state, &why);
 
 	if (r < 0) {
 		printf("MISSING the eBPF programs: %s: %s\n", why, strerror(-r));

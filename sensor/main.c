@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/http.h"
 #include "sensor/doctor.h"
+#include "sensor/explain.h"
 
 #include <signal.h>
 
@@ -67,6 +68,8 @@ int main(int argc, char **argv)
 		status = r > 0 ? EXIT_SUCCESS : 2;
 	} else if (options.doctor) {
 		status = doctor_print(&options);
+	} else if (options.interest) {
+		status = explain_interest(&options);
 	} else if (http_global_init() == 0) {
 		watch_signals(options.command != NULL);
 		probe = choose(&options);

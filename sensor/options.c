@@ -29,6 +29,7 @@ enum option_id {
 	OPTION_CONTAINER_WAIT,
 	OPTION_PRINT,
 	OPTION_DOCTOR,
+	OPTION_INTEREST,
 	OPTION_LOG_LEVEL,
 	OPTION_LOG_FORMAT,
 	OPTION_VERSION,
@@ -61,6 +62,7 @@ static const struct option_row {
 	  "how long events of a new container wait for its name and image, if a rule reads them (200)" },
 	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub" },
 	{ "doctor", NULL, OPTION_DOCTOR, "say what this machine lets a sensor do, and end" },
+	{ "interest", NULL, OPTION_INTEREST, "say what the rules make the kernel side look for, and end" },
 	{ "log-level", "LEVEL", OPTION_LOG_LEVEL, "error, warning, notice, info or debug (info)" },
 	{ "log-format", "FORMAT", OPTION_LOG_FORMAT, "text or json (text)" },
 	{ "version", NULL, OPTION_VERSION, "print the version and end" },
@@ -221,6 +223,7 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_CONTAINER_WAIT: return set_container_wait(options, value);
 	case OPTION_PRINT: options->print = true; return 0;
 	case OPTION_DOCTOR: options->doctor = true; return 0;
+	case OPTION_INTEREST: options->interest = true; return 0;
 	case OPTION_LOG_LEVEL:
 	case OPTION_LOG_FORMAT: return set_log(options, id, value);
 	case OPTION_VERSION: puts("tocsin-sensor " TOCSIN_VERSION); return 1;
@@ -246,13 +249,13 @@ static int finish(struct options *options, int argc, char **argv)
 		if (set_hostname(options, name[0] != '\0' ? name : "localhost") < 0)
 			return -ENOMEM;
 	}
-	options->hub_rules = options->rules_count == 0 && !options->all_events && options->hub != NULL &&
+	options->hub_rules = options->rules_count == 0 && !options->all_events && options->hub != NULL && !options->interest &&
 			     !options->print;
 	if (options->rules_count == 0 && !options->all_events && !options->hub_rules)
 		options->rules[options->rules_count++] = TOCSIN_RULES_FILE;
 	if (options->all_events)
 		options->rules_count = 0;
-	if (options->hub == NULL && !options->print && !options->doctor) {
+	if (options->hub == NULL && !options->print && !options->doctor && !options->interest) {
 		fprintf(stderr,
 			"tocsin-sensor: where to? Give --hub URL, or --print to see events here\n");
 		return -EINVAL;

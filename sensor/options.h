@@ -25,7 +25,7 @@ struct options {
 	const char *container_root; /* "": the machine's root is this one */
 	unsigned container_wait_ms; /* 0: no event waits for its container's metadata */
 	bool insecure;
-	bool doctor, print;
+	bool doctor, interest, print;
 	enum log_level log_level;
 	enum log_format log_format;
 	char *const *command; /* ends with NULL; NULL: none */

@@ -69,17 +69,84 @@ struct plan_counters {
 	__u64 shed; /* of those dropped: beyond a process's budget; the others found the ring full */
 };
 
-#define PLAN_PREFIX_MAX                                                                            \
-	256 /* bytes of a watched path prefix: the longest key the kernel's trie takes */
-#define PLAN_NAME_MAX 32 /* bytes of a watched last or last but one component */
+/* How a call ended, as one of 16 kinds: rules are asked about each before any event exists. Of an open
+ * how it accesses the file and whether it may make an executable one; of a network call the socket's
+ * family; of any call whether it failed. */
+enum plan_kind {
+	PLAN_KIND_ACCESS = 3, /* a mask */
+	PLAN_KIND_READ = 0,
+	PLAN_KIND_WRITE = 1,
+	PLAN_KIND_BOTH = 2,
+	PLAN_KIND_CREAT = 3, /* creat(2), which for rules neither reads nor writes */
+	PLAN_KIND_MAKES_EXEC = 4,
+
+	PLAN_KIND_FAMILY = 3, /* a mask */
+	PLAN_KIND_IP = 0,
+	PLAN_KIND_UNIX = 1,
+	PLAN_KIND_OTHER_FAMILY = 2,
+	PLAN_KIND_NO_SOCKET = 3,
+
+	PLAN_KIND_FAILED = 8,
+};
+
+#define PLAN_O_CREAT   00000100
+#define PLAN_O_TMPFILE 020000000
+
+static inline __u16 plan_open_kind(int is_creat, __u64 flags, __u64 mode, int failed)
+{
+	__u32 access = flags & 3, kind;
+
+	kind = is_creat ? PLAN_KIND_CREAT : access == 3 ? PLAN_KIND_BOTH : access;
+	if ((flags & (PLAN_O_CREAT | PLAN_O_TMPFILE)) && (mode & 0111))
+		kind |= PLAN_KIND_MAKES_EXEC;
+	if (failed)
+		kind |= PLAN_KIND_FAILED;
+	return (__u16)(1U << kind);
+}
+
+static inline __u16 plan_socket_kind(int is_socket, __u16 family, int failed)
+{
+	__u32 kind = !is_socket				  ? PLAN_KIND_NO_SOCKET
+		     : family == 2 || family == 10 ? PLAN_KIND_IP
+		     : family == 1			  ? PLAN_KIND_UNIX
+							  : PLAN_KIND_OTHER_FAMILY;
+
+	return (__u16)(1U << (failed ? kind | PLAN_KIND_FAILED : kind));
+}
+
+/* Of a call, bits by kind: some rule can match it; it passes whatever its path is. */
+struct plan_interest {
+	__u16 can, pass;
+};
+
+#define PLAN_PREFIXES_MAX 16384 /* entries of the table of prefixes; memory only for those that are used */
+#define PLAN_TEXTS_MAX	  4096	/* entries of each other table */
+#define PLAN_PREFIX_MAX	  256	/* bytes of a path that prefixes look at: the kernel's trie takes no more */
+#define PLAN_NAME_MAX	  32	/* bytes of a component that is looked up whole, or of its begin or end */
+#define PLAN_COMM	  16
 
 struct plan_prefix {
 	__u32 bits;
 	char path[PLAN_PREFIX_MAX];
 };
 
+/* The begin of a component, or its end backwards. */
+struct plan_affix {
+	__u32 bits;
+	char text[PLAN_NAME_MAX];
+};
+
 struct plan_name {
 	char text[PLAN_NAME_MAX];
+};
+
+/* What a component lets pass: as the last one; anywhere. */
+struct plan_name_kinds {
+	__u16 last, any;
+};
+
+struct plan_comm {
+	char text[PLAN_COMM];
 };
 
 #endif

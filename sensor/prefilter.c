@@ -77,12 +77,15 @@ bool prefilter_wants_type(const struct prefilter *prefilter, struct str type)
 	       rules_wants_type(prefilter->rules, type);
 }
 
-void prefilter_calls(const struct prefilter *prefilter, struct probe_settings *settings)
+int prefilter_interest(const struct prefilter *prefilter, struct interest **ret)
+{
+	return interest_new(prefilter->rules, ret);
+}
+
+void prefilter_calls(const struct interest *interest, struct probe_settings *settings)
 {
 	for (size_t i = 0; i < calls_count; i++)
-		settings->wanted[i] =
-			calls[i].state || (!call_is_traced(&calls[i]) &&
-					   prefilter_wants_type(prefilter, str_of(calls[i].name)));
+		settings->wanted[i] = !call_is_traced(&calls[i]) && interest->calls[calls[i].nr].can != 0;
 }
 
 void prefilter_fields(const struct prefilter *prefilter, struct enrich *enrich)

@@ -21,8 +21,11 @@ int prefilter_new_texts(const struct rules_settings *settings, const struct rule
 			struct prefilter **ret);
 void prefilter_free(struct prefilter *prefilter);
 
-/* Marks the rows of calls[] that rules, or the process table, need. */
-void prefilter_calls(const struct prefilter *prefilter, struct probe_settings *settings);
+/* What the rules can match, which the prefilter must outlive. 0 or -ENOMEM. */
+int prefilter_interest(const struct prefilter *prefilter, struct interest **ret);
+
+/* Marks the rows of calls[] that the interest, or the process table, need. */
+void prefilter_calls(const struct interest *interest, struct probe_settings *settings);
 
 /* Whether some rule can match events of this type. */
 bool prefilter_wants_type(const struct prefilter *prefilter, struct str type);

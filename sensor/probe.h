@@ -5,13 +5,13 @@
 
 #include "base/str.h"
 #include "sensor/calls.h"
+#include "sensor/interest.h"
 #include "sensor/record.h"
 
 /* What to take. */
 struct probe_settings {
 	bool wanted[CALLS_MAX];	     /* by row of calls[] */
-	const char *const *prefixes; /* reading opens pass below these paths; ends with NULL */
-	const char *const *names; /* ... or with one of these as last or last but one component */
+	const struct interest *interest; /* which kinds of them pass, and by which paths; stays until the next one is given */
 	bool take_environment;	  /* at exec */
 	char *const *command;	  /* ptrace: what to run; NULL otherwise */
 };

@@ -12,7 +12,6 @@
 #include "sensor/policy.h"
 #include "sensor/prefilter.h"
 #include "sensor/push.h"
-#include "sensor/watched.h"
 #include "sensor/wire.h"
 
 #include <errno.h>
@@ -27,6 +26,7 @@ struct sensor {
 	char version[POLICY_VERSION_LEN + 1]; /* of the hub's rules in force */
 	struct fields *fields;
 	struct prefilter *prefilter;
+	struct interest *interest; /* of the prefilter's rules; the probe's, too */
 	struct procs *procs;
 	struct names *users, *groups;
 	struct enrich *enrich;
@@ -218,13 +218,11 @@ static int start_push(struct sensor *sensor)
 }
 
 /* What the rules in force want of the kernel, and of the records that come. */
-static struct probe_settings interest(struct sensor *sensor)
+static struct probe_settings settings_of(struct sensor *sensor, const struct interest *interest)
 {
-	struct probe_settings settings = { .prefixes = watched_prefixes,
-					   .names = watched_names,
-					   .command = sensor->options->command };
+	struct probe_settings settings = { .interest = interest, .command = sensor->options->command };
 
-	prefilter_calls(sensor->prefilter, &settings);
+	prefilter_calls(interest, &settings);
 	for (size_t i = 0; i < calls_count; i++)
 		sensor->wanted[calls[i].nr] =
 			sensor->options->lifecycle ||
@@ -238,9 +236,14 @@ static struct probe_settings interest(struct sensor *sensor)
 /* Attached before the process table is filled, so that nothing falls between. */
 static int start_probe(struct sensor *sensor)
 {
-	const struct probe_settings settings = interest(sensor);
-	const char *why = "";
-	int r = sensor->probe->open(&settings, &sensor->probe_state, &why);
+	struct probe_settings settings;
+	const char *why = "out of memory";
+	int r = prefilter_interest(sensor->prefilter, &sensor->interest);
+
+	if (r == 0) {
+		settings = settings_of(sensor, sensor->interest);
+		r = sensor->probe->open(&settings, &sensor->probe_state, &why);
+	}
 	if (r < 0) {
 		log_err("probe: %s: %s: %s", sensor->probe->name, why, strerror(-r));
 		return r;
@@ -447,6 +450,7 @@ static void report(struct sensor *sensor)
 /* Other rules from the hub: from the next record on. */
 static void adopt(struct sensor *sensor, struct policy_set *set)
 {
+	struct interest *interest = NULL;
 	struct enrich *enrich;
 	struct event held;
 	struct probe_settings settings;
@@ -454,13 +458,16 @@ static void adopt(struct sensor *sensor, struct policy_set *set)
 	int r;
 
 	release(sensor, true); /* they are of the fields of before */
-	r = new_enrich(sensor, set->fields, set->prefilter, &enrich);
+	r = prefilter_interest(set->prefilter, &interest);
+	if (r == 0)
+		r = new_enrich(sensor, set->fields, set->prefilter, &enrich);
 	if (r == 0 && event_init(&held, fields_count(set->fields)) < 0) {
 		enrich_free(enrich);
 		r = -ENOMEM;
 	}
 	if (r < 0) {
 		log_err("rules: out of memory; those before stay in force");
+		interest_free(interest);
 		policy_set_done(set);
 		return;
 	}
@@ -473,8 +480,10 @@ static void adopt(struct sensor *sensor, struct policy_set *set)
 	sensor->prefilter = set->prefilter;
 	sensor->fields = set->fields;
 	memcpy(sensor->version, set->version, sizeof(sensor->version));
-	settings = interest(sensor);
+	settings = settings_of(sensor, interest);
 	missing = sensor->probe->rearm(sensor->probe_state, &settings);
+	interest_free(sensor->interest);
+	sensor->interest = interest;
 	log_info("rules: version %s in force", sensor->version);
 	if (missing > 0)
 		log_warning("rules: %zu system calls that they want can only be seen when the command starts again",
@@ -572,6 +581,7 @@ static void sensor_end(struct sensor *sensor)
 	procs_free(sensor->procs);
 	names_free(sensor->users);
 	names_free(sensor->groups);
+	interest_free(sensor->interest);
 	prefilter_free(sensor->prefilter);
 	fields_free(sensor->fields);
 	buf_done(&sensor->batch);

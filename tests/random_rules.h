@@ -79,11 +79,11 @@ static inline void random_list(struct dice *dice, struct buf *out,
 
 static inline void random_text_side(struct dice *dice, struct buf *out)
 {
-	static const char *const calls[] = { "tolower", "toupper", "basename" };
+	static const char *const wraps[] = { "tolower", "toupper", "basename" };
 	const char *field = random_plain_text(dice);
 
 	switch (roll(dice, 8)) {
-	case 0: buf_addf(out, "%s(%s)", ROLL_OF(dice, calls), field); break;
+	case 0: buf_addf(out, "%s(%s)", ROLL_OF(dice, wraps), field); break;
 	case 1: buf_addf(out, "concat(%s, %s)", field, random_plain_text(dice)); break;
 	default: buf_addf(out, "%s", ROLL_OF(dice, random_texts));
 	}

@@ -148,7 +148,7 @@ static __always_inline void add_path(struct scratch *scratch, struct task_struct
 {
 	struct walk walk;
 
-	walk_path(&walk, scratch, task, path);
+	walk_path(&walk, scratch, task, path, 0);
 	if (!walk.done)
 		scratch->record.flags |= RECORD_CUT_PATH;
 	add_walked(&walk, tag);

@@ -22,7 +22,9 @@ struct scratch {
 	char strings[RECORD_MAX - sizeof(struct record)];
 	char path[2 * PATH_HALF];
 	struct plan_prefix prefix;
+	struct plan_affix affix;
 	struct plan_name name;
+	struct plan_comm comm;
 };
 
 /* Processes and privileges: never shed, and nothing else can fill it. */
@@ -79,25 +81,58 @@ struct {
 	__type(value, struct counters);
 } counts SEC(".maps");
 
+/* What passes by its path or its process: kinds of opens, as bits, by the fact. Of the tries the longest
+ * entry answers for the shorter ones. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 4096);
+	__uint(max_entries, PLAN_PREFIXES_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct plan_prefix);
-	__type(value, __u8);
+	__type(value, __u16);
 } watched_prefixes SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, PLAN_TEXTS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct plan_affix);
+	__type(value, __u16);
+} watched_endings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 2 * PLAN_TEXTS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct plan_affix);
+	__type(value, struct plan_name_kinds);
+} watched_leads SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 2 * PLAN_TEXTS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct plan_name);
-	__type(value, __u8);
+	__type(value, struct plan_name_kinds);
 } watched_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PLAN_TEXTS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct plan_comm);
+	__type(value, __u16);
+} watched_comms SEC(".maps");
 
 __u64 wanted[PLAN_CALLS / 64];
 struct plan plans[PLAN_CALLS];
 __u16 compat_calls[PLAN_COMPAT];    /* 64-bit number by i386 number; PLAN_CALLS: none */
-__u64 watched_first[PLAN_NAME_MAX]; /* by a watched name's length: its first byte & 63, as a bit */
+struct plan_interest interests[PLAN_CALLS];
+/* By a watched name's length: its first byte & 63, as a bit. Of those that are watched anywhere in a
+ * path, and of those that are as its last component. */
+__u64 any_first[PLAN_NAME_MAX], last_first[PLAN_NAME_MAX];
+__u64 any_lead_first, last_lead_first; /* of those whose begin is watched */
+/* The kinds of opens that some entry of each table lets pass: the others need no look. */
+__u16 prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds;
 __u32 own_tgid;
 bool take_environment;
 

@@ -4,7 +4,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "sensor/ebpf/ring.h"
+#include "sensor/ebpf/watched.h"
 #include "sensor/record_text.h"
 
 #include <bpf/bpf.h>
@@ -32,6 +34,7 @@ enum {
 struct ebpf {
 	struct tocsin_bpf *object;
 	struct ring urgent, bulk;
+	const struct interest *interest; /* the sensor's; in force */
 	int sleep_ms;
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
 };
@@ -52,6 +55,28 @@ static const struct {
 	{ 23, "setuid" },   { 46, "setgid" },	  { 70, "setreuid" },
 	{ 71, "setregid" }, { 164, "setresuid" }, { 170, "setresgid" },
 };
+
+/* Where the tables are that say what passes. */
+static struct watched tables(const struct tocsin_bpf *object)
+{
+	return (struct watched){
+		.prefixes = bpf_map__fd(object->maps.watched_prefixes),
+		.endings = bpf_map__fd(object->maps.watched_endings),
+		.leads = bpf_map__fd(object->maps.watched_leads),
+		.names = bpf_map__fd(object->maps.watched_names),
+		.comms = bpf_map__fd(object->maps.watched_comms),
+		.interests = object->bss->interests,
+		.any_first = object->bss->any_first,
+		.last_first = object->bss->last_first,
+		.any_lead_first = &object->bss->any_lead_first,
+		.last_lead_first = &object->bss->last_lead_first,
+		.prefix_kinds = &object->bss->prefix_kinds,
+		.ending_kinds = &object->bss->ending_kinds,
+		.name_kinds = &object->bss->name_kinds,
+		.comm_kinds = &object->bss->comm_kinds,
+		.dots_kinds = &object->bss->dots_kinds,
+	};
+}
 
 static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *settings)
 {
@@ -75,32 +100,6 @@ static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *s
 	object->bss->take_environment = settings->take_environment;
 }
 
-static int fill_watched(struct tocsin_bpf *object, const struct probe_settings *settings)
-{
-	uint8_t yes = 1;
-
-	for (const char *const *at = settings->prefixes; *at != NULL; at++) {
-		struct plan_prefix key = { .bits = (uint32_t)strlen(*at) * 8 };
-
-		memcpy(key.path, *at, strnlen(*at, sizeof(key.path)));
-		if (bpf_map__update_elem(object->maps.watched_prefixes, &key, sizeof(key), &yes,
-					 sizeof(yes), BPF_ANY) < 0)
-			return -errno;
-	}
-	for (const char *const *at = settings->names; *at != NULL; at++) {
-		struct plan_name key = { 0 };
-
-		size_t len = strnlen(*at, sizeof(key.text) - 1);
-
-		memcpy(key.text, *at, len);
-		object->bss->watched_first[len] |= 1ULL << (key.text[0] & 63);
-		if (bpf_map__update_elem(object->maps.watched_names, &key, sizeof(key), &yes,
-					 sizeof(yes), BPF_ANY) < 0)
-			return -errno;
-	}
-	return 0;
-}
-
 static void ebpf_close(void *state)
 {
 	struct ebpf *ebpf = state;
@@ -115,6 +114,7 @@ static void ebpf_close(void *state)
 
 static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, const char **ret_why)
 {
+	struct watched watched;
 	int r;
 
 	*ret_why = "the kernel does not load the programs";
@@ -126,7 +126,9 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 		return r;
 	*ret_why = "the watched paths could not be set";
 	fill_plans(ebpf->object, settings);
-	r = fill_watched(ebpf->object, settings);
+	watched = tables(ebpf->object);
+	r = watched_put(&watched, settings->interest, NULL);
+	ebpf->interest = settings->interest;
 	if (r < 0)
 		return r;
 	*ret_why = "the rings could not be mapped";
@@ -163,7 +165,14 @@ static int ebpf_open(const struct probe_settings *settings, void **ret, const ch
 static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
 {
 	struct ebpf *ebpf = state;
+	const struct watched watched = tables(ebpf->object);
 	uint64_t wanted[PLAN_CALLS / 64] = { 0 };
+	int r = watched_put(&watched, settings->interest, ebpf->interest);
+
+	if (r < 0)
+		log_warning("probe: the kernel's tables of paths could not be set (%s): more opens than rules "
+			    "can match are reported", strerror(-r));
+	ebpf->interest = settings->interest;
 
 	for (size_t i = 0; i < calls_count; i++)
 		if (settings->wanted[i])

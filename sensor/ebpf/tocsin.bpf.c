@@ -102,20 +102,60 @@ static __always_inline void add_address(struct scratch *scratch, const struct pl
 		add_user_bytes(scratch, message.name, message.len, RECORD_STRING_ADDRESS);
 }
 
-static __always_inline bool open_is_writing(__u64 flags)
+/* Eight bytes at a time: two dots side by side. */
+static __always_inline bool has_dots(const char *text, __u32 len)
 {
-	return (flags & O_ACCMODE) != 0 || (flags & (O_CREAT | O_TRUNC)) != 0;
+	const __u64 *words = (const void *)text, low = 0x7f7f7f7f7f7f7f7fULL, dot = 0x2e2e2e2e2e2e2e2eULL;
+	__u64 carry = 0;
+
+	for (__u32 i = 0; i < PLAN_PREFIX_MAX / 8 && i * 8 < len; i++) {
+		__u32 rest = len - i * 8;
+		__u64 word = rest < 8 ? words[i] & ((1ULL << rest * 8) - 1) : words[i];
+		__u64 other = word ^ dot; /* 0 where a dot is */
+		__u64 dots = (~(((other & low) + low) | other) & ~low) >> 7;
+
+		if ((dots & (dots << 8 | carry)) != 0)
+			return true;
+		carry = dots >> 56;
+	}
+	return false;
 }
 
-/* A failed reading open is of interest only by the name that was asked for. */
-static __always_inline bool name_is_watched(struct scratch *scratch, __u64 address)
+/* What is told by the name as it was given. A failed open has nothing else, and of that only how it
+ * begins is looked at: what else is watched passes, and so does a name that is relative. */
+static __always_inline bool name_is_watched(struct scratch *scratch, __u64 address, __u16 kind, bool failed)
 {
-	long len = bpf_probe_read_user_str(scratch->prefix.path, PLAN_PREFIX_MAX, (void *)address);
+	__u16 *kinds;
+	long len;
 
+	if (failed && (name_kinds & kind))
+		return true;
+	if (!failed && !(dots_kinds & kind))
+		return false;
+	len = bpf_probe_read_user_str(scratch->prefix.path, PLAN_PREFIX_MAX, (void *)address);
 	if (len <= 1)
 		return false;
+	if ((dots_kinds & kind) && (len == PLAN_PREFIX_MAX || has_dots(scratch->prefix.path, (__u32)len)))
+		return true;
+	if (!failed || !(prefix_kinds & kind))
+		return false;
+	if (scratch->prefix.path[0] != '/')
+		return true;
 	scratch->prefix.bits = ((__u32)len - 1) * 8;
-	return bpf_map_lookup_elem(&watched_prefixes, &scratch->prefix) != NULL;
+	kinds = bpf_map_lookup_elem(&watched_prefixes, &scratch->prefix);
+	return kinds != NULL && (*kinds & kind);
+}
+
+static __always_inline bool comm_is_watched(struct scratch *scratch, struct task_struct *task, __u16 kind)
+{
+	struct task_struct *leader = task->group_leader;
+	__u16 *kinds;
+
+	if (!(comm_kinds & kind))
+		return false;
+	bpf_probe_read_kernel(scratch->comm.text, sizeof(scratch->comm.text), &leader->comm);
+	kinds = bpf_map_lookup_elem(&watched_comms, &scratch->comm);
+	return kinds != NULL && (*kinds & kind);
 }
 
 /* Puts flags and mode where other opens have them: args[4] and args[5]. */
@@ -135,22 +175,33 @@ static __always_inline void read_open_flags(struct record *record, const struct 
 	record->args[5] = (__u32)how.mode;
 }
 
-/* False when nobody wants this open. `walk` has the path when there is a file. */
+/* False when nobody wants an open of this kind, or at this path. `walk` has the path when there is a
+ * file. */
 static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_struct *task,
-					   const struct plan *plan, struct file *file,
+					   const struct plan *plan, struct file *file, __u16 kind,
 					   struct walk *walk)
 {
-	struct record *record = &scratch->record;
-	bool writing = open_is_writing(record->args[4]);
+	bool passes = (interests[scratch->record.nr & (PLAN_CALLS - 1)].pass & kind) ||
+		      comm_is_watched(scratch, task, kind);
 
-	if (!writing && (record->args[4] & O_PATH))
+	if (file != NULL) {
+		walk_path(walk, scratch, task, &file->f_path, passes ? 0 : kind);
+		passes = passes || walk_is_watched(walk);
+	}
+	return passes || name_is_watched(scratch, arg(&scratch->record, plan->name_arg[0]), kind, file == NULL);
+}
+
+/* False: no rule can match an open of this kind. An O_PATH descriptor gives no access to what is in the
+ * file. */
+static __always_inline bool open_kind_is_wanted(const struct record *record, const struct plan *plan,
+						__u16 *ret_kind)
+{
+	__u64 flags = record->args[4];
+
+	*ret_kind = plan_open_kind(plan->open_arg == 0, flags, record->args[5], record->ret < 0);
+	if (!(interests[record->nr & (PLAN_CALLS - 1)].can & *ret_kind))
 		return false;
-	if (file == NULL)
-		return writing || name_is_watched(scratch, arg(record, plan->name_arg[0]));
-	walk_path(walk, scratch, task, &file->f_path);
-	return writing || walk_is_watched(walk) ||
-	       walk_name_is_watched(walk, walk->leaf, PATH_HALF) ||
-	       walk_name_is_watched(walk, walk->directory, walk->leaf - 1);
+	return !(flags & O_PATH) || (flags & O_ACCMODE) != 0;
 }
 
 /* False: filtered. Else the record is complete. */
@@ -160,11 +211,14 @@ static __always_inline bool take_open(struct scratch *scratch, struct task_struc
 	struct record *record = &scratch->record;
 	struct file *file = NULL;
 	struct walk walk;
+	__u16 kind;
 
 	read_open_flags(record, plan);
+	if (!open_kind_is_wanted(record, plan, &kind))
+		return false;
 	if (record->ret >= 0)
 		file = file_of(task, (__s32)record->ret);
-	if (!open_is_wanted(scratch, task, plan, file, &walk))
+	if (!open_is_wanted(scratch, task, plan, file, kind, &walk))
 		return false;
 	fill_head(record, task, RECORD_CALL, plan->class);
 	if (file != NULL) {
@@ -188,17 +242,43 @@ static __always_inline bool call_is_filtered(const struct record *record, const 
 		return true;
 	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
 		return true;
+	if (plan->class != RECORD_CLASS_NET &&
+	    !(interests[record->nr & (PLAN_CALLS - 1)].can & 1U << (record->ret < 0 ? PLAN_KIND_FAILED : 0)))
+		return true;
 	return (plan->flags & PLAN_NEEDS_ADDRESS) && !(plan->flags & PLAN_MESSAGE) &&
 	       arg(record, plan->address_arg) == 0;
+}
+
+static __always_inline __s32 object_fd(const struct record *record, const struct plan *plan)
+{
+	if (plan->flags & PLAN_RETURNS_FD)
+		return (__s32)record->ret;
+	return plan->object_arg != 0 ? (__s32)arg(record, plan->object_arg) : -1;
+}
+
+/* Whether no rule can match a call on a socket of this family. */
+static __always_inline bool socket_is_filtered(const struct record *record, struct task_struct *task,
+					       const struct plan *plan)
+{
+	__u16 can = interests[record->nr & (PLAN_CALLS - 1)].can, family = 0;
+	__s32 fd = object_fd(record, plan);
+	struct file *file = fd < 0 ? NULL : file_of(task, fd);
+	struct socket *socket;
+	bool is_socket = false;
+
+	if (file != NULL && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK) {
+		socket = BPF_CORE_READ(file, private_data);
+		family = BPF_CORE_READ(socket, sk, __sk_common.skc_family);
+		is_socket = true;
+	}
+	return !(can & plan_socket_kind(is_socket, family, record->ret < 0));
 }
 
 static __always_inline void take_object(struct scratch *scratch, struct task_struct *task,
 					const struct plan *plan)
 {
 	struct record *record = &scratch->record;
-	__s32 fd = (plan->flags & PLAN_RETURNS_FD) ? (__s32)record->ret
-		   : plan->object_arg != 0	   ? (__s32)arg(record, plan->object_arg)
-						   : -1;
+	__s32 fd = object_fd(record, plan);
 	struct file *file = fd < 0 ? NULL : file_of(task, fd);
 
 	if (file == NULL)
@@ -213,7 +293,8 @@ static __always_inline bool take_call(struct scratch *scratch, struct task_struc
 {
 	struct fs_struct *fs;
 
-	if (call_is_filtered(&scratch->record, plan))
+	if (call_is_filtered(&scratch->record, plan) ||
+	    (plan->class == RECORD_CLASS_NET && socket_is_filtered(&scratch->record, task, plan)))
 		return false;
 	fill_head(&scratch->record, task, RECORD_CALL, plan->class);
 	take_object(scratch, task, plan);

@@ -18,9 +18,10 @@ struct walk {
 	struct dentry *mnt_root; /* of mnt */
 	struct kernfs_node *node;
 	__u32 off; /* where the path begins in scratch->path; PATH_HALF: empty */
-	__u32 leaf,
-		directory; /* where its last and last but one component begin, after the slash */
-	bool done;	   /* the root was reached: else the path was cut */
+	__u32 leaf;  /* where its last component begins, after the slash; 0: none yet */
+	__u16 kinds; /* a kind of open: its components are looked up; 0: nobody asks */
+	bool hit;    /* one of them lets that kind pass */
+	bool done;   /* the root was reached: else the path was cut */
 };
 
 /* Writes "/name" in front of what is there. */
@@ -66,6 +67,49 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
+static __always_inline void walk_take(struct walk *walk, const struct plan_name_kinds *kinds)
+{
+	if (kinds != NULL &&
+	    ((kinds->any & walk->kinds) || (walk->leaf == 0 && (kinds->last & walk->kinds))))
+		walk->hit = true;
+}
+
+static __always_inline void walk_look_whole(struct walk *walk, __u32 at, __u32 len)
+{
+	struct plan_name *name = &walk->scratch->name;
+
+	__builtin_memset(name, 0, sizeof(*name));
+	bpf_probe_read_kernel(name->text, masked(len, PLAN_NAME_MAX - 1), &walk->scratch->path[at]);
+	walk_take(walk, bpf_map_lookup_elem(&watched_names, name));
+}
+
+static __always_inline void walk_look_lead(struct walk *walk, __u32 at, __u32 len)
+{
+	struct plan_affix *affix = &walk->scratch->affix;
+
+	affix->bits = (len > PLAN_NAME_MAX ? PLAN_NAME_MAX : len) * 8;
+	bpf_probe_read_kernel(affix->text, PLAN_NAME_MAX, &walk->scratch->path[at]);
+	walk_take(walk, bpf_map_lookup_elem(&watched_leads, affix));
+}
+
+/* Whether the component just written lets the open pass. Most do not, and are told by length and first
+ * letter alone. */
+static __always_inline void walk_look(struct walk *walk, __u32 len)
+{
+	__u32 at = masked(walk->off + 1, PATH_HALF - 1);
+	__u64 bit = 1ULL << (walk->scratch->path[at] & 63);
+	__u64 whole = any_first[masked(len, PLAN_NAME_MAX - 1)], lead = any_lead_first;
+
+	if (walk->leaf == 0) {
+		whole |= last_first[masked(len, PLAN_NAME_MAX - 1)];
+		lead |= last_lead_first;
+	}
+	if ((whole & bit) && len < PLAN_NAME_MAX)
+		walk_look_whole(walk, at, len);
+	if (lead & bit)
+		walk_look_lead(walk, at, len);
+}
+
 static long walk_step(__u32 step, struct walk *walk)
 {
 	struct dentry_head head = { 0 };
@@ -94,10 +138,10 @@ static long walk_step(__u32 step, struct walk *walk)
 	dentry_head_read(&head, walk->dentry);
 	if (!walk_name(walk, head.name, head.len))
 		return 1;
+	if (walk->kinds != 0)
+		walk_look(walk, head.len);
 	if (walk->leaf == 0)
 		walk->leaf = walk->off + 1;
-	else if (walk->directory == 0)
-		walk->directory = walk->off + 1;
 	if (walk->dentry == head.parent) {
 		walk->done = true; /* a memfd, an eventfd: a name in no directory */
 		return 1;
@@ -106,9 +150,10 @@ static long walk_step(__u32 step, struct walk *walk)
 	return 0;
 }
 
-/* The path of `path` as `task` would name it; in walk->scratch->path from walk->off on. */
+/* The path of `path` as `task` would name it; in walk->scratch->path from walk->off on. With `kinds` its
+ * components are looked up on the way. */
 static __always_inline void walk_path(struct walk *walk, struct scratch *scratch,
-				      struct task_struct *task, struct path *path)
+				      struct task_struct *task, struct path *path, __u16 kinds)
 {
 	struct fs_struct *fs = task->fs;
 	struct path at = { 0 }, root = { 0 };
@@ -118,7 +163,7 @@ static __always_inline void walk_path(struct walk *walk, struct scratch *scratch
 	bpf_probe_read_kernel(&at, sizeof(at), path);
 	bpf_probe_read_kernel(&root, sizeof(root), &fs->root);
 	mnt = at.mnt;
-	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF };
+	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF, .kinds = kinds };
 	walk->dentry = at.dentry;
 	walk->mnt = mnt;
 	walk->mnt_root = BPF_CORE_READ(mnt, mnt_root);
@@ -188,32 +233,45 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 		walk_name(walk, "", 0);
 }
 
-/* Whether the path just walked is below a watched prefix. The key's length goes right in front of
+/* Whether the path just walked begins with a watched prefix. The key's length goes right in front of
  * the path, so that nothing is copied. */
-static __always_inline bool walk_is_watched(const struct walk *walk)
+static __always_inline bool walk_has_prefix(const struct walk *walk)
 {
 	__u32 off = masked(walk->off, PATH_HALF - 1), len = PATH_HALF - off;
 	struct plan_prefix *key = (void *)&walk->scratch->path[off] - sizeof(key->bits);
+	__u16 *kinds;
 
 	key->bits = (len > PLAN_PREFIX_MAX ? PLAN_PREFIX_MAX : len) * 8;
-	return bpf_map_lookup_elem(&watched_prefixes, key) != NULL;
+	kinds = bpf_map_lookup_elem(&watched_prefixes, key);
+	return kinds != NULL && (*kinds & walk->kinds);
 }
 
-/* Whether a component of it, at scratch->path[from] to [to], is a watched name. Most are not, and
- * are told by length and first letter alone. */
-static __always_inline bool walk_name_is_watched(const struct walk *walk, __u32 from, __u32 to)
+/* Whether its last component ends with a watched text. */
+static __always_inline bool walk_has_ending(const struct walk *walk)
 {
-	struct plan_name *name = &walk->scratch->name;
-	__u32 at = masked(from, PATH_HALF - 1), len = to - from;
+	struct plan_affix *key = &walk->scratch->affix;
+	__u32 len = PATH_HALF - walk->leaf;
+	__u16 *kinds;
 
-	if (from == 0 || to <= from || len >= PLAN_NAME_MAX)
+	if (walk->leaf == 0 || walk->leaf > PATH_HALF)
 		return false;
-	if (!(watched_first[masked(len, PLAN_NAME_MAX - 1)] &
-	      1ULL << (walk->scratch->path[at] & 63)))
-		return false;
-	__builtin_memset(name, 0, sizeof(*name));
-	bpf_probe_read_kernel(name->text, masked(len, PLAN_NAME_MAX - 1), &walk->scratch->path[at]);
-	return bpf_map_lookup_elem(&watched_names, name) != NULL;
+	if (len > PLAN_NAME_MAX)
+		len = PLAN_NAME_MAX;
+	for (__u32 i = 0; i < PLAN_NAME_MAX && i < len; i++)
+		key->text[i] = walk->scratch->path[masked(PATH_HALF - 1 - i, PATH_HALF - 1)];
+	key->bits = len * 8;
+	kinds = bpf_map_lookup_elem(&watched_endings, key);
+	return kinds != NULL && (*kinds & walk->kinds);
+}
+
+/* Whether it lets the open pass. Of a path that was cut nobody knows. */
+static __always_inline bool walk_is_watched(const struct walk *walk)
+{
+	if (walk->hit || !walk->done)
+		return true;
+	if ((prefix_kinds & walk->kinds) && walk_has_prefix(walk))
+		return true;
+	return (ending_kinds & walk->kinds) && walk_has_ending(walk);
 }
 
 #endif

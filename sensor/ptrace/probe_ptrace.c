@@ -234,45 +234,18 @@ static bool call_begin(struct ptrace *probe, struct thread *thread)
 	return true;
 }
 
-static bool is_listed(struct str name, const char *const *list)
-{
-	for (; *list != NULL; list++)
-		if (str_eq(name, str_of(*list)))
-			return true;
-	return false;
-}
-
-/* The same question as in the eBPF program: below a watched path, or called a watched name. */
-static bool path_is_watched(const struct ptrace *probe, struct str path)
-{
-	struct str leaf, folder;
-	const char *slash;
-
-	for (const char *const *at = probe->settings.prefixes; *at != NULL; at++)
-		if (str_starts(path, str_of(*at)))
-			return true;
-	slash = path.len == 0 ? NULL : memrchr(path.at, '/', path.len);
-	if (slash == NULL)
-		return false;
-	leaf = str_from(path, (size_t)(slash - path.at) + 1);
-	folder = str_cut(path, (size_t)(slash - path.at));
-	slash = folder.len == 0 ? NULL : memrchr(folder.at, '/', folder.len);
-	if (slash != NULL)
-		folder = str_from(folder, (size_t)(slash - folder.at) + 1);
-	return is_listed(leaf, probe->settings.names) || is_listed(folder, probe->settings.names);
-}
-
-static bool open_is_wanted(const struct ptrace *probe, const struct record *record)
+/* The same question as in the eBPF program. */
+static bool open_is_wanted(const struct ptrace *probe, const struct record *record, const struct plan *plan)
 {
 	uint64_t flags = record->args[4];
-	struct str path = record_text(record, RECORD_STRING_PATH);
+	struct str path = record_text(record, RECORD_STRING_PATH), given = record_text(record, RECORD_STRING_NAME);
+	uint16_t kind = plan_open_kind(plan->open_arg == 0, flags, record->args[5], record->ret < 0);
 
-	if ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)))
-		return true;
-	if (flags & O_PATH)
+	if ((flags & O_ACCMODE) == O_RDONLY && (flags & O_PATH))
 		return false;
-	return path_is_watched(probe,
-			       path.at != NULL ? path : record_text(record, RECORD_STRING_NAME));
+	return interest_wants_open(probe->settings.interest, record->nr, kind,
+				   path.at != NULL ? path : given, given,
+				   (struct str){ record->comm, strnlen(record->comm, RECORD_COMM) });
 }
 
 static bool call_is_wanted(const struct ptrace *probe, const struct record *record,
@@ -285,7 +258,7 @@ static bool call_is_wanted(const struct ptrace *probe, const struct record *reco
 	if ((plan->flags & PLAN_NEEDS_ADDRESS) &&
 	    record_text(record, RECORD_STRING_ADDRESS).at == NULL)
 		return false;
-	return !(plan->flags & PLAN_OPEN) || open_is_wanted(probe, record);
+	return !(plan->flags & PLAN_OPEN) || open_is_wanted(probe, record, plan);
 }
 
 static void call_end(struct ptrace *probe, struct thread *thread)

@@ -262,11 +262,9 @@ def test_reading_shadow_is_seen_whatever_it_is_called(everything, tmp_path, how)
     assert event["fields"]["fd.nameraw"] == name
 
 
-def test_ordinary_reads_are_not_taken(everything):
+def test_a_read_is_taken_when_a_rule_wants_all_that_a_process_does(everything):
     subprocess.run(["cat", "/etc/hostname"], stdout=subprocess.DEVNULL, check=True)
-    wait_for(lambda: everything.find(evt__type="execve", proc__cmdline="cat /etc/hostname"))
-    wait_for(lambda: everything.find(evt__type="procexit", proc__cmdline="cat /etc/hostname"))
-    assert not everything.find(fd__name="/etc/hostname")
+    wait_for(lambda: everything.find(fd__name="/etc/hostname", proc__name="cat", evt__is_open_read=True))
 
 
 def test_a_reverse_shell_shows_its_connection_and_its_descriptors(everything):

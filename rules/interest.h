@@ -1,0 +1,60 @@
+/* What a set of rules can want of an event before the event exists: the sensor asks so that the kernel
+ * can tell from a path, a name and a few flags that no rule matches.
+ *
+ * The answer may be too wide, never too narrow: an event that some rule matches has one of the facts. */
+#ifndef RULES_INTEREST_H
+#define RULES_INTEREST_H
+
+#include "rules/rules.h"
+
+enum {
+	RULES_FACTS_MAX = 65536, /* of one answer; beyond it the answer is RULES_ALWAYS */
+};
+
+/* One thing that must be so. The path is fd.name of a file. */
+enum rules_fact_kind {
+	RULES_FACT_PREFIX = 0, /* the path begins so */
+	RULES_FACT_LAST,       /* its last component is this */
+	RULES_FACT_COMPONENT,  /* one of its components is this */
+	RULES_FACT_LEAD,       /* its last component begins so */
+	RULES_FACT_ANY_LEAD,   /* one of its components begins so */
+	RULES_FACT_ENDING,     /* its last component ends so */
+	RULES_FACT_COMM,       /* proc.name is this */
+	RULES_FACT_DOTS,       /* the name as given has two dots side by side; the text is ".." */
+	RULES_FACT_KINDS,
+};
+
+struct rules_fact {
+	enum rules_fact_kind kind;
+	struct str text; /* never empty */
+};
+
+/* A field of which something is known: it is a number or truth value between min and max, or one of the
+ * texts, or not the text `isnt`. */
+struct rules_known {
+	field_id field; /* of the catalogue */
+	int64_t min, max;
+	const char *texts[2], *isnt; /* all NULL: it is a number */
+};
+
+enum rules_verdict {
+	RULES_NEVER = 0, /* no rule matches such an event */
+	RULES_IF,	 /* a rule can match only when one of the facts is so */
+	RULES_ALWAYS,	 /* a rule may match, whatever the path */
+};
+
+/* Who asks; lives no longer than the rules. NULL: out of memory. */
+struct rules_interest;
+struct rules_interest *rules_interest_new(const struct rules *rules);
+void rules_interest_free(struct rules_interest *interest);
+DEFINE_CLEANUP(struct rules_interest *, rules_interest_free);
+
+/* Asks about events of source syscall and this type of which `known` is known. The facts, in no order
+ * and perhaps twice, live until the next question. *ret_because is the rule that makes it RULES_ALWAYS,
+ * NULL when memory or RULES_FACTS_MAX did. */
+enum rules_verdict rules_interest_ask(struct rules_interest *interest, struct str evt_type,
+				      const struct rules_known *known, size_t known_count,
+				      const struct rules_fact **ret_facts, size_t *ret_count,
+				      const struct rule **ret_because);
+
+#endif

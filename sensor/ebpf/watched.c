@@ -1,0 +1,165 @@
+/* Entries into maps, one by one; what is not wanted any more goes last. */
+#include "sensor/ebpf/watched.h"
+
+#include "sensor/calls.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+
+union key {
+	struct plan_prefix prefix;
+	struct plan_affix affix;
+	struct plan_name name;
+	struct plan_comm comm;
+};
+
+/* The entry's map and its key there; -1: it has none. */
+static int key_of(const struct watched *watched, const struct interest_entry *entry, union key *ret)
+{
+	struct str text = entry->text;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->affix.bits = (uint32_t)text.len * 8;
+	switch (entry->kind) {
+	case RULES_FACT_PREFIX: memcpy(ret->prefix.path, text.at, text.len); return watched->prefixes;
+	case RULES_FACT_ENDING: memcpy(ret->affix.text, text.at, text.len); return watched->endings;
+	case RULES_FACT_LEAD:
+	case RULES_FACT_ANY_LEAD: memcpy(ret->affix.text, text.at, text.len); return watched->leads;
+	case RULES_FACT_DOTS: return -1;
+	default: break;
+	}
+	memset(ret, 0, sizeof(*ret));
+	if (entry->kind == RULES_FACT_COMM) {
+		memcpy(ret->comm.text, text.at, text.len);
+		return watched->comms;
+	}
+	memcpy(ret->name.text, text.at, text.len);
+	return watched->names;
+}
+
+/* The kinds of the longest entry that the text begins with. */
+static uint16_t longest(const struct interest *interest, enum rules_fact_kind kind, struct str text)
+{
+	uint16_t kinds = 0;
+
+	for (; text.len > 0 && kinds == 0; text.len--)
+		kinds = interest_kinds(interest, kind, text);
+	return kinds;
+}
+
+static bool is_lead(const struct interest_entry *entry)
+{
+	return entry->kind == RULES_FACT_LEAD || entry->kind == RULES_FACT_ANY_LEAD;
+}
+
+static bool is_name(const struct interest_entry *entry)
+{
+	return entry->kind == RULES_FACT_LAST || entry->kind == RULES_FACT_COMPONENT;
+}
+
+/* What the table says of a component: it may stand there for both kinds of fact. */
+static struct plan_name_kinds kinds_of(const struct interest *interest, const struct interest_entry *entry)
+{
+	if (is_lead(entry))
+		return (struct plan_name_kinds){ longest(interest, RULES_FACT_LEAD, entry->text),
+						 longest(interest, RULES_FACT_ANY_LEAD, entry->text) };
+	return (struct plan_name_kinds){ interest_kinds(interest, RULES_FACT_LAST, entry->text),
+					 interest_kinds(interest, RULES_FACT_COMPONENT, entry->text) };
+}
+
+/* By length and first letter most components are told not to be in a table. */
+static void note_first(const struct watched *watched, const struct interest_entry *entry)
+{
+	const __u64 bit = 1ULL << (entry->text.at[0] & 63);
+
+	switch (entry->kind) {
+	case RULES_FACT_LAST: watched->last_first[entry->text.len] |= bit; break;
+	case RULES_FACT_COMPONENT: watched->any_first[entry->text.len] |= bit; break;
+	case RULES_FACT_LEAD: *watched->last_lead_first |= bit; break;
+	case RULES_FACT_ANY_LEAD: *watched->any_lead_first |= bit; break;
+	default: break;
+	}
+}
+
+static int put_entry(const struct watched *watched, const struct interest *interest,
+		     const struct interest_entry *entry)
+{
+	bool is_component = is_name(entry) || is_lead(entry);
+	struct plan_name_kinds kinds;
+	union key key;
+	int map = key_of(watched, entry, &key);
+
+	if (map < 0)
+		return 0;
+	note_first(watched, entry);
+	if (is_component)
+		kinds = kinds_of(interest, entry);
+	return bpf_map_update_elem(map, &key, is_component ? (const void *)&kinds : &entry->kinds, BPF_ANY);
+}
+
+static bool is_wanted(const struct interest *interest, const struct interest_entry *entry)
+{
+	if (is_lead(entry))
+		return (interest_kinds(interest, RULES_FACT_LEAD, entry->text) |
+			interest_kinds(interest, RULES_FACT_ANY_LEAD, entry->text)) != 0;
+	if (is_name(entry))
+		return (interest_kinds(interest, RULES_FACT_LAST, entry->text) |
+			interest_kinds(interest, RULES_FACT_COMPONENT, entry->text)) != 0;
+	return interest_kinds(interest, entry->kind, entry->text) != 0;
+}
+
+static void drop_entry(const struct watched *watched, const struct interest *interest,
+		       const struct interest_entry *entry)
+{
+	union key key;
+	int map = key_of(watched, entry, &key);
+
+	if (map >= 0 && !is_wanted(interest, entry))
+		(void)bpf_map_delete_elem(map, &key);
+}
+
+/* What either wants passes, whatever its path. */
+static void open_wide(const struct watched *watched, const struct interest *interest)
+{
+	for (size_t i = 0; i < calls_count; i++) {
+		struct plan_interest *at = &watched->interests[calls[i].nr];
+		uint16_t can = at->can | interest->calls[calls[i].nr].can;
+
+		__atomic_store_n(&at->pass, can, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->can, can, __ATOMIC_RELEASE);
+	}
+}
+
+static void narrow(const struct watched *watched, const struct interest *interest)
+{
+	*watched->prefix_kinds = interest->kinds[RULES_FACT_PREFIX];
+	*watched->ending_kinds = interest->kinds[RULES_FACT_ENDING];
+	*watched->comm_kinds = interest->kinds[RULES_FACT_COMM];
+	*watched->dots_kinds = interest->kinds[RULES_FACT_DOTS];
+	/* What a failed open's name is not searched for. */
+	*watched->name_kinds = interest->kinds[RULES_FACT_LAST] | interest->kinds[RULES_FACT_COMPONENT] |
+			       interest->kinds[RULES_FACT_LEAD] | interest->kinds[RULES_FACT_ANY_LEAD] |
+			       interest->kinds[RULES_FACT_ENDING];
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	for (size_t i = 0; i < calls_count; i++) {
+		struct plan_interest *at = &watched->interests[calls[i].nr];
+
+		__atomic_store_n(&at->can, interest->calls[calls[i].nr].can, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->pass, interest->calls[calls[i].nr].pass, __ATOMIC_RELEASE);
+	}
+}
+
+int watched_put(const struct watched *watched, const struct interest *interest, const struct interest *before)
+{
+	open_wide(watched, interest);
+	memset(watched->any_first, 0, sizeof(uint64_t) * PLAN_NAME_MAX);
+	memset(watched->last_first, 0, sizeof(uint64_t) * PLAN_NAME_MAX);
+	*watched->any_lead_first = *watched->last_lead_first = 0;
+	for (size_t i = 0; i < interest->count; i++)
+		if (put_entry(watched, interest, &interest->entries[i]) < 0)
+			return -errno;
+	narrow(watched, interest);
+	for (size_t i = 0; before != NULL && i < before->count; i++)
+		drop_entry(watched, interest, &before->entries[i]);
+	return 0;
+}

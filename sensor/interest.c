@@ -1,0 +1,388 @@
+/* Asking the rules about every kind of every call, and putting the answers in order. */
+#include "sensor/interest.h"
+
+#include "sensor/calls.h"
+#include "sensor/record.h"
+
+#include <errno.h>
+
+struct making {
+	struct interest *interest;
+	struct rules_interest *rules;
+	size_t cap;
+	bool failed; /* out of memory */
+};
+
+/* ---- what is known of a kind ---- */
+
+enum { KNOWN_MAX = 12 };
+
+struct known {
+	struct rules_known at[KNOWN_MAX];
+	size_t count;
+};
+
+static void know_number(struct known *known, field_id field, int64_t min, int64_t max)
+{
+	known->at[known->count++] = (struct rules_known){ .field = field, .min = min, .max = max };
+}
+
+static void know_text(struct known *known, field_id field, const char *text, const char *other)
+{
+	known->at[known->count++] = (struct rules_known){ .field = field, .texts = { text, other } };
+}
+
+static void know_open(struct known *known, unsigned kind)
+{
+	unsigned access = kind & PLAN_KIND_ACCESS;
+	bool reads = access == PLAN_KIND_READ || access == PLAN_KIND_BOTH;
+	bool writes = access == PLAN_KIND_WRITE || access == PLAN_KIND_BOTH;
+	bool makes = (kind & PLAN_KIND_MAKES_EXEC) != 0;
+
+	know_number(known, FIELD_EVT_IS_OPEN_READ, reads, reads);
+	know_number(known, FIELD_EVT_IS_OPEN_WRITE, writes, writes);
+	know_number(known, FIELD_EVT_IS_OPEN_EXEC, makes, makes);
+	if (kind & PLAN_KIND_FAILED) {
+		know_number(known, FIELD_FD_NUM, -1, -1);
+		know_text(known, FIELD_FD_TYPECHAR, "f", NULL);
+		know_text(known, FIELD_FD_TYPE, "file", NULL);
+	} else {
+		know_number(known, FIELD_FD_NUM, 0, INT32_MAX);
+	}
+}
+
+static void know_socket(struct known *known, unsigned kind)
+{
+	switch (kind & PLAN_KIND_FAMILY) {
+	case PLAN_KIND_IP:
+		know_text(known, FIELD_FD_TYPE, "ipv4", "ipv6");
+		know_text(known, FIELD_FD_TYPECHAR, "4", "6");
+		know_text(known, FIELD_FD_SOCKFAMILY, "ip", NULL);
+		break;
+	case PLAN_KIND_UNIX:
+		know_text(known, FIELD_FD_TYPE, "unix", NULL);
+		know_text(known, FIELD_FD_TYPECHAR, "u", NULL);
+		know_text(known, FIELD_FD_SOCKFAMILY, "unix", NULL);
+		break;
+	default: break;
+	}
+}
+
+static struct known know(const struct call *call, unsigned kind)
+{
+	bool failed = (kind & PLAN_KIND_FAILED) != 0;
+	struct known known = { .count = 0 };
+
+	know_text(&known, FIELD_EVT_TYPE, call->name, NULL);
+	know_number(&known, FIELD_EVT_FAILED, failed, failed);
+	if (failed) {
+		know_number(&known, FIELD_EVT_RAWRES, INT64_MIN, -1);
+		known.at[known.count++] =
+			(struct rules_known){ .field = FIELD_EVT_RES, .isnt = "SUCCESS" };
+	} else {
+		know_number(&known, FIELD_EVT_RAWRES, 0, INT64_MAX);
+		know_text(&known, FIELD_EVT_RES, "SUCCESS", NULL);
+	}
+	if (call->plan.flags & PLAN_OPEN)
+		know_open(&known, kind);
+	else if (call->plan.class == RECORD_CLASS_NET)
+		know_socket(&known, kind);
+	return known;
+}
+
+/* Whether calls can end so. */
+static bool kind_exists(const struct call *call, unsigned kind)
+{
+	if ((call->plan.flags & PLAN_FAILED_ONLY) && !(kind & PLAN_KIND_FAILED))
+		return false;
+	if (call->plan.flags & PLAN_OPEN)
+		return true;
+	if (call->plan.class == RECORD_CLASS_NET)
+		return !(kind & PLAN_KIND_MAKES_EXEC);
+	return kind == 0 || kind == PLAN_KIND_FAILED;
+}
+
+/* ---- asking ---- */
+
+/* As the probe compares it: paths from the root, cut where it does not look further, endings backwards. */
+static struct str compared(struct arena *arena, const struct rules_fact *fact)
+{
+	struct str text = fact->text;
+	bool needs_slash = fact->kind == RULES_FACT_PREFIX && text.at[0] != '/';
+	char *out;
+
+	if (fact->kind == RULES_FACT_ENDING && text.len > PLAN_NAME_MAX)
+		text = str_from(text, text.len - PLAN_NAME_MAX);
+	if (fact->kind == RULES_FACT_LEAD || fact->kind == RULES_FACT_ANY_LEAD)
+		text = str_cut(text, PLAN_NAME_MAX);
+	text = str_cut(text, fact->kind == RULES_FACT_COMM ? PLAN_COMM - 1 : PLAN_PREFIX_MAX - needs_slash);
+	out = arena_alloc(arena, text.len + 1);
+	if (out == NULL)
+		return (struct str){ 0 };
+	out[0] = '/';
+	memcpy(out + needs_slash, text.at, text.len);
+	for (size_t i = 0; fact->kind == RULES_FACT_ENDING && i < text.len; i++)
+		out[i] = text.at[text.len - 1 - i];
+	return (struct str){ out, text.len + needs_slash };
+}
+
+/* A component that is too long for the kernel's table cannot be looked up there. */
+static bool fits(const struct rules_fact *fact)
+{
+	return (fact->kind != RULES_FACT_LAST && fact->kind != RULES_FACT_COMPONENT) ||
+	       fact->text.len < PLAN_NAME_MAX;
+}
+
+static void add_entry(struct making *m, const struct rules_fact *fact, uint16_t bit)
+{
+	struct interest *interest = m->interest;
+	struct str text = compared(&interest->arena, fact);
+
+	if (interest->count == m->cap) {
+		size_t cap = m->cap == 0 ? 256 : m->cap * 2;
+		struct interest_entry *bigger = realloc(interest->entries, cap * sizeof(*bigger));
+
+		m->failed |= bigger == NULL;
+		if (bigger == NULL)
+			return;
+		interest->entries = bigger;
+		m->cap = cap;
+	}
+	m->failed |= text.len == 0;
+	interest->entries[interest->count++] =
+		(struct interest_entry){ .kind = fact->kind, .kinds = bit, .text = text };
+}
+
+static void ask_kind(struct making *m, const struct call *call, unsigned kind)
+{
+	struct plan_interest *of = &m->interest->calls[call->nr];
+	const struct known known = know(call, kind);
+	const uint16_t bit = (uint16_t)(1U << kind);
+	const struct rules_fact *facts;
+	const struct rule *because = NULL;
+	size_t count;
+	enum rules_verdict verdict = rules_interest_ask(m->rules, str_of(call->name), known.at, known.count,
+							&facts, &count, &because);
+	bool by_path = verdict == RULES_IF && (call->plan.flags & PLAN_OPEN) != 0;
+
+	if (verdict == RULES_NEVER)
+		return;
+	of->can |= bit;
+	for (size_t i = 0; i < count && by_path; i++)
+		by_path = fits(&facts[i]);
+	for (size_t i = 0; i < count && by_path; i++)
+		add_entry(m, &facts[i], bit);
+	if (by_path)
+		return;
+	of->pass |= bit;
+	m->interest->because[call->nr][kind] = because;
+}
+
+static void ask_call(struct making *m, const struct call *call)
+{
+	struct plan_interest *of = &m->interest->calls[call->nr];
+
+	if (m->rules == NULL || (call->state && !(call->plan.flags & PLAN_FAILED_ONLY))) {
+		*of = (struct plan_interest){ .can = UINT16_MAX, .pass = UINT16_MAX };
+		return;
+	}
+	for (unsigned kind = 0; kind < 16; kind++)
+		if (kind_exists(call, kind))
+			ask_kind(m, call, kind);
+}
+
+/* ---- in order ---- */
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct interest_entry *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return str_cmp(x->text, y->text);
+}
+
+static bool is_same(const struct interest_entry *a, const struct interest_entry *b)
+{
+	return a->kind == b->kind && str_eq(a->text, b->text);
+}
+
+static void join_same(struct interest *interest)
+{
+	size_t kept = 0;
+
+	if (interest->count > 1)
+		qsort(interest->entries, interest->count, sizeof(*interest->entries), compare_entries);
+	for (size_t i = 0; i < interest->count; i++) {
+		struct interest_entry *entry = &interest->entries[i];
+
+		if (kept > 0 && is_same(&interest->entries[kept - 1], entry))
+			interest->entries[kept - 1].kinds |= entry->kinds;
+		else
+			interest->entries[kept++] = *entry;
+	}
+	interest->count = kept;
+}
+
+static bool is_trie(enum rules_fact_kind kind)
+{
+	return kind == RULES_FACT_PREFIX || kind == RULES_FACT_ENDING || kind == RULES_FACT_LEAD ||
+	       kind == RULES_FACT_ANY_LEAD;
+}
+
+/* The kernel's trie tells of the longest entry only: so that one answers for its shorter ones too. Sorted,
+ * what an entry begins with stands before it; `within` leads from one to the next shorter. */
+static void pass_down(struct interest *interest)
+{
+	for (size_t i = 1; i < interest->count; i++) {
+		struct interest_entry *entry = &interest->entries[i];
+		size_t j = i;
+
+		while (j > 0) {
+			const struct interest_entry *before = &interest->entries[j - 1];
+
+			if (before->kind != entry->kind || !is_trie(entry->kind))
+				break;
+			if (str_starts(entry->text, before->text)) {
+				entry->kinds |= before->kinds;
+				entry->within = (uint32_t)j;
+				break;
+			}
+			j = before->within;
+		}
+	}
+}
+
+/* A kind of fact with more entries than the probe's table holds is given up: what it stood for passes. */
+static void keep_bounds(struct interest *interest)
+{
+	size_t counts[RULES_FACT_KINDS] = { 0 }, kept = 0;
+	uint16_t given_up = 0;
+
+	for (size_t i = 0; i < interest->count; i++)
+		counts[interest->entries[i].kind]++;
+	for (size_t i = 0; i < interest->count; i++) {
+		enum rules_fact_kind kind = interest->entries[i].kind;
+
+		if (counts[kind] > (kind == RULES_FACT_PREFIX ? INTEREST_PREFIXES_MAX : INTEREST_TEXTS_MAX))
+			given_up |= interest->entries[i].kinds;
+		else
+			interest->entries[kept++] = interest->entries[i];
+	}
+	interest->count = kept;
+	for (size_t i = 0; i < calls_count; i++)
+		if (calls[i].plan.flags & PLAN_OPEN)
+			interest->calls[calls[i].nr].pass |=
+				interest->calls[calls[i].nr].can & given_up;
+	for (size_t i = 0; i < interest->count; i++)
+		interest->kinds[interest->entries[i].kind] |= interest->entries[i].kinds;
+}
+
+int interest_new(const struct rules *rules, struct interest **ret)
+{
+	struct interest *interest = calloc(1, sizeof(*interest));
+	struct making m = { .interest = interest };
+
+	if (interest == NULL)
+		return -ENOMEM;
+	arena_init(&interest->arena, 64 << 20);
+	m.rules = rules == NULL ? NULL : rules_interest_new(rules);
+	m.failed = rules != NULL && m.rules == NULL;
+	for (size_t i = 0; i < calls_count && !m.failed; i++)
+		ask_call(&m, &calls[i]);
+	rules_interest_free(m.rules);
+	if (m.failed) {
+		interest_free(interest);
+		return -ENOMEM;
+	}
+	join_same(interest);
+	pass_down(interest);
+	keep_bounds(interest);
+	*ret = interest;
+	return 0;
+}
+
+void interest_free(struct interest *interest)
+{
+	if (interest == NULL)
+		return;
+	arena_done(&interest->arena);
+	free(interest->entries);
+	free(interest);
+}
+
+/* ---- the same question as in the eBPF program, for probes in user space ---- */
+
+/* One that is the name, or begins with it. */
+static bool has_component(struct str path, struct str name, bool begins)
+{
+	for (size_t i = 0; i < path.len; i++) {
+		size_t end = i;
+
+		while (end < path.len && path.at[end] != '/')
+			end++;
+		if (begins ? str_starts(str_cut(str_from(path, i), end - i), name)
+			   : str_eq(str_cut(str_from(path, i), end - i), name))
+			return true;
+		i = end;
+	}
+	return false;
+}
+
+static struct str last_of(struct str path)
+{
+	const char *slash = path.len == 0 ? NULL : memrchr(path.at, '/', path.len);
+
+	return slash == NULL ? path : str_from(path, (size_t)(slash - path.at) + 1);
+}
+
+static bool ends_backwards(struct str name, struct str ending)
+{
+	if (name.len < ending.len)
+		return false;
+	for (size_t i = 0; i < ending.len; i++)
+		if (name.at[name.len - 1 - i] != ending.at[i])
+			return false;
+	return true;
+}
+
+static bool entry_holds(const struct interest_entry *entry, struct str path, struct str given, struct str comm)
+{
+	switch (entry->kind) {
+	case RULES_FACT_PREFIX: return str_starts(path, entry->text);
+	case RULES_FACT_LAST: return str_eq(last_of(path), entry->text);
+	case RULES_FACT_COMPONENT: return has_component(path, entry->text, false);
+	case RULES_FACT_LEAD: return str_starts(last_of(path), entry->text);
+	case RULES_FACT_ANY_LEAD: return has_component(path, entry->text, true);
+	case RULES_FACT_DOTS: return str_find(given, entry->text) >= 0;
+	case RULES_FACT_ENDING: return ends_backwards(last_of(path), entry->text);
+	case RULES_FACT_COMM: return str_eq(comm, entry->text);
+	default: return false;
+	}
+}
+
+bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t kind, struct str path,
+			 struct str given, struct str comm)
+{
+	const struct plan_interest *of = &interest->calls[nr];
+
+	if (!(of->can & kind))
+		return false;
+	if ((of->pass & kind) || path.len == 0 || path.at[0] != '/')
+		return true;
+	for (size_t i = 0; i < interest->count; i++)
+		if ((interest->entries[i].kinds & kind) && entry_holds(&interest->entries[i], path, given, comm))
+			return true;
+	return false;
+}
+
+uint16_t interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text)
+{
+	const struct interest_entry key = { .kind = kind, .text = text };
+	const struct interest_entry *hit =
+		interest->count == 0 ? NULL
+				     : bsearch(&key, interest->entries, interest->count,
+					       sizeof(*interest->entries), compare_entries);
+
+	return hit == NULL ? 0 : hit->kinds;
+}

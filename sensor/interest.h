@@ -1,0 +1,56 @@
+/* Interest: what the rules in force can match, as tables that a probe can ask before an event exists.
+ * Every call's ends are sorted into kinds (read or written, failed or not, which family); a kind that
+ * no rule can match costs nothing further, one that rules match by its path is looked at in the tables
+ * below, and only the others always pass. The answer may be yes too often, never no too often: the
+ * rules themselves are asked afterwards. */
+#ifndef SENSOR_INTEREST_H
+#define SENSOR_INTEREST_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "rules/interest.h"
+#include "sensor/plan.h"
+
+/* Beyond these the kinds that would need more entries always pass. */
+enum {
+	INTEREST_PREFIXES_MAX = PLAN_PREFIXES_MAX,
+	INTEREST_TEXTS_MAX = PLAN_TEXTS_MAX, /* of each other kind of fact */
+};
+
+/* One fact, and the kinds of opens that pass by it. */
+struct interest_entry {
+	enum rules_fact_kind kind;
+	uint16_t kinds;
+	uint32_t within; /* place + 1 of the longest entry that this one begins with; 0: none */
+	struct str text; /* cut to what the probe compares; of endings backwards */
+};
+
+struct interest {
+	struct plan_interest calls[PLAN_CALLS];	   /* by call number */
+	const struct rule *because[PLAN_CALLS][16]; /* by kind that always passes: for whom; NULL: not known */
+	struct interest_entry *entries;		   /* ordered by kind of fact, then by text, each once */
+	size_t count;
+	uint16_t kinds[RULES_FACT_KINDS]; /* of all entries of a kind of fact */
+	struct arena arena;
+};
+
+/* Of all calls; without rules everything passes. The interest keeps nothing of the rules but `because`,
+ * which is valid as long as they are. 0 or -ENOMEM. */
+int interest_new(const struct rules *rules, struct interest **ret);
+void interest_free(struct interest *interest);
+DEFINE_CLEANUP(struct interest *, interest_free);
+
+/* Whether an open of this kind (a bit) passes. The path as the kernel resolved it, or of a failed open the
+ * name that was given; a relative name passes. `given`: the name as
+ * given. `comm`: of the process. */
+bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t kind, struct str path,
+			 struct str given, struct str comm);
+
+/* The kinds of the entry; 0: there is none. */
+uint16_t interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text);
+
+/* For people: a line a call, and what is looked for in paths. */
+void interest_print(const struct interest *interest, struct buf *out);
+
+#endif

@@ -1,0 +1,71 @@
+/* What is looked for, for people. */
+#include "sensor/calls.h"
+#include "sensor/interest.h"
+#include "sensor/record.h"
+
+static void add_text(struct buf *out, const struct interest_entry *entry)
+{
+	for (size_t i = 0; i < entry->text.len; i++)
+		buf_add_char(out, entry->text.at[entry->kind == RULES_FACT_ENDING ? entry->text.len - 1 - i : i]);
+}
+
+static void add_kind(struct buf *out, const struct call *call, unsigned kind)
+{
+	static const char *const access[] = { "read", "write", "read and write", "creat" };
+	static const char *const families[] = { "ip", "unix", "other family", "no socket" };
+	bool is_open = (call->plan.flags & PLAN_OPEN) != 0;
+
+	if (is_open)
+		buf_addf(out, "%s%s", access[kind & PLAN_KIND_ACCESS],
+			 kind & PLAN_KIND_MAKES_EXEC ? " of a new executable" : "");
+	else if (call->plan.class == RECORD_CLASS_NET)
+		buf_addf(out, "%s", families[kind & PLAN_KIND_FAMILY]);
+	else
+		buf_addf(out, "%s", kind & PLAN_KIND_FAILED ? "" : "done");
+	if (kind & PLAN_KIND_FAILED)
+		buf_addf(out, "%sfailed", is_open || call->plan.class == RECORD_CLASS_NET ? ", " : "");
+}
+
+static void add_call(struct buf *out, const struct interest *interest, const struct call *call)
+{
+	const struct plan_interest *of = &interest->calls[call->nr];
+
+	for (unsigned kind = 0; kind < 16; kind++) {
+		const struct rule *rule = interest->because[call->nr][kind];
+
+		if (!(of->can & 1U << kind) || (of->pass == UINT16_MAX && kind > 0))
+			continue;
+		buf_addf(out, "%s: ", call->name);
+		if (of->pass == UINT16_MAX)
+			buf_add(out, STR("all"));
+		else
+			add_kind(out, call, kind);
+		if (!(of->pass & 1U << kind))
+			buf_add(out, STR(": by its path"));
+		else if (rule != NULL)
+			buf_addf(out, ": always, for \"%.*s\"", STR_ARG(rule_name(rule)));
+		buf_add_char(out, '\n');
+	}
+}
+
+void interest_print(const struct interest *interest, struct buf *out)
+{
+	static const char *const names[RULES_FACT_KINDS] = {
+		[RULES_FACT_PREFIX] = "path begins with",
+		[RULES_FACT_LAST] = "last component is",
+		[RULES_FACT_COMPONENT] = "a component is",
+		[RULES_FACT_LEAD] = "last component begins with",
+		[RULES_FACT_ANY_LEAD] = "a component begins with",
+		[RULES_FACT_ENDING] = "path ends with",
+		[RULES_FACT_DOTS] = "name as given contains",
+		[RULES_FACT_COMM] = "process is called",
+	};
+
+	for (size_t i = 0; i < calls_count; i++)
+		add_call(out, interest, &calls[i]);
+	for (size_t i = 0; i < interest->count; i++) {
+		buf_addf(out, "%s ", names[interest->entries[i].kind]);
+		add_text(out, &interest->entries[i]);
+		buf_add_char(out, '\n');
+	}
+}

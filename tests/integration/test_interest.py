@@ -1,0 +1,146 @@
+"""Which opens pass in the kernel: what the rules of the moment can match, and nothing else."""
+import os
+import signal
+import subprocess
+
+import pytest
+import yaml
+
+from hub import Hub
+from test_sensor import SENSOR, Sensor, needs_ebpf, receiver, sensors, wait_for  # noqa: F401 (fixtures)
+
+READ = "evt.type in (open, openat) and evt.is_open_read = true and fd.num >= 0"
+
+# By rule: its condition, a file that it wants and one that it does not; {t} is a folder of the test's.
+WANTED = {
+    "whole": ("fd.name = {t}/whole", "whole", "whol"),
+    "list": ("fd.name in ({t}/one, {t}/two)", "two", "three"),
+    "prefix": ("fd.name startswith {t}/pre", "prefix", "xpre"),
+    "directory": ("fd.directory = {t}/keys", "keys/a", "keysafe"),
+    "last": ("fd.filename = id_lead", "any/id_lead", "any/id_lead.pub"),
+    "ending": ("fd.name endswith .tocsin", "a.tocsin", "a.tocsi"),
+    "component": ("fd.name contains /.vault-x/", ".vault-x/deep/er/file", "vault-x/file"),
+    "lead": ("fd.filename startswith .envx", ".envx.local", "envx"),
+    "any lead": ("fd.name contains /.hid", "z/.hidden/file", "z/hidden"),
+    "glob": ("fd.name glob {t}/p/*/mem", "p/12/mem", "p/12/maps"),
+    "regex": ("fd.name regex '{t}/r/[0-9]+/environ'", "r/7/environ", "r/7/stat"),
+    "pmatch": ("fd.name pmatch ({t}/run/secrets)", "run/secrets/token", "run/x"),
+    "anything": ("fd.name contains nywhere", "sub/somanywherex", "sub/some"),
+}
+
+
+def rules_text(wanted, folder):
+    return yaml.safe_dump([
+        {"rule": name, "desc": "d", "priority": "NOTICE", "output": "%fd.name",
+         "condition": f"{READ} and fd.name startswith {os.path.dirname(folder)} and "
+                      f"{condition.format(t=folder)}"}
+        for name, (condition, *_) in wanted.items()])
+
+
+def make(path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w"):
+        pass
+
+
+def read(path):
+    with open(path):
+        pass
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = str(tmp_path / "wanted")
+    for _, yes, no in WANTED.values():
+        make(f"{path}/{yes}")
+        make(f"{path}/{no}")
+    return path
+
+
+def names(receiver):
+    return {event["fields"]["fd.name"] for event in receiver.find()}
+
+
+@needs_ebpf
+@pytest.mark.parametrize("rule", WANTED)
+def test_the_kernel_lets_pass_what_the_rule_wants(receiver, sensors, tmp_path, folder, rule):  # noqa: F811
+    condition, yes, no = WANTED[rule]
+    # Alone: no other rule of the set opens the way. The last read says that all before it were looked at.
+    (tmp_path / "rules.yaml").write_text(rules_text({rule: WANTED[rule], "end": ("fd.name = {t}/the-end", 0, 0)}, folder))
+    make(f"{folder}/the-end")
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    read(f"{folder}/{no}")
+    read(f"{folder}/{yes}")
+    read(f"{folder}/the-end")
+    wait_for(lambda: f"{folder}/the-end" in names(receiver))
+    assert names(receiver) == {f"{folder}/{yes}", f"{folder}/the-end"}
+    assert sensor.stop() == 0
+
+
+@needs_ebpf
+def test_names_with_two_dots_pass_when_a_rule_looks_for_them(receiver, sensors, tmp_path, folder):  # noqa: F811
+    (tmp_path / "rules.yaml").write_text(rules_text({"dots": ("fd.nameraw contains ../", 0, 0)}, folder))
+    sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    for name in ("whole", "./whole", "keys/../prefix", "any/../two", "keys/a"):
+        read(f"{folder}/{name}")
+    wait_for(lambda: len(receiver.find()) >= 2)
+    assert {event["fields"]["fd.nameraw"] for event in receiver.find()} == \
+        {f"{folder}/keys/../prefix", f"{folder}/any/../two"}
+
+
+@needs_ebpf
+def test_other_rules_change_what_passes_while_the_sensor_runs(tmp_path, folder):
+    """Every kind of fact gives way to the next one, and nothing of it is left behind."""
+    hub_folder = tmp_path / "hub"
+    (hub_folder / "rules").mkdir(parents=True)
+    path = hub_folder / "rules" / "a.yaml"
+    path.write_text(rules_text({"whole": WANTED["whole"]}, folder))
+    hub = Hub(hub_folder, {"rules_files": [str(hub_folder / "rules")]}).start()
+    sensor = Sensor(tmp_path / "spool", hub.port)
+    try:
+        for name in WANTED:
+            path.write_text(rules_text({name: WANTED[name]}, folder))
+            wait_for(lambda: loaded(hub) == {name}, what="the rules at the hub")
+            wait_for(lambda: raised_version(hub) in sensor.text(), what="the rules in force")
+            for _, other, _no in WANTED.values():
+                read(f"{folder}/{other}")
+            wait_for(lambda: name in raised(hub), what=f"the alert of {name}")
+        assert set(WANTED) == raised(hub)
+        assert sensor.stop() == 0
+    finally:
+        sensor.stop(signal.SIGKILL)
+        hub.stop()
+
+
+def loaded(hub):
+    return {rule["name"] for rule in hub.api("GET", "/api/v1/rules")[1]["rules"]}
+
+
+def raised_version(hub):
+    return f"version {hub.api('GET', '/api/v1/status')[1]['rules']['policy']} in force"
+
+
+def raised(hub):
+    return {entry["alert"]["rule"] for entry in hub.api("GET", "/api/v1/alerts?limit=500")[1]["alerts"]}
+
+
+def interest(path):
+    run = subprocess.run([SENSOR, "--rules", str(path), "--interest"], capture_output=True, text=True, check=False)
+    return run.returncode, run.stdout, run.stderr
+
+
+def test_interest_says_what_is_looked_for_and_why(tmp_path, folder):
+    (tmp_path / "rules.yaml").write_text(rules_text(WANTED, folder))
+    status, out, _ = interest(tmp_path / "rules.yaml")
+    assert status == 0
+    assert 'openat: read: by its path' in out and "write" not in out.replace("read and write", "")
+    (tmp_path / "rules.yaml").write_text(
+        "- rule: All\n  desc: d\n  priority: INFO\n  output: o\n  condition: evt.type = openat and user.name = x\n")
+    status, out, _ = interest(tmp_path / "rules.yaml")
+    assert status == 0 and 'openat: all: always, for "All"' in out and "connect" not in out
+
+
+def test_interest_of_rules_that_do_not_load(tmp_path):
+    (tmp_path / "rules.yaml").write_text("- rule: All\n  condition: evt.type = \n")
+    status, out, error = interest(tmp_path / "rules.yaml")
+    assert status == 1 and out == "" and "rules.yaml:" in error

@@ -1,0 +1,349 @@
+/* What rules want of an open before it exists: never less than what they match. */
+#include "tests/unit/rules_fixture.h"
+
+#include "sensor/calls.h"
+#include "sensor/interest.h"
+#include "tests/random_rules.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+static struct loaded *load(const char *condition)
+{
+	struct loaded *loaded = calloc(1, sizeof(*loaded));
+	const struct rules_settings settings = { .priority_max = PRIORITY_DEBUG };
+	struct buf text = { 0 };
+	struct rules_text file = { .name = "test.yaml" };
+
+	buf_addf(&text, "- rule: r\n  desc: d\n  priority: INFO\n  output: o\n  condition: >\n    %s\n", condition);
+	file.text = buf_str(&text);
+	load_texts(loaded, &settings, &file, 1);
+	if (loaded->result < 0) {
+		buf_clear(&text);
+		rules_report_print(&loaded->report, &text);
+		fail_msg("%s", buf_text(&text));
+	}
+	buf_done(&text);
+	return loaded;
+}
+
+static void unload(struct loaded *loaded)
+{
+	loaded_done(loaded);
+	free(loaded);
+}
+
+/* ---- conditions whose kinds and facts are known ---- */
+
+#define O "evt.type in (open, openat) and "
+#define READ "evt.is_open_read = true and fd.typechar = 'f' and fd.num >= 0 and "
+
+static const struct {
+	const char *condition;
+	const char *passes, *stops; /* paths that a reading open must and must not pass by; NULL: any */
+} reading[] = {
+	{ O READ "fd.name = /etc/shadow", "/etc/shadow", "/etc/passwd" },
+	{ O READ "fd.name in (/a/b, /c/d)", "/c/d", "/c/x" },
+	{ O READ "fd.name startswith /opt/secret", "/opt/secrets/x", "/opt/public" },
+	{ O READ "fd.directory = /opt/keys", "/opt/keys/k", "/opt/keysafe" },
+	{ O READ "fd.filename = id_rsa", "/home/a/id_rsa", "/home/a/id_rsa.pub" },
+	{ O READ "fd.name endswith .pem", "/a/b/server.pem", "/a/b/server.pe" },
+	{ O READ "fd.name endswith /environ", "/proc/1/environ", "/proc/1/xenviron" },
+	{ O READ "fd.name contains /.ssh/", "/root/.ssh/x", "/root/ssh/x" },
+	{ O READ "fd.name contains /.ss", "/root/.ssh/x", "/root/ssh/.x" },
+	{ O READ "fd.name glob /proc/*/mem", "/proc/12/mem", "/proc/12/maps" },
+	{ O READ "fd.name glob '/home/*/.ssh/id_*'", "/home/a/.ssh/id_x", "/home/a/x" },
+	{ O READ "fd.name regex '/proc/[0-9]+/environ'", "/proc/7/environ", "/proc/7/stat" },
+	{ O READ "fd.name regex '/var/lib/(a|b)/.*'", "/var/lib/a/x", "/var/log/a" },
+	{ O READ "fd.name pmatch (/run/secrets, /srv/*/x)", "/run/secrets/token", "/run/x" },
+	{ O READ "fd.filename startswith .env", "/srv/.env.local", "/srv/env" },
+	{ O READ "fd.nameraw contains '../'", "/srv/../etc/x", "/etc/x" },
+	{ O READ "proc.name in (cat, less)", NULL, NULL },
+	{ O READ "(fd.name startswith /etc/ and (fd.filename = shadow or fd.directory = /etc/pam.d))",
+	  "/etc/shadow", "/etc/hosts" },
+	{ O READ "not fd.name startswith /usr and fd.name startswith /opt", "/opt/x", "/srv/x" },
+	{ O "(fd.name = /a or (evt.is_open_write = true and proc.name = x))", "/a", "/b" },
+	{ O "evt.is_open_write = true and fd.name startswith /etc", NULL, "/etc/passwd" },
+	{ O "evt.failed = true", NULL, "/etc/passwd" },
+	{ O "fd.num < 0", NULL, "/etc/passwd" },
+	{ "evt.type = creat", NULL, "/etc/passwd" },
+	{ "not evt.is_open_read = true", NULL, "/etc/passwd" },
+	{ O READ "fd.name contains secret", "/x/y", NULL },
+	{ O READ "not fd.name startswith /usr", "/x/y", NULL },
+	{ O READ "user.name = root", "/x/y", NULL },
+	{ O READ "tolower(fd.name) = /a", "/x/y", NULL },
+};
+
+static bool passes(const struct interest *interest, const char *path, uint16_t kind)
+{
+	return interest_wants_open(interest, SYS_openat, kind, str_of(path), str_of(path), STR("cat"));
+}
+
+static void reading_opens_pass_by_what_rules_say_of_them(void **state)
+{
+	const uint16_t kind = plan_open_kind(0, O_RDONLY, 0, 0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(reading); i++) {
+		struct loaded *loaded = load(reading[i].condition);
+		struct interest *interest;
+
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		if (reading[i].passes != NULL && !passes(interest, reading[i].passes, kind))
+			fail_msg("%s: %s does not pass", reading[i].condition, reading[i].passes);
+		if (reading[i].stops != NULL && passes(interest, reading[i].stops, kind))
+			fail_msg("%s: %s passes", reading[i].condition, reading[i].stops);
+		interest_free(interest);
+		unload(loaded);
+	}
+}
+
+static void processes_pass_by_their_name(void **state)
+{
+	const uint16_t kind = plan_open_kind(0, O_RDONLY, 0, 0);
+	struct loaded *loaded = load(O READ "proc.name in (cat, less)");
+	struct interest *interest;
+
+	(void)state;
+	assert_int_equal(interest_new(loaded->rules, &interest), 0);
+	assert_true(interest_wants_open(interest, SYS_open, kind, STR("/x"), STR("/x"), STR("less")));
+	assert_false(interest_wants_open(interest, SYS_open, kind, STR("/x"), STR("/x"), STR("more")));
+	interest_free(interest);
+	unload(loaded);
+}
+
+static void calls_pass_by_family_and_result(void **state)
+{
+	struct loaded *loaded = load("(evt.type = connect and fd.typechar in (4, 6) and evt.failed = false) or "
+				     "(evt.type = unlink and evt.res = SUCCESS) or evt.type = ptrace");
+	struct interest *interest;
+
+	(void)state;
+	assert_int_equal(interest_new(loaded->rules, &interest), 0);
+	assert_true(interest->calls[SYS_connect].can & plan_socket_kind(1, 2, 0));
+	assert_true(interest->calls[SYS_connect].can & plan_socket_kind(1, 10, 0));
+	assert_false(interest->calls[SYS_connect].can & plan_socket_kind(1, 1, 0));
+	assert_false(interest->calls[SYS_connect].can & plan_socket_kind(1, 2, 1));
+	assert_int_equal(interest->calls[SYS_unlink].can, 1);
+	assert_int_equal(interest->calls[SYS_ptrace].can, 1 | 1 << PLAN_KIND_FAILED);
+	assert_int_equal(interest->calls[SYS_mount].can, 0);
+	assert_int_equal(interest->calls[SYS_chdir].can, UINT16_MAX); /* the process table needs it */
+	interest_free(interest);
+	unload(loaded);
+}
+
+static void without_rules_everything_passes(void **state)
+{
+	struct interest *interest;
+
+	(void)state;
+	assert_int_equal(interest_new(NULL, &interest), 0);
+	assert_true(passes(interest, "/etc/hostname", plan_open_kind(0, O_RDONLY, 0, 0)));
+	assert_true(passes(interest, "/etc/hostname", plan_open_kind(0, O_WRONLY | O_CREAT, 0755, 1)));
+	interest_free(interest);
+}
+
+/* More entries than the kernel's tables take: what they stood for passes. */
+static void too_many_facts_are_given_up(void **state)
+{
+	const uint16_t kind = plan_open_kind(0, O_RDONLY, 0, 0);
+	struct buf text = { 0 };
+	struct interest *interest;
+	struct loaded *loaded;
+
+	(void)state;
+	buf_add(&text, STR(O READ "fd.filename in ("));
+	for (int i = 0; i < INTEREST_TEXTS_MAX + 1; i++)
+		buf_addf(&text, "%sname%d", i > 0 ? ", " : "", i);
+	buf_add(&text, STR(")"));
+	loaded = load(buf_text(&text));
+	assert_int_equal(interest_new(loaded->rules, &interest), 0);
+	assert_true(passes(interest, "/x/other", kind));
+	assert_int_equal(interest->count, 0);
+	interest_free(interest);
+	unload(loaded);
+	buf_done(&text);
+}
+
+/* ---- random conditions over random opens ---- */
+
+enum { RANDOM_SETS = 300, OPENS = 60 };
+
+static const char *const words[] = { "/", "/etc", "/etc/", "etc", "shadow", ".ssh", "/.ssh/", "/.s", "s",
+				     "/etc/shadow", "/etc/pam.d", "/home/a/.ssh/id", "../", "..", "id", "cat" };
+static const char *const patterns[] = { "*", "/etc/*", "*/.ssh/*", "/home/*/.ssh/id", "*shadow", "*s*",
+					"/[eh]*", "*?d", "\\\\/etc/shadow", "*/sh*" };
+static const char *const regexes[] = { "/etc/.*", ".*/id", "/(etc|home)/.*", "(?i)/ETC/shadow", "/etcx?/.*",
+				       ".*[.]ssh/[a-z]+", "a|/etc/shadow", "/[a-z/.]+" };
+
+static void add_text_check(struct dice *dice, struct buf *out)
+{
+	static const char *const fields[] = { "fd.name", "fd.name", "fd.directory", "fd.filename",
+					      "fd.nameraw", "proc.name" };
+	static const char *const ops[] = { "=", "!=", "contains", "startswith", "endswith", "icontains" };
+	const char *field = ROLL_OF(dice, fields);
+
+	switch (roll(dice, 6)) {
+	case 0: buf_addf(out, "%s glob '%s'", field, ROLL_OF(dice, patterns)); break;
+	case 1: buf_addf(out, "%s regex '%s'", field, ROLL_OF(dice, regexes)); break;
+	case 2: buf_addf(out, "%s in ('%s', '%s')", field, ROLL_OF(dice, words), ROLL_OF(dice, words)); break;
+	case 3: buf_addf(out, "%s pmatch ('%s', '%s')", field, ROLL_OF(dice, words), ROLL_OF(dice, patterns)); break;
+	default: buf_addf(out, "%s %s '%s'", field, ROLL_OF(dice, ops), ROLL_OF(dice, words));
+	}
+}
+
+static void add_known_check(struct dice *dice, struct buf *out)
+{
+	static const char *const truths[] = { "evt.is_open_read", "evt.is_open_write", "evt.is_open_exec",
+					      "evt.failed" };
+	static const char *const numbers[] = { "fd.num", "evt.rawres" };
+	static const char *const ops[] = { "<", "<=", ">", ">=", "=", "!=" };
+
+	switch (roll(dice, 4)) {
+	case 0: buf_addf(out, "%s %s %d", ROLL_OF(dice, numbers), ROLL_OF(dice, ops), (int)roll(dice, 4) - 2); break;
+	case 1: buf_addf(out, "evt.res %s SUCCESS", roll(dice, 2) ? "=" : "!="); break;
+	case 2: buf_addf(out, "evt.type in (%s)", roll(dice, 2) ? "open, openat" : "openat2, creat"); break;
+	default:
+		buf_addf(out, "%s %s %s", ROLL_OF(dice, truths), roll(dice, 2) ? "=" : "!=",
+			 roll(dice, 2) ? "true" : "false");
+	}
+}
+
+static void add_condition(struct dice *dice, struct buf *out, unsigned depth)
+{
+	uint32_t kind = depth == 0 ? 0 : roll(dice, 5), count;
+
+	if (kind < 2) {
+		if (roll(dice, 3) == 0)
+			add_known_check(dice, out);
+		else
+			add_text_check(dice, out);
+		return;
+	}
+	buf_add(out, kind == 2 ? STR("not (") : STR("("));
+	count = kind == 2 ? 1 : 2 + roll(dice, 3);
+	for (uint32_t i = 0; i < count; i++) {
+		buf_addf(out, "%s", i == 0 ? "" : kind == 3 ? " or " : " and ");
+		add_condition(dice, out, depth - 1);
+	}
+	buf_add_char(out, ')');
+}
+
+struct open {
+	const struct call *call;
+	uint64_t flags, mode;
+	bool failed;
+	char path[128], given[160];
+};
+
+static void random_open(struct dice *dice, struct open *ret)
+{
+	static const char *const names[] = { "open", "openat", "openat2", "creat" };
+	static const char *const parts[] = { "etc", "shadow", ".ssh", "home", "a", "id", "pam.d", "sshadow" };
+	static const uint64_t flags[] = { O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_CREAT, O_RDONLY | O_CREAT, 3 };
+	size_t used = 0;
+	uint32_t depth = 1 + roll(dice, 4);
+
+	*ret = (struct open){ .call = call_find_name(str_of(ROLL_OF(dice, names))),
+			      .flags = ROLL_OF(dice, flags),
+			      .mode = roll(dice, 2) ? 0755 : 0644,
+			      .failed = roll(dice, 4) == 0 };
+	if (ret->call->nr == SYS_creat)
+		ret->flags = O_WRONLY | O_CREAT | O_TRUNC;
+	for (uint32_t i = 0; i < depth; i++)
+		used += (size_t)snprintf(ret->path + used, sizeof(ret->path) - used, "/%s", ROLL_OF(dice, parts));
+	snprintf(ret->given, sizeof(ret->given), "%s%s", roll(dice, 4) == 0 ? "/x/.." : "", ret->path);
+}
+
+static void set(struct event *event, const struct fields *fields, const char *name, struct value value)
+{
+	field_id id = fields_find(fields, str_of(name));
+
+	if (id != FIELD_NONE)
+		event_set(event, id, value);
+}
+
+/* The event as the sensor makes it of such an open. */
+static void make_event(struct event *event, const struct fields *fields, const struct open *open)
+{
+	bool is_creat = open->call->nr == SYS_creat;
+	unsigned access = (unsigned)open->flags & O_ACCMODE;
+
+	event_clear(event);
+	event->source = STR("syscall");
+	event->sensor.seq = 1;
+	set(event, fields, "evt.type", value_str(str_of(open->call->name)));
+	set(event, fields, "evt.rawres", value_i64(open->failed ? -2 : 3));
+	set(event, fields, "evt.res", value_str(open->failed ? STR("ENOENT") : STR("SUCCESS")));
+	set(event, fields, "evt.is_open_read", value_bool(!is_creat && access != O_WRONLY));
+	set(event, fields, "evt.is_open_write", value_bool(!is_creat && access != O_RDONLY));
+	set(event, fields, "evt.is_open_exec", value_bool((open->flags & O_CREAT) && (open->mode & 0111)));
+	set(event, fields, "fd.num", value_i64(open->failed ? -1 : 3));
+	set(event, fields, "fd.type", value_str(STR("file")));
+	set(event, fields, "fd.typechar", value_str(STR("f")));
+	set(event, fields, "fd.name", value_str(str_of(open->path)));
+	set(event, fields, "fd.nameraw", value_str(str_of(open->given)));
+	set(event, fields, "proc.name", value_str(STR("cat")));
+}
+
+static void check_random(uint64_t seed, size_t *matched, size_t *stopped)
+{
+	struct dice dice = { .seed = seed };
+	struct buf text = { 0 };
+	struct interest *interest;
+	struct loaded *loaded;
+	struct event event;
+
+	add_condition(&dice, &text, 4);
+	loaded = load(buf_text(&text));
+	assert_int_equal(interest_new(loaded->rules, &interest), 0);
+	assert_int_equal(event_init(&event, fields_count(loaded->fields)), 0);
+	for (int i = 0; i < OPENS; i++) {
+		const struct rule *hit;
+		struct open open;
+		bool pass, match;
+
+		random_open(&dice, &open);
+		make_event(&event, loaded->fields, &open);
+		match = rules_match(loaded->rules, loaded->scratch, &event, &hit, 1) > 0;
+		pass = interest_wants_open(interest, open.call->nr,
+					   plan_open_kind(open.call->nr == SYS_creat, open.flags, open.mode, open.failed),
+					   str_of(open.path), str_of(open.given), STR("cat"));
+		if (match && !pass)
+			fail_msg("%s: %s of %s (%s), flags %llo, %s matches and does not pass", buf_text(&text),
+				 open.call->name, open.path, open.given, (unsigned long long)open.flags,
+				 open.failed ? "failed" : "done");
+		*matched += match;
+		*stopped += !pass;
+	}
+	event_done(&event);
+	interest_free(interest);
+	unload(loaded);
+	buf_done(&text);
+}
+
+static void what_matches_has_passed(void **state)
+{
+	size_t matched = 0, stopped = 0;
+
+	(void)state;
+	for (uint64_t i = 1; i <= RANDOM_SETS; i++)
+		check_random(i * 0x9e3779b97f4a7c15, &matched, &stopped);
+	/* Else nothing would be compared. */
+	assert_true(matched > RANDOM_SETS * OPENS / 10);
+	assert_true(stopped > RANDOM_SETS * OPENS / 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reading_opens_pass_by_what_rules_say_of_them),
+		cmocka_unit_test(processes_pass_by_their_name),
+		cmocka_unit_test(calls_pass_by_family_and_result),
+		cmocka_unit_test(without_rules_everything_passes),
+		cmocka_unit_test(too_many_facts_are_given_up),
+		cmocka_unit_test(what_matches_has_passed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
