@@ -68,9 +68,11 @@ static const char *type_name(const struct field_info *info)
 {
 	static const char *const names[] = {
 		[FIELD_TYPE_STR] = "string", [FIELD_TYPE_BYTES] = "bytes", [FIELD_TYPE_BOOL] = "bool",
-		[FIELD_TYPE_INT] = "integer", [FIELD_TYPE_UINT] = "unsigned", [FIELD_TYPE_PORT] = "port",
+		[FIELD_TYPE_INT] = "integer", [FIELD_TYPE_INT16] = "integer", [FIELD_TYPE_INT32] = "integer",
+		[FIELD_TYPE_UINT] = "unsigned", [FIELD_TYPE_UINT32] = "unsigned", [FIELD_TYPE_PORT] = "port",
 		[FIELD_TYPE_RELTIME] = "duration", [FIELD_TYPE_ABSTIME] = "time", [FIELD_TYPE_DOUBLE] = "double",
 		[FIELD_TYPE_IPADDR] = "address", [FIELD_TYPE_IPNET] = "network", [FIELD_TYPE_DYN] = "any",
+		[FIELD_TYPE_OPAQUE] = "opaque",
 	};
 
 	return names[info->type];

@@ -16,7 +16,10 @@ enum field_type {
 	FIELD_TYPE_BYTES,
 	FIELD_TYPE_BOOL,
 	FIELD_TYPE_INT,
+	FIELD_TYPE_INT16,
+	FIELD_TYPE_INT32,
 	FIELD_TYPE_UINT,
+	FIELD_TYPE_UINT32,
 	FIELD_TYPE_PORT,
 	FIELD_TYPE_RELTIME, /* ns, unsigned */
 	FIELD_TYPE_ABSTIME, /* ns since the epoch, unsigned */
@@ -24,12 +27,14 @@ enum field_type {
 	FIELD_TYPE_IPADDR,
 	FIELD_TYPE_IPNET,
 	FIELD_TYPE_DYN, /* the type of the event's parameter: evt.rawarg */
+	FIELD_TYPE_OPAQUE, /* of a parameter that cannot be compared: an address as the kernel has it */
 };
 
 enum field_format {
 	FIELD_FORMAT_NA = 0,
 	FIELD_FORMAT_DEC,
 	FIELD_FORMAT_HEX,
+	FIELD_FORMAT_OCT,
 	FIELD_FORMAT_PADDED_DEC,
 	FIELD_FORMAT_ID,
 	FIELD_FORMAT_DIR,

@@ -30,7 +30,7 @@ static const unsigned class_ops[] = {
 
 static bool check_op(struct compiler *c, const struct ast *check, const struct term *left)
 {
-	unsigned allowed = class_ops[left->class];
+	unsigned allowed = left->type == FIELD_TYPE_OPAQUE ? BIT(OP_EXISTS) : class_ops[left->class];
 
 	if (left->is_list)
 		allowed = BIT(OP_EXISTS) | BIT(OP_IN) | BIT(OP_INTERSECTS);
@@ -110,7 +110,8 @@ static bool set_number(struct compiler *c, const struct ast *check, const struct
 	if (str_to_i64(text, &small)) {
 		literal->number = small;
 		if (small < 0 && left->is_unsigned)
-			literal->number = (uint64_t)small;
+			literal->number = left->type == FIELD_TYPE_UINT32 ? (uint32_t)small :
+									     (uint64_t)small;
 		return true;
 	}
 	if (str_to_u64(text, &big)) {

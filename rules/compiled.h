@@ -65,6 +65,7 @@ struct term {
 	enum ast_term_kind kind;
 	enum class class;
 	enum field_type type;
+	enum field_format format; /* how a number is printed */
 	bool is_list;	/* its value is a list */
 	bool is_many;	/* several values, for each of which an operator may hold: ancestors */
 	bool two_sided; /* client and server: != must hold for both */

@@ -2,6 +2,7 @@
 #include "rules/fieldname.h"
 
 #include "rules/near.h"
+#include "rules/params.h"
 
 /* The entry with this very name, or FIELD_NONE. */
 static field_id entry_of(struct str name)
@@ -29,6 +30,16 @@ static field_id entry_with_dot(struct str name, struct str *ret_arg)
 	return FIELD_NONE;
 }
 
+/* Of evt.arg and evt.rawarg. */
+static enum fieldname find_param(const struct ast_term *term, field_id id, struct str name)
+{
+	if (term->has_arg)
+		return id == FIELD_EVT_RAWARG ? FIELDNAME_NOT_BY_NUMBER : FIELDNAME_OK;
+	if (param_find(name) != NULL)
+		return FIELDNAME_OK;
+	return param_begins(name) ? FIELDNAME_UNKNOWN : FIELDNAME_NO_PARAMETER;
+}
+
 enum fieldname fieldname_find(const struct ast_term *term, field_id *ret_base, struct str *ret_arg)
 {
 	field_id id = entry_of(term->name);
@@ -52,7 +63,7 @@ enum fieldname fieldname_find(const struct ast_term *term, field_id *ret_base, s
 		*ret_base = id;
 	if (ret_arg != NULL)
 		*ret_arg = arg;
-	return FIELDNAME_OK;
+	return id == FIELD_EVT_ARG || id == FIELD_EVT_RAWARG ? find_param(term, id, arg) : FIELDNAME_OK;
 }
 
 bool fieldname_is_field(struct str text, struct arena *arena)

@@ -11,9 +11,12 @@ enum fieldname {
 	FIELDNAME_UNKNOWN,
 	FIELDNAME_NEEDS_ARGUMENT,
 	FIELDNAME_TAKES_NO_ARGUMENT,
+	FIELDNAME_NO_PARAMETER, /* evt.arg and evt.rawarg: no event has one of this name */
+	FIELDNAME_NOT_BY_NUMBER, /* evt.rawarg: its parameter is told by name */
 };
 
-/* The catalogue's id and the argument (empty when there is none); either may be NULL. */
+/* The catalogue's id and the argument (empty when there is none), also when no event has such a
+ * parameter; either may be NULL. */
 enum fieldname fieldname_find(const struct ast_term *term, field_id *ret_base, struct str *ret_arg);
 
 /* Whether the text is a field that exists, argument and all. */

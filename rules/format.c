@@ -56,6 +56,7 @@ static bool name_is_field(struct compiler *c, struct ast_term *term, struct str 
 	term->name = name;
 	found = fieldname_find(term, NULL, NULL);
 	return found == FIELDNAME_OK || found == FIELDNAME_NEEDS_ARGUMENT ||
+	       found == FIELDNAME_NO_PARAMETER ||
 	       (found == FIELDNAME_UNKNOWN && c->is_watch && watch_is_field(name)) ||
 	       (found == FIELDNAME_UNKNOWN && c->any_field && name.at[name.len - 1] != '.' &&
 		memchr(name.at, '.', name.len) != NULL);
@@ -251,14 +252,15 @@ static void add_time(struct buf *out, field_id base, int64_t ns)
 
 static void add_number(struct buf *out, const struct term *term, const struct value *value)
 {
-	const struct field_info *info = field_info_at(term->base);
-	enum field_format format = info == NULL ? FIELD_FORMAT_DEC : info->format;
+	unsigned long long bits = term->type == FIELD_TYPE_INT32 ? (uint32_t)value->i : value->u;
 
-	if (format == FIELD_FORMAT_HEX)
-		buf_addf(out, "%llx", (unsigned long long)value->i);
+	if (term->format == FIELD_FORMAT_HEX)
+		buf_addf(out, "%llX", bits);
+	else if (term->format == FIELD_FORMAT_OCT)
+		buf_addf(out, "%llo", bits);
 	else if (value->kind == VALUE_UINT)
 		buf_add_u64(out, value->u);
-	else if (format == FIELD_FORMAT_PADDED_DEC)
+	else if (term->format == FIELD_FORMAT_PADDED_DEC)
 		buf_addf(out, "%09lld", (long long)value->i);
 	else
 		buf_add_i64(out, value->i);
@@ -372,6 +374,14 @@ static void add_json_value(struct buf *out, const struct value *value)
 	}
 }
 
+/* Numbers that are not plain decimal ones stand in JSON as they are printed. */
+static bool is_printed(const struct term *term, const struct value *value)
+{
+	return (value->kind == VALUE_INT || value->kind == VALUE_UINT) &&
+	       (term->format == FIELD_FORMAT_HEX || term->format == FIELD_FORMAT_OCT ||
+		term->format == FIELD_FORMAT_PADDED_DEC);
+}
+
 static void add_json_values(struct rules_scratch *scratch, const struct term *term,
 			    const struct slot *slot, struct buf *out)
 {
@@ -381,7 +391,7 @@ static void add_json_values(struct rules_scratch *scratch, const struct term *te
 		buf_add_i64(out, scratch->event->time_ns);
 	} else if (slot->count == 0) {
 		buf_add(out, STR("null"));
-	} else if (slot->count == 1) {
+	} else if (slot->count == 1 && !is_printed(term, &slot->values[0])) {
 		add_json_value(out, &slot->values[0]);
 	} else {
 		add_values(&joined, term, slot);

@@ -2,6 +2,7 @@
 #include "rules/compiler.h"
 
 #include "rules/fieldname.h"
+#include "rules/params.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,7 +69,8 @@ static enum class class_of(enum field_type type) {
 		case FIELD_TYPE_DOUBLE : return CLASS_REAL;
 		case FIELD_TYPE_IPADDR : return CLASS_ADDRESS;
 		case FIELD_TYPE_IPNET : return CLASS_NETWORK;
-		case FIELD_TYPE_DYN : return CLASS_ANY;
+		case FIELD_TYPE_DYN :
+		case FIELD_TYPE_OPAQUE : return CLASS_ANY;
 		default : return CLASS_NUMBER;
 	}
 }
@@ -89,6 +91,13 @@ static bool unknown_field(struct compiler *c, const struct ast_term *term)
 	return false;
 }
 
+static bool unknown_parameter(struct compiler *c, const struct ast_term *term, struct str name)
+{
+	complain(c, RULES_ERR_COMPILE_CONDITION, term->at, "unknown event argument %.*s", STR_ARG(name));
+	problem_suggest(c->loader, c->problem, param_nearest(name));
+	return false;
+}
+
 /* Fields of which the argument counts: the ancestor, the word. */
 static bool is_numbered(field_id base)
 {
@@ -99,7 +108,8 @@ static bool is_numbered(field_id base)
 	case FIELD_PROC_ACMDLINE:
 	case FIELD_PROC_APID:
 	case FIELD_PROC_ARGS:
-	case FIELD_PROC_AARGS: return true;
+	case FIELD_PROC_AARGS:
+	case FIELD_EVT_ARG: return true;
 	default: return false;
 	}
 }
@@ -107,12 +117,20 @@ static bool is_numbered(field_id base)
 static bool fill_field(struct compiler *c, const struct ast_term *ast, struct term *term)
 {
 	const struct field_info *info;
+	const struct param_info *param;
 	uint64_t index;
 
 	switch (fieldname_find(ast, &term->base, &term->arg)) {
 	case FIELDNAME_OK: break;
 	case FIELDNAME_NEEDS_ARGUMENT: return refuse(c, ast, "the field needs an argument");
 	case FIELDNAME_TAKES_NO_ARGUMENT: return refuse(c, ast, "the field takes no argument");
+	case FIELDNAME_NO_PARAMETER:
+		/* Other engines' events have others. */
+		if (!c->any_field)
+			return unknown_parameter(c, ast, term->arg);
+		break;
+	case FIELDNAME_NOT_BY_NUMBER:
+		return refuse(c, ast, "the argument must be named: evt.rawarg.NAME");
 	case FIELDNAME_UNKNOWN:
 		if (!c->any_field && !(c->is_watch && watch_is_field(ast->name)))
 			return unknown_field(c, ast);
@@ -121,16 +139,18 @@ static bool fill_field(struct compiler *c, const struct ast_term *ast, struct te
 		return true;
 	}
 	info = field_info_at(term->base);
-	term->type = info->type;
-	term->class = class_of(info->type);
+	param = term->base == FIELD_EVT_RAWARG ? param_find(term->arg) : NULL;
+	term->type = param == NULL ? info->type : param->type;
+	term->format = param == NULL ? info->format : param->format;
+	term->class = class_of(term->type);
 	term->is_list = (info->flags & FIELD_IS_LIST) && term->arg.len == 0;
 	term->two_sided = is_two_sided(term->base);
 	term->is_many = ancestor_kind(term->base) >= 0 && term->arg.len == 0;
-	term->is_unsigned = info->type == FIELD_TYPE_UINT || info->type == FIELD_TYPE_RELTIME ||
-			    info->type == FIELD_TYPE_ABSTIME;
+	term->is_unsigned = term->type == FIELD_TYPE_UINT || term->type == FIELD_TYPE_UINT32 ||
+			    term->type == FIELD_TYPE_RELTIME || term->type == FIELD_TYPE_ABSTIME;
 	if (str_to_u64(term->arg, &index) && index < INT32_MAX)
 		term->index = (int64_t)index;
-	if (term->arg.len > 0 && term->index < 0 && is_numbered(term->base))
+	if (ast->has_arg && term->index < 0 && is_numbered(term->base))
 		return refuse(c, ast, "the field's argument is a number");
 	return true;
 }

@@ -4,6 +4,7 @@
 #include "rules/compiled.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 bool value_to_number(const struct value *value, __int128 *ret)
 {
@@ -130,10 +131,29 @@ static bool to_text(struct rules_scratch *scratch, struct value *value)
 	return true;
 }
 
+/* Falco's alerts have such numbers as they are printed. */
+static bool from_printed(enum field_format format, struct value *value)
+{
+	char text[32], *end;
+	unsigned long long number;
+
+	if (value->kind != VALUE_STR || value->len == 0 || value->len >= sizeof(text) ||
+	    (format != FIELD_FORMAT_HEX && format != FIELD_FORMAT_OCT))
+		return false;
+	memcpy(text, value->s, value->len);
+	text[value->len] = '\0';
+	number = strtoull(text, &end, format == FIELD_FORMAT_HEX ? 16 : 8);
+	if (*end != '\0')
+		return false;
+	*value = (struct value){ .kind = VALUE_UINT, .u = number };
+	return true;
+}
+
 static bool to_number(const struct term *term, struct value *value)
 {
 	__int128 number;
 
+	from_printed(term->format, value);
 	if (!value_to_number(value, &number) || number > (__int128)UINT64_MAX ||
 	    number < (__int128)INT64_MIN)
 		return false;

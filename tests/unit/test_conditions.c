@@ -8,11 +8,25 @@ static const char *const refused[] = {
 	"proc.aname[first] = sh",  "proc.apid[-1] = 1",
 	"proc.args[last] = x",	   "proc.pid = len(proc.name)",
 	"evt.num = val(proc.pid)", "fd.sport in (https, no-such-service)",
+	"evt.cpu = val(proc.pid)", "user.uid = val(evt.num)",
+	/* No event has such an argument, or only one that begins so. */
+	"evt.arg.nosuch = 1",	   "evt.rawarg.nosuch = 1",
+	"evt.arg.flagsfoo = 1",	   "evt.arg[first] = 1",
+	"evt.rawarg[0] = 1",
+	/* A raw argument has its type. */
+	"evt.rawarg.flags contains 1", "evt.rawarg.uid = root",
+	"evt.rawarg.exe_ino_ctime glob '/path/*'", "evt.rawarg.addr > 0",
+	"evt.rawarg.tuple = 0",	   "evt.rawarg.data regex x",
+	"evt.rawarg.name bcontains 00", "toupper(evt.rawarg.name) = A",
 };
 
 static const char *const accepted[] = {
 	"proc.aname[7] = sh",	    "proc.env[HOME] = /root",	 "fd.num = val(proc.pid)",
 	"evt.num = len(proc.name)", "fd.sport in (https, 8080)",
+	"evt.arg[0] = 1",	    "evt.arg.flags contains O_CREAT",
+	"evt.rawarg.uid = 0",	    "evt.rawarg.size < -20",
+	"evt.rawarg.addr exists",   "evt.rawarg.name glob '/path/*'",
+	"evt.rawarg.data bcontains 00", "user.uid = val(group.gid)",
 };
 
 static const struct spelling {
@@ -50,6 +64,13 @@ static const struct outcome {
 	{ "getopt((\"-v\", \"-o\"), \"o:v\") intersects (\"o\")", "{}", false },
 	{ "len(getopt((\"-v\", \"-o\"), \"o:v\")) = 2", "{}", true },
 	{ "fd.sport in (https, 8080)", "{\"fd.sport\":443}", true },
+	/* Raw arguments compare as numbers, and as Falco prints them. */
+	{ "evt.rawarg.size < 60", "{\"evt.rawarg.size\":7}", true },
+	{ "evt.rawarg.flags = 512", "{\"evt.rawarg.flags\":\"200\"}", true },
+	{ "evt.rawarg.mode = 420", "{\"evt.rawarg.mode\":\"644\"}", true },
+	{ "evt.rawarg.pgid in (0)", "{}", false },
+	{ "user.uid = -1", "{\"user.uid\":4294967295}", true },
+	{ "fd.dev = 2049", "{\"fd.dev\":\"801\"}", true },
 	{ "proc.name in sh", "{\"proc.name\":\"sh\"}", true },
 	{ "proc.name == sh", "{\"proc.name\":\"sh\"}", true },
 };
@@ -168,6 +189,37 @@ static void a_pid_without_a_number_is_the_processs_own(void **state)
 	json_decref(json);
 }
 
+static void numbers_are_printed_in_their_base(void **state)
+{
+	const char *event = "{\"fd.dev\":2058,\"evt.rawarg.flags\":255,\"evt.rawarg.mode\":420,"
+			    "\"evt.rawarg.pid\":7,\"evt.rawtime.ns\":12}";
+	json_t *json = json_loads(event, 0, NULL);
+	struct buf output = { 0 }, fields = { 0 };
+	struct loaded loaded;
+	struct arena arena;
+	struct event one;
+
+	(void)state;
+	arena_init(&arena, 1 << 20);
+	load_condition(&loaded, STR("fd.dev exists"),
+		       "%fd.dev %evt.rawarg.flags %evt.rawarg.mode %evt.rawarg.pid %evt.rawtime.ns");
+	assert_int_equal(loaded.result, 0);
+	assert_int_equal(event_init(&one, fields_count(loaded.fields)), 0);
+	event_fill(&one, loaded.fields, json, &arena);
+	rules_format(loaded.rules, loaded.scratch, rules_at(loaded.rules, 0), &one, &output,
+		     &fields);
+	assert_non_null(strstr(buf_text(&output), " 80A FF 644 7 000000012"));
+	assert_non_null(strstr(buf_text(&fields), "\"fd.dev\":\"80A\",\"evt.rawarg.flags\":\"FF\","
+						  "\"evt.rawarg.mode\":\"644\",\"evt.rawarg.pid\":7,"
+						  "\"evt.rawtime.ns\":\"000000012\""));
+	event_done(&one);
+	loaded_done(&loaded);
+	buf_done(&output);
+	buf_done(&fields);
+	arena_done(&arena);
+	json_decref(json);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -180,6 +232,8 @@ int main(void)
 		{ .name = "types follow the algebra of sets",
 		  .test_func = types_follow_the_algebra },
 		{ .name = "corners match", .test_func = corners_match },
+		{ .name = "numbers are printed in their base",
+		  .test_func = numbers_are_printed_in_their_base },
 		{ .name = "a pid without a number is the process's own",
 		  .test_func = a_pid_without_a_number_is_the_processs_own },
 	};

@@ -34,6 +34,8 @@ static const struct row rows[] = {
 	  RULES_ERR_COMPILE_CONDITION, 7, 35, "nonexistent field", "proc.name", "" },
 	{ "a type in a list", "- list: l\n  items: [open, opn]\n" RULE("evt.type in (l)"),
 	  RULES_ERR_COMPILE_CONDITION, 7, 27, "unknown event type opn", "open", "" },
+	{ "an event's argument", RULE("evt.type = open and evt.arg.flgs = a"), RULES_ERR_COMPILE_CONDITION, 5, 34,
+	  "unknown event argument flgs", "flags", "" },
 	{ "a field in a macro", MACRO("m", "proc.nmae = a") RULE("evt.type = open and m"),
 	  RULES_ERR_COMPILE_CONDITION, 2, 14, "nonexistent field", "proc.name", "m@7:34" },
 	{ "a field in a macro of a macro",
