@@ -124,6 +124,23 @@ def raised(hub):
     return {entry["alert"]["rule"] for entry in hub.api("GET", "/api/v1/alerts?limit=500")[1]["alerts"]}
 
 
+@needs_ebpf
+def test_a_rule_may_name_a_path_that_is_a_link(receiver, sensors, tmp_path):  # noqa: F811
+    """As programs name them: /var/run leads to /run, /proc/self to a number."""
+    path = f"/run/tocsin-{os.getpid()}"
+    (tmp_path / "rules.yaml").write_text("".join(
+        f"- rule: {name}\n  desc: d\n  priority: INFO\n  output: '%fd.name'\n"
+        f"  condition: {READ} and fd.name = {name}\n" for name in (f"/var{path}", "/proc/self/limits")))
+    make(path)
+    try:
+        sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+        read(f"/var{path}")
+        read("/proc/self/limits")
+        wait_for(lambda: {f"/var{path}", "/proc/self/limits"} <= names(receiver))
+    finally:
+        os.unlink(path)
+
+
 def interest(path):
     run = subprocess.run([SENSOR, "--rules", str(path), "--interest"], capture_output=True, text=True, check=False)
     return run.returncode, run.stdout, run.stderr
