@@ -1,0 +1,320 @@
+/* What the kernel side of the eBPF probe adds to a call, in CPU time of the caller. One process holds the
+ * programs and empties the rings, as the sensor does; another makes the calls. Rounds of some milliseconds
+ * without any program, with an empty one at the end of every call (the floor of whoever observes calls
+ * here), and with the sensor's take turns, so that a drifting clock hits all three alike.
+ *
+ *   bench_probe RULES [ROUNDS]
+ *
+ * Prints JSON: for each load and variant the median of all rounds, their tenth and ninetieth percentile, in ns
+ * a call. */
+#include "base/clock.h"
+#include "sensor/ebpf/probe_ebpf.c" /* NOLINT: its programs are attached and detached one by one */
+#include "sensor/prefilter.h"
+#include "sensor/watched.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROUNDS_MAX = 1001, FEW = 10 };
+
+extern char **environ;
+
+enum variant { VARIANT_NONE, VARIANT_EMPTY, VARIANT_SENSOR, VARIANTS };
+
+static const char *const variant_names[VARIANTS] = { "none", "empty", "sensor" };
+
+/* ---- what is measured ---- */
+
+static char deep_path[] = "/tmp/bench-probe-1/2/3/4/5/6/7/8/file";
+
+static void call_getppid(void)
+{
+	syscall(SYS_getppid);
+}
+
+static void open_close(const char *path, int flags)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		syscall(SYS_close, fd);
+}
+
+static void call_open_other(void)
+{
+	open_close("/etc/hostname", O_RDONLY);
+}
+
+static void call_open_deep(void)
+{
+	open_close(deep_path, O_RDONLY);
+}
+
+static void call_open_watched(void)
+{
+	open_close("/etc/shadow", O_RDONLY);
+}
+
+static void call_open_written(void)
+{
+	open_close("/etc/hostname", O_WRONLY);
+}
+
+static void call_spawn(void)
+{
+	char name[] = "true", *const arguments[] = { name, NULL };
+	pid_t pid;
+
+	if (posix_spawn(&pid, "/bin/true", NULL, NULL, arguments, environ) == 0)
+		waitpid(pid, NULL, 0);
+}
+
+static const struct load {
+	const char *name;
+	void (*call)(void);
+	unsigned count;
+	bool wall; /* the work is done by other processes, too */
+} loads[] = {
+	{ "getppid", call_getppid, 40000, false },
+	{ "open_other", call_open_other, 6000, false },
+	{ "open_other_deep", call_open_deep, 4000, false },
+	{ "open_watched", call_open_watched, 4000, false },
+	{ "open_written", call_open_written, 4000, false },
+	{ "fork_exec", call_spawn, 30, true },
+};
+
+enum { LOADS = ARRAY_LEN(loads) };
+
+static int64_t cpu_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static double ns_per_call(const struct load *load)
+{
+	int64_t before;
+
+	for (unsigned i = 0; i < FEW; i++)
+		load->call();
+	before = load->wall ? clock_mono() : cpu_now();
+	for (unsigned i = 0; i < load->count; i++)
+		load->call();
+	return (double)((load->wall ? clock_mono() : cpu_now()) - before) / load->count;
+}
+
+static void pin(unsigned cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* ---- who makes the calls ---- */
+
+struct caller {
+	int to, from;
+	pid_t pid;
+};
+
+static void make_deep_path(void)
+{
+	for (char *at = deep_path + 1; (at = strchr(at, '/')) != NULL; at++) {
+		*at = '\0';
+		(void)mkdir(deep_path, 0700);
+		*at = '/';
+	}
+	close(open(deep_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+static _Noreturn void caller_run(int from, int to)
+{
+	unsigned char load;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pin(0);
+	while (read(from, &load, 1) == 1) {
+		double ns = ns_per_call(&loads[load]);
+
+		if (write(to, &ns, sizeof(ns)) != sizeof(ns))
+			break;
+	}
+	_exit(0);
+}
+
+static int caller_start(struct caller *ret)
+{
+	int there[2], back[2];
+
+	if (pipe2(there, O_CLOEXEC) < 0 || pipe2(back, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	ret->pid = fork();
+	if (ret->pid < 0)
+		return -errno;
+	if (ret->pid == 0) {
+		close(there[1]);
+		caller_run(there[0], back[1]);
+	}
+	ret->to = there[1];
+	ret->from = back[0];
+	return 0;
+}
+
+static void drop(const struct record *record, void *userdata)
+{
+	(void)record;
+	++*(uint64_t *)userdata;
+}
+
+/* The rings are emptied meanwhile, as the sensor does it. */
+static double measure(const struct caller *caller, unsigned char load, struct ebpf *ebpf)
+{
+	double ns = 0;
+	uint64_t taken = 0;
+
+	if (write(caller->to, &load, 1) != 1)
+		return 0;
+	while (read(caller->from, &ns, sizeof(ns)) != sizeof(ns))
+		ebpf_poll(ebpf, 20, drop, &taken);
+	ebpf_poll(ebpf, 1, drop, &taken);
+	return ns;
+}
+
+/* ---- ways ---- */
+
+static int load_empty(void)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_RAW_TP);
+	int id = libbpf_find_vmlinux_btf_id("sys_exit", BPF_TRACE_RAW_TP);
+
+	if (id < 0)
+		return id;
+	options.attach_btf_id = (uint32_t)id;
+	return bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", insns, ARRAY_LEN(insns), &options);
+}
+
+static int attach(enum variant variant, struct ebpf *ebpf, int empty)
+{
+	if (variant == VARIANT_EMPTY)
+		return bpf_raw_tracepoint_open(NULL, empty);
+	return variant == VARIANT_SENSOR ? tocsin_bpf__attach(ebpf->object) : 0;
+}
+
+static void detach(enum variant variant, struct ebpf *ebpf, int link)
+{
+	if (variant == VARIANT_EMPTY)
+		close(link);
+	else if (variant == VARIANT_SENSOR)
+		tocsin_bpf__detach(ebpf->object);
+}
+
+static int open_probe(const char *rules, struct ebpf **ret)
+{
+	struct probe_settings settings = { .prefixes = watched_prefixes, .names = watched_names };
+	struct fields *fields = fields_new();
+	struct buf report = { 0 };
+	struct prefilter *prefilter;
+	const char *why = "the rules cannot be loaded";
+	void *state;
+	int r = fields == NULL ? -ENOMEM : prefilter_new(&rules, 1, fields, &report, &prefilter);
+
+	if (r == 0) {
+		prefilter_calls(prefilter, &settings);
+		r = probe_ebpf.open(&settings, &state, &why);
+		prefilter_free(prefilter);
+	}
+	if (r < 0)
+		fprintf(stderr, "bench_probe: %s: %s\n%.*s", why, strerror(-r), STR_ARG(buf_str(&report)));
+	else
+		*ret = state;
+	buf_done(&report);
+	fields_free(fields);
+	return r;
+}
+
+/* ---- figures ---- */
+
+static double figures[LOADS][VARIANTS][ROUNDS_MAX];
+
+static int double_cmp(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void print(unsigned rounds)
+{
+	printf("{\"rounds\": %u", rounds);
+	for (unsigned i = 0; i < LOADS; i++) {
+		printf(",\n \"%s\": {", loads[i].name);
+		for (unsigned variant = 0; variant < VARIANTS; variant++) {
+			double *at = figures[i][variant];
+
+			qsort(at, rounds, sizeof(*at), double_cmp);
+			printf("%s\"%s\": [%.1f, %.1f, %.1f]", variant > 0 ? ", " : "", variant_names[variant],
+			       at[rounds / 2], at[rounds / 10], at[rounds * 9 / 10]);
+		}
+		printf("}");
+	}
+	printf("}\n");
+}
+
+static int run(unsigned rounds, struct ebpf *ebpf, int empty, const struct caller *caller)
+{
+	for (unsigned round = 0; round < rounds; round++)
+		for (unsigned variant = 0; variant < VARIANTS; variant++) {
+			int link = attach(variant, ebpf, empty);
+
+			if (link < 0)
+				return link;
+			for (unsigned char i = 0; i < LOADS; i++)
+				figures[i][variant][round] = measure(caller, i, ebpf);
+			detach(variant, ebpf, link);
+		}
+	print(rounds);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 60;
+	struct caller caller = { 0 };
+	struct ebpf *ebpf = NULL;
+	int r, empty;
+
+	if (argc < 2 || rounds == 0 || rounds > ROUNDS_MAX) {
+		fprintf(stderr, "usage: bench_probe RULES [ROUNDS, at most %d]\n", ROUNDS_MAX);
+		return 2;
+	}
+	make_deep_path();
+	r = caller_start(&caller);
+	if (r < 0 || open_probe(argv[1], &ebpf) < 0)
+		return 1;
+	tocsin_bpf__detach(ebpf->object);
+	pin(1);
+	empty = load_empty();
+	r = empty < 0 ? empty : run(rounds, ebpf, empty, &caller);
+	if (r < 0)
+		fprintf(stderr, "bench_probe: %s\n", strerror(-r));
+	close(caller.to);
+	waitpid(caller.pid, NULL, 0);
+	ebpf_close(ebpf);
+	return r < 0;
+}
