@@ -33,10 +33,8 @@ static __always_inline __u32 pid_inner(struct pid *pid, __u32 level)
 	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 		   (__u64)level * bpf_core_type_size(struct upid) +
 		   bpf_core_field_offset(struct upid, nr);
-	__u32 nr = 0;
 
-	bpf_probe_read_kernel(&nr, sizeof(nr), at);
-	return nr;
+	return read_half(at);
 }
 
 static __always_inline __u32 tty_of(struct signal_struct *signal)
@@ -77,9 +75,9 @@ static __always_inline void fill_cred(struct record *record, struct task_struct 
 	record->euid = cred->euid.val;
 	record->egid = cred->egid.val;
 	/* Eight bytes in every kernel, as two words until 6.2. */
-	bpf_probe_read_kernel(&record->cap_permitted, 8, &cred->cap_permitted);
-	bpf_probe_read_kernel(&record->cap_effective, 8, &cred->cap_effective);
-	bpf_probe_read_kernel(&record->cap_inheritable, 8, &cred->cap_inheritable);
+	record->cap_permitted = read_word(&cred->cap_permitted);
+	record->cap_effective = read_word(&cred->cap_effective);
+	record->cap_inheritable = read_word(&cred->cap_inheritable);
 	record->loginuid = (__u32)-1;
 	if (bpf_core_field_exists(task->loginuid))
 		record->loginuid = task->loginuid.val;
@@ -103,7 +101,7 @@ static __always_inline void fill_head(struct record *record, struct task_struct 
 	record->start_ns = leader->start_boottime;
 	record->parent_start_ns = parent->group_leader->start_boottime;
 	record->cgroup_id = bpf_get_current_cgroup_id();
-	bpf_probe_read_kernel(record->comm, sizeof(record->comm), &leader->comm);
+	read_16(record->comm, &leader->comm);
 	fill_ids(record, task);
 	fill_cred(record, task);
 	record->time_ns = bpf_ktime_get_boot_ns();
@@ -193,12 +191,10 @@ static __always_inline void add_user_bytes(struct scratch *scratch, __u64 addres
 static __always_inline struct file *file_of(struct task_struct *task, __s32 fd)
 {
 	struct fdtable *table = task->files->fdt;
-	struct file *file = NULL;
 
 	if (fd < 0 || (__u32)fd >= table->max_fds)
 		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), table->fd + (__u32)fd);
-	return file;
+	return (struct file *)read_word(table->fd + (__u32)fd);
 }
 
 static __always_inline void fill_unix(struct scratch *scratch, struct sock *sk)
@@ -225,21 +221,21 @@ static __always_inline void fill_unix(struct scratch *scratch, struct sock *sk)
 static __always_inline void fill_socket(struct scratch *scratch, struct file *file)
 {
 	struct record_object *object = &scratch->record.object;
-	struct socket *socket = BPF_CORE_READ(file, private_data);
-	struct sock *sk = BPF_CORE_READ(socket, sk);
+	struct socket *socket = READ(file, private_data);
+	struct sock *sk = READ(socket, sk);
 
 	if (sk == NULL)
 		return;
-	object->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	object->state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	object->protocol = BPF_CORE_READ(sk, sk_protocol);
-	object->socket_type = BPF_CORE_READ(sk, sk_type);
+	object->family = READ(sk, __sk_common.skc_family);
+	object->state = READ(sk, __sk_common.skc_state);
+	object->protocol = READ(sk, sk_protocol);
+	object->socket_type = READ(sk, sk_type);
 	if (object->family == AF_UNIX) {
 		fill_unix(scratch, sk);
 		return;
 	}
-	object->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	object->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	object->local_port = READ(sk, __sk_common.skc_num);
+	object->remote_port = __builtin_bswap16(READ(sk, __sk_common.skc_dport));
 	if (object->family == AF_INET) {
 		bpf_probe_read_kernel(object->local, 4, &sk->__sk_common.skc_rcv_saddr);
 		bpf_probe_read_kernel(object->remote, 4, &sk->__sk_common.skc_daddr);
@@ -258,7 +254,7 @@ static __always_inline __u8 object_kind(struct inode *inode, __u32 mode)
 	case S_IFCHR:
 	case S_IFBLK: return RECORD_OBJECT_DEVICE;
 	}
-	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_NOUSER)
+	if (READ2(inode, i_sb, s_flags) & SB_NOUSER)
 		return RECORD_OBJECT_ANONYMOUS;
 	return RECORD_OBJECT_FILE;
 }
@@ -268,7 +264,7 @@ static __always_inline __u32 overlay_layer(struct inode *inode, __u32 upper_flag
 {
 	struct dentry *upper = NULL;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
+	if (READ2(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
 		return 0;
 	bpf_probe_read_kernel(&upper, sizeof(upper),
 			      (void *)inode + bpf_core_type_size(struct inode));
@@ -279,12 +275,12 @@ static __always_inline __u32 overlay_layer(struct inode *inode, __u32 upper_flag
 static __always_inline void fill_object(struct scratch *scratch, struct file *file, __s32 fd)
 {
 	struct record_object *object = &scratch->record.object;
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct inode *inode = READ(file, f_inode);
 
 	object->fd = fd;
-	object->mode = BPF_CORE_READ(inode, i_mode);
-	object->ino = BPF_CORE_READ(inode, i_ino);
-	object->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	object->mode = READ(inode, i_mode);
+	object->ino = READ(inode, i_ino);
+	object->dev = READ2(inode, i_sb, s_dev);
 	object->kind = object_kind(inode, object->mode);
 	scratch->record.flags |= RECORD_HAS_OBJECT;
 	if (object->kind == RECORD_OBJECT_SOCKET)
@@ -305,10 +301,10 @@ static __always_inline void fill_exe_times(struct record *record, struct inode *
 	struct inode___v6 *v6 = (void *)inode;
 
 	if (bpf_core_field_exists(inode->i_ctime_sec)) {
-		record->exe_ctime_ns = (__u64)BPF_CORE_READ(inode, i_ctime_sec) * 1000000000 +
-				       BPF_CORE_READ(inode, i_ctime_nsec);
-		record->exe_mtime_ns = (__u64)BPF_CORE_READ(inode, i_mtime_sec) * 1000000000 +
-				       BPF_CORE_READ(inode, i_mtime_nsec);
+		record->exe_ctime_ns = (__u64)READ(inode, i_ctime_sec) * 1000000000 +
+				       READ(inode, i_ctime_nsec);
+		record->exe_mtime_ns = (__u64)READ(inode, i_mtime_sec) * 1000000000 +
+				       READ(inode, i_mtime_nsec);
 		return;
 	}
 	if (bpf_core_field_exists(v66->__i_ctime))
@@ -328,16 +324,16 @@ static __always_inline void fill_exe_times(struct record *record, struct inode *
 static __always_inline void fill_exe(struct scratch *scratch, struct task_struct *task,
 				     struct file *file)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct inode *inode = READ(file, f_inode);
 	struct record *record = &scratch->record;
 
 	record->flags |= RECORD_HAS_EXE | overlay_layer(inode, RECORD_EXE_UPPER, RECORD_EXE_LOWER);
-	if (BPF_CORE_READ(inode, i_sb, s_flags) & SB_NOUSER)
+	if (READ2(inode, i_sb, s_flags) & SB_NOUSER)
 		record->flags |= RECORD_EXE_MEMFD;
-	record->exe_ino = BPF_CORE_READ(inode, i_ino);
-	record->exe_mode = BPF_CORE_READ(inode, i_mode);
-	record->exe_uid = BPF_CORE_READ(inode, i_uid.val);
-	record->exe_gid = BPF_CORE_READ(inode, i_gid.val);
+	record->exe_ino = READ(inode, i_ino);
+	record->exe_mode = READ(inode, i_mode);
+	record->exe_uid = READ(inode, i_uid.val);
+	record->exe_gid = READ(inode, i_gid.val);
 	fill_exe_times(record, inode);
 	add_path(scratch, task, &file->f_path, RECORD_STRING_EXE);
 }

@@ -4,10 +4,8 @@
 #ifndef SENSOR_EBPF_MAPS_BPF_H
 #define SENSOR_EBPF_MAPS_BPF_H
 
-#include "vmlinux_min.h"
+#include "read.bpf.h"
 
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 #include "../plan.h"

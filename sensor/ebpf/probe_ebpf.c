@@ -10,6 +10,7 @@
 #include "sensor/record_text.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
@@ -112,6 +113,16 @@ static void ebpf_close(void *state)
 	free(ebpf);
 }
 
+/* Whether the kernel has bpf_rdonly_cast(). */
+static bool can_read_directly(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool can = btf != NULL && btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) >= 0;
+
+	btf__free(btf);
+	return can;
+}
+
 static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, const char **ret_why)
 {
 	struct watched watched;
@@ -121,6 +132,7 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	ebpf->object = tocsin_bpf__open();
 	if (ebpf->object == NULL)
 		return -errno;
+	ebpf->object->rodata->direct_reads = can_read_directly();
 	r = tocsin_bpf__load(ebpf->object);
 	if (r < 0)
 		return r;

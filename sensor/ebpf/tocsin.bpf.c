@@ -58,7 +58,7 @@ static __always_inline void add_directory(struct scratch *scratch, struct task_s
 			add_path(scratch, task, &file->f_path, tag);
 		return;
 	}
-	fs = BPF_CORE_READ(task, fs);
+	fs = READ(task, fs);
 	if (fs != NULL)
 		add_path(scratch, task, &fs->pwd, tag);
 }
@@ -223,7 +223,7 @@ static __always_inline bool take_open(struct scratch *scratch, struct task_struc
 	fill_head(record, task, RECORD_CALL, plan->class);
 	if (file != NULL) {
 		fill_object(scratch, file, (__s32)record->ret);
-		if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+		if (READ(file, f_mode) & FMODE_CREATED)
 			record->flags |= RECORD_CREATED;
 		if (!walk.done)
 			record->flags |= RECORD_CUT_PATH;
@@ -303,7 +303,7 @@ static __always_inline bool take_call(struct scratch *scratch, struct task_struc
 	if (plan->address_arg != 0)
 		add_address(scratch, plan);
 	if (plan->flags & PLAN_CWD) {
-		fs = BPF_CORE_READ(task, fs);
+		fs = READ(task, fs);
 		if (fs != NULL)
 			add_path(scratch, task, &fs->pwd, RECORD_STRING_CWD);
 	}
@@ -408,24 +408,24 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	fill_head(&scratch->record, task, RECORD_EXEC, RECORD_CLASS_PROCESS);
 	if (BPF_CORE_READ_BITFIELD_PROBED(binprm, secureexec))
 		scratch->record.flags |= RECORD_SECURE_EXEC;
-	mm = BPF_CORE_READ(task, mm);
-	fs = BPF_CORE_READ(task, fs);
-	exe = BPF_CORE_READ(mm, exe_file);
+	mm = READ(task, mm);
+	fs = READ(task, fs);
+	exe = READ(mm, exe_file);
 	if (exe != NULL)
 		fill_exe(scratch, task, exe);
-	add_user_bytes(scratch, BPF_CORE_READ(mm, arg_start),
-		       BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start),
+	add_user_bytes(scratch, READ(mm, arg_start),
+		       READ(mm, arg_end) - READ(mm, arg_start),
 		       RECORD_STRING_ARGS);
 	if (fs != NULL)
 		add_path(scratch, task, &fs->pwd, RECORD_STRING_CWD);
 	add_cgroup(scratch, task);
 	/* A shell whose input is a connection is worth knowing; other inputs are not. */
 	input = file_of(task, 0);
-	if (input != NULL && (BPF_CORE_READ(input, f_inode, i_mode) & S_IFMT) == S_IFSOCK)
+	if (input != NULL && (READ2(input, f_inode, i_mode) & S_IFMT) == S_IFSOCK)
 		fill_object(scratch, input, 0);
 	if (take_environment)
-		add_user_bytes(scratch, BPF_CORE_READ(mm, env_start),
-			       BPF_CORE_READ(mm, env_end) - BPF_CORE_READ(mm, env_start),
+		add_user_bytes(scratch, READ(mm, env_start),
+			       READ(mm, env_end) - READ(mm, env_start),
 			       RECORD_STRING_ENV);
 	emit(scratch, counters);
 	return 0;

@@ -50,6 +50,14 @@ struct dentry_head {
 
 static __always_inline void dentry_head_read(struct dentry_head *head, struct dentry *dentry)
 {
+	if (direct_reads) {
+		struct dentry *at = READ_CAST(struct dentry, dentry);
+
+		head->parent = at->d_parent;
+		head->len = at->d_name.len;
+		head->name = at->d_name.name;
+		return;
+	}
 	if (bpf_core_field_offset(struct dentry, d_name) ==
 		    bpf_core_field_offset(struct dentry, d_parent) + sizeof(void *) &&
 	    bpf_core_field_offset(struct qstr, name) == 8 &&
@@ -123,15 +131,15 @@ static long walk_step(__u32 step, struct walk *walk)
 	}
 	if (walk->dentry == walk->mnt_root) {
 		struct mount *mount = mount_of(mnt);
-		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+		struct mount *above = READ(mount, mnt_parent);
 
 		if (above == mount || above == NULL) {
 			walk->done = true;
 			return 1;
 		}
-		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->dentry = READ(mount, mnt_mountpoint);
 		mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
-		walk->mnt_root = BPF_CORE_READ(mnt, mnt_root);
+		walk->mnt_root = READ(mnt, mnt_root);
 		walk->mnt = mnt;
 		return 0;
 	}
@@ -160,13 +168,13 @@ static __always_inline void walk_path(struct walk *walk, struct scratch *scratch
 	struct vfsmount *mnt;
 
 	/* Both are two pointers, side by side, in every kernel: one read each. */
-	bpf_probe_read_kernel(&at, sizeof(at), path);
-	bpf_probe_read_kernel(&root, sizeof(root), &fs->root);
+	read_16(&at, path);
+	read_16(&root, &fs->root);
 	mnt = at.mnt;
 	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF, .kinds = kinds };
 	walk->dentry = at.dentry;
 	walk->mnt = mnt;
-	walk->mnt_root = BPF_CORE_READ(mnt, mnt_root);
+	walk->mnt_root = READ(mnt, mnt_root);
 	walk->root_dentry = root.dentry;
 	walk->root_mnt = root.mnt;
 	bpf_loop(WALK_STEPS, walk_step, walk, 0);
@@ -203,9 +211,8 @@ static __always_inline struct kernfs_node *cgroup_node_of(struct css_set *set, _
 {
 	void *at = (void *)set + bpf_core_field_offset(struct css_set, subsys) +
 		   subsys * sizeof(void *);
-	struct cgroup_subsys_state *css = NULL;
+	struct cgroup_subsys_state *css = (void *)read_word(at);
 
-	bpf_probe_read_kernel(&css, sizeof(css), at);
 	return css == NULL ? NULL : BPF_CORE_READ(css, cgroup, kn);
 }
 
@@ -214,8 +221,8 @@ static __always_inline struct kernfs_node *cgroup_node_of(struct css_set *set, _
 static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scratch,
 					struct task_struct *task)
 {
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct kernfs_node *node = BPF_CORE_READ(set, dfl_cgrp, kn);
+	struct css_set *set = READ(task, cgroups);
+	struct kernfs_node *node = READ2(set, dfl_cgrp, kn);
 
 	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF };
 	if (kernfs_parent(node) == NULL &&
