@@ -1,6 +1,7 @@
 /* Checks: operators against types, and literals as the evaluator wants them. */
 #include "rules/compiler.h"
 #include "rules/near.h"
+#include "rules/regex.h"
 
 #include <netdb.h>
 
@@ -65,35 +66,22 @@ static bool decode_hex(struct compiler *c, const struct ast *check, const struct
 	return true;
 }
 
-/* RE2, whose syntax rules use, knows no backreferences. */
 static bool compile_regex(struct compiler *c, const struct ast *check,
 			  const struct ast_value *value, struct literal *literal)
 {
-	uint32_t references = 0;
-	size_t offset, size = 0;
-	int code;
+	char error[REGEX_ERROR_MAX];
+	size_t size = 0;
 
-	literal->regex = pcre2_compile((PCRE2_SPTR)value->text.at, value->text.len,
-				       PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED |
-					       PCRE2_NEVER_BACKSLASH_C,
-				       &code, &offset, NULL);
-	if (literal->regex == NULL) {
-		PCRE2_UCHAR text[200];
-
-		pcre2_get_error_message(code, text, sizeof(text));
-		return complain(c, RULES_ERR_COMPILE_CONDITION, value->at, "regex: %s",
-				(char *)text);
-	}
-	pcre2_pattern_info(literal->regex, PCRE2_INFO_BACKREFMAX, &references);
+	literal->regex = regex_compile(value->text, error);
+	if (literal->regex == NULL)
+		return complain(c, RULES_ERR_COMPILE_CONDITION, value->at, "regex: %s", error);
 	pcre2_pattern_info(literal->regex, PCRE2_INFO_SIZE, &size);
 	c->regex_total += size;
-	if (references == 0 && c->regex_total <= RULES_REGEX_MEMORY_MAX)
+	if (c->regex_total <= RULES_REGEX_MEMORY_MAX)
 		return true;
 	pcre2_code_free(literal->regex);
 	literal->regex = NULL;
-	return refuse(c, check, value->at,
-		      references > 0 ? "backreferences are not supported" :
-				       "the regular expressions of all rules together are too large");
+	return refuse(c, check, value->at, "the regular expressions of all rules together are too large");
 }
 
 static bool set_number(struct compiler *c, const struct ast *check, const struct term *left,

@@ -176,7 +176,7 @@ static const char *const words[] = { "/", "/etc", "/etc/", "etc", "shadow", ".ss
 				     "/etc/shadow", "/etc/pam.d", "/home/a/.ssh/id", "../", "..", "id", "cat" };
 static const char *const patterns[] = { "*", "/etc/*", "*/.ssh/*", "/home/*/.ssh/id", "*shadow", "*s*",
 					"/[eh]*", "*?d", "\\\\/etc/shadow", "*/sh*" };
-static const char *const regexes[] = { "/etc/.*", ".*/id", "/(etc|home)/.*", "(?i)/ETC/shadow", "/etcx?/.*",
+static const char *const regexes[] = { "/etc/.*", ".*/id", "/(etc|home)/.*", "/[Ee]tc/shadow", "/etcx?/.*",
 				       ".*[.]ssh/[a-z]+", "a|/etc/shadow", "/[a-z/.]+" };
 
 static void add_text_check(struct dice *dice, struct buf *out)
