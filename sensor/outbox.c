@@ -128,6 +128,16 @@ static bool has_batch(const struct outbox *outbox)
 	return outbox->count > 0 || (outbox->spool != NULL && !spool_is_empty(outbox->spool));
 }
 
+bool outbox_is_idle(struct outbox *outbox)
+{
+	bool idle;
+
+	pthread_mutex_lock(&outbox->lock);
+	idle = !outbox->down && !outbox->flying && !has_batch(outbox);
+	pthread_mutex_unlock(&outbox->lock);
+	return idle;
+}
+
 static bool take(struct outbox *outbox)
 {
 	if (outbox->spool != NULL &&

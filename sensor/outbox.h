@@ -27,6 +27,9 @@ void outbox_free(struct outbox *outbox);
 /* Hands over a batch of `events` lines; the buffer is empty afterwards. */
 void outbox_put(struct outbox *outbox, struct buf *batch, uint32_t events);
 
+/* Nothing is queued, spooled or under way: a batch would leave at once. */
+bool outbox_is_idle(struct outbox *outbox);
+
 /* The oldest batch, borrowed until outbox_done(); waits up to `wait_ms`. False: there is none, or
  * outbox_wake() was called. */
 bool outbox_take(struct outbox *outbox, int wait_ms, struct str *ret_batch, uint32_t *ret_events);

@@ -60,6 +60,13 @@ struct plan_flood {
 	char comm[16];
 };
 
+/* What the user side says about itself, on a cache line of its own: it changes while all processors read what
+ * is beside it. */
+struct plan_reader {
+	__u32 asleep; /* nobody looks at the rings: the next record is to wake the reader, and clears this */
+	__u32 unused[31];
+} __attribute__((aligned(128)));
+
 /* Counters by class, one set a processor. seen = filtered + emitted + dropped. */
 struct plan_counters {
 	__u64 seen;

@@ -44,7 +44,7 @@ struct sensor {
 
 	struct buf batch;
 	uint32_t batch_events;
-	int64_t batch_since;
+	int64_t batch_since, at_once_from; /* of the oldest event; when sending at once is within its rate */
 	uint64_t seq;
 	int64_t boot_offset_ns, next_tick, next_policy;
 	uint64_t taken, filtered, failed; /* records; those that no rule wanted; out of memory */
@@ -503,13 +503,27 @@ static void take_policy(struct sensor *sensor)
 	buf_done(&text);
 }
 
+/* A lone alert must not wait for company; a stream of them is to go in batches. */
+static bool may_seal_at_once(struct sensor *sensor, int64_t now)
+{
+	const int64_t step = SENSOR_AT_ONCE_MS * NS_PER_MS;
+
+	if (now < sensor->at_once_from - SENSOR_AT_ONCE_BURST * step)
+		return false;
+	if (sensor->outbox != NULL && !outbox_is_idle(sensor->outbox))
+		return false;
+	sensor->at_once_from = (now > sensor->at_once_from ? now : sensor->at_once_from) + step;
+	return true;
+}
+
 static void tick(struct sensor *sensor)
 {
 	int64_t now = clock_mono();
 
 	containers_tick(sensor->containers, now);
 	release(sensor, false);
-	if (sensor->batch_events > 0 && now - sensor->batch_since >= SENSOR_BATCH_MS * NS_PER_MS)
+	if (sensor->batch_events > 0 && (now - sensor->batch_since >= SENSOR_BATCH_MS * NS_PER_MS ||
+					 may_seal_at_once(sensor, now)))
 		seal(sensor);
 	if (sensor->policy != NULL && now >= sensor->next_policy) {
 		sensor->next_policy = now + SENSOR_POLICY_MS * NS_PER_MS;
@@ -538,7 +552,8 @@ static bool take_signals(struct sensor *sensor)
 static void loop(struct sensor *sensor)
 {
 	while (!take_signals(sensor)) {
-		int n = sensor->probe->poll(sensor->probe_state, SENSOR_POLL_MS, on_record, sensor);
+		int wait_ms = sensor->batch_events > 0 ? 1 : SENSOR_POLL_MS;
+		int n = sensor->probe->poll(sensor->probe_state, wait_ms, on_record, sensor);
 
 		if (n == -ESRCH)
 			return;

@@ -11,7 +11,9 @@
 enum {
 	SENSOR_BATCH_EVENTS = 512,
 	SENSOR_BATCH_BYTES = 256 << 10,
-	SENSOR_BATCH_MS = 100,
+	SENSOR_BATCH_MS = 100, /* an event waits at most */
+	SENSOR_AT_ONCE_MS = 20, /* events are sent at once, if that is not oftener than this at length */
+	SENSOR_AT_ONCE_BURST = 25, /* ... but so often in a row */
 	SENSOR_POLL_MS = 20,
 	SENSOR_POLICY_MS = 100, /* looks for other rules */
 };

@@ -389,6 +389,17 @@ static __always_inline void note_flood(const struct record *record)
 	}
 }
 
+/* Waking is dear (an interrupt to oneself), hence only a reader that sleeps is woken, once, and not by what
+ * only keeps the process table right. A reader that goes to sleep at this very moment may be missed: it looks
+ * again after some milliseconds. */
+static __always_inline __u64 wake_flags(const struct record *record)
+{
+	if (reader.asleep == 0 || record->type == RECORD_FORK || record->type == RECORD_EXIT)
+		return BPF_RB_NO_WAKEUP;
+	reader.asleep = 0;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
 /* Counts and hands over. */
 static __always_inline void emit(struct scratch *scratch, struct plan_counters *counters)
 {
@@ -398,9 +409,9 @@ static __always_inline void emit(struct scratch *scratch, struct plan_counters *
 	if (len > RECORD_MAX)
 		len = RECORD_MAX;
 	if (scratch->record.class <= RECORD_CLASS_PRIVILEGE)
-		r = bpf_ringbuf_output(&urgent, scratch, len, BPF_RB_NO_WAKEUP);
+		r = bpf_ringbuf_output(&urgent, scratch, len, wake_flags(&scratch->record));
 	else if (is_within_budget(&scratch->record))
-		r = bpf_ringbuf_output(&bulk, scratch, len, BPF_RB_NO_WAKEUP);
+		r = bpf_ringbuf_output(&bulk, scratch, len, wake_flags(&scratch->record));
 	else
 		counters->shed++;
 	if (r == 0) {

@@ -133,6 +133,7 @@ __u64 any_lead_first, last_lead_first; /* of those whose begin is watched */
 __u16 prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds;
 __u32 own_tgid;
 bool take_environment;
+struct plan_reader reader;
 
 /* A mask that the compiler cannot prove superfluous, so that the verifier gets to see it. */
 static __always_inline __u32 masked(__u32 value, __u32 mask)

@@ -14,6 +14,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -28,7 +29,7 @@
 
 enum {
 	POLL_RECORDS = 4096,
-	SLEEP_MIN_MS = 1,
+	PAUSE_MS = 1,
 	NICE = -10, /* of the thread that reads: who floods all processors must not also starve it */
 };
 
@@ -36,7 +37,8 @@ struct ebpf {
 	struct tocsin_bpf *object;
 	struct ring urgent, bulk;
 	const struct interest *interest; /* the sensor's; in force */
-	int sleep_ms;
+	int epoll;
+	bool busy; /* the last look found something: more will come */
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
 };
 
@@ -109,6 +111,8 @@ static void ebpf_close(void *state)
 		return;
 	ring_close(&ebpf->urgent);
 	ring_close(&ebpf->bulk);
+	if (ebpf->epoll >= 0)
+		close(ebpf->epoll);
 	tocsin_bpf__destroy(ebpf->object);
 	free(ebpf);
 }
@@ -121,6 +125,29 @@ static bool can_read_directly(void)
 
 	btf__free(btf);
 	return can;
+}
+
+static int watch_ring(const struct ebpf *ebpf, const struct bpf_map *map)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(ebpf->epoll, EPOLL_CTL_ADD, bpf_map__fd(map), &event) < 0 ? -errno : 0;
+}
+
+static int open_rings(struct ebpf *ebpf)
+{
+	const struct bpf_map *urgent = ebpf->object->maps.urgent, *bulk = ebpf->object->maps.bulk;
+	int r = ring_open(&ebpf->urgent, bpf_map__fd(urgent), PLAN_URGENT_BYTES);
+
+	if (r == 0)
+		r = ring_open(&ebpf->bulk, bpf_map__fd(bulk), PLAN_BULK_BYTES);
+	if (r < 0)
+		return r;
+	ebpf->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (ebpf->epoll < 0)
+		return -errno;
+	r = watch_ring(ebpf, urgent);
+	return r < 0 ? r : watch_ring(ebpf, bulk);
 }
 
 static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, const char **ret_why)
@@ -144,9 +171,7 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	if (r < 0)
 		return r;
 	*ret_why = "the rings could not be mapped";
-	r = ring_open(&ebpf->urgent, bpf_map__fd(ebpf->object->maps.urgent), PLAN_URGENT_BYTES);
-	if (r == 0)
-		r = ring_open(&ebpf->bulk, bpf_map__fd(ebpf->object->maps.bulk), PLAN_BULK_BYTES);
+	r = open_rings(ebpf);
 	if (r < 0)
 		return r;
 	*ret_why = "the programs could not be attached to their tracepoints";
@@ -161,9 +186,9 @@ static int ebpf_open(const struct probe_settings *settings, void **ret, const ch
 	*ret_why = "out of memory";
 	if (ebpf == NULL)
 		return -ENOMEM;
+	ebpf->epoll = -1;
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(no_print);
-	ebpf->sleep_ms = SLEEP_MIN_MS;
 	r = ebpf_load(ebpf, settings, ret_why);
 	if (r < 0) {
 		ebpf_close(ebpf);
@@ -239,21 +264,33 @@ static int ebpf_drain(struct ebpf *ebpf, probe_take_fn take, void *userdata)
 	return taken;
 }
 
-/* The programs never wake us: that would cost each event more than the event itself. So we look,
- * after a millisecond while there is something, up to `wait_ms` when there is not. */
+/* Until the programs have something; a signal ends it, too. */
+static void sleep_long(struct ebpf *ebpf, int wait_ms)
+{
+	uint32_t *asleep = &ebpf->object->bss->reader.asleep;
+	struct epoll_event event;
+
+	__atomic_store_n(asleep, 1, __ATOMIC_SEQ_CST);
+	(void)epoll_wait(ebpf->epoll, &event, 1, wait_ms);
+	__atomic_store_n(asleep, 0, __ATOMIC_SEQ_CST);
+}
+
+/* While there is something the programs do not wake us, which would cost each event more than the event
+ * itself: we look every millisecond. When there was nothing they do. */
 static int ebpf_poll(void *state, int wait_ms, probe_take_fn take, void *userdata)
 {
+	const struct timespec pause = { 0, PAUSE_MS * NS_PER_MS };
 	struct ebpf *ebpf = state;
-	int n = ebpf_drain(ebpf, take, userdata);
-	struct timespec pause;
+	int n;
 
-	if (n < 0 || n >= POLL_RECORDS)
-		return n;
-	ebpf->sleep_ms = n > 0 ? SLEEP_MIN_MS : ebpf->sleep_ms * 2;
-	if (ebpf->sleep_ms > wait_ms)
-		ebpf->sleep_ms = wait_ms;
-	pause = (struct timespec){ 0, ebpf->sleep_ms * NS_PER_MS };
-	nanosleep(&pause, NULL);
+	if (ebpf->busy)
+		nanosleep(&pause, NULL);
+	n = ebpf_drain(ebpf, take, userdata);
+	if (n == 0) {
+		sleep_long(ebpf, wait_ms);
+		n = ebpf_drain(ebpf, take, userdata);
+	}
+	ebpf->busy = n > 0 && n < POLL_RECORDS;
 	return n;
 }
 

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "sensor/ebpf/probe_ebpf.c" /* NOLINT: its programs are attached and detached one by one */
 #include "sensor/prefilter.h"
-#include "sensor/watched.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -226,7 +225,8 @@ static void detach(enum variant variant, struct ebpf *ebpf, int link)
 
 static int open_probe(const char *rules, struct ebpf **ret)
 {
-	struct probe_settings settings = { .prefixes = watched_prefixes, .names = watched_names };
+	static struct interest *interest; /* the probe's, as long as it is open */
+	struct probe_settings settings = { 0 };
 	struct fields *fields = fields_new();
 	struct buf report = { 0 };
 	struct prefilter *prefilter;
@@ -234,8 +234,11 @@ static int open_probe(const char *rules, struct ebpf **ret)
 	void *state;
 	int r = fields == NULL ? -ENOMEM : prefilter_new(&rules, 1, fields, &report, &prefilter);
 
+	if (r == 0)
+		r = prefilter_interest(prefilter, &interest);
 	if (r == 0) {
-		prefilter_calls(prefilter, &settings);
+		settings.interest = interest;
+		prefilter_calls(interest, &settings);
 		r = probe_ebpf.open(&settings, &state, &why);
 		prefilter_free(prefilter);
 	}
