@@ -7,7 +7,7 @@
 #include "sensor/flags.h"
 #include "sensor/plan.h"
 
-#define CALLS_MAX	 80
+#define CALLS_MAX	 112
 #define CALL_PARAMS_MAX	 8
 #define CALL_COMPAT_NONE 0xffff
 
@@ -31,7 +31,8 @@ enum param_kind {
 	PARAM_PID,
 	PARAM_INT,
 	PARAM_HEX,
-	PARAM_TUPLE, /* of the socket */
+	PARAM_TUPLE,	   /* of the socket */
+	PARAM_OBJECT_PATH, /* of the file that the descriptor is */
 };
 
 struct param {

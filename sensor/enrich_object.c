@@ -113,7 +113,18 @@ static bool remote_of_argument(const struct record *record, uint8_t *ret_ip, uin
 
 static bool is_send(const struct record *record)
 {
-	return record->nr == SYS_sendto || record->nr == SYS_sendmsg;
+	return record->nr == SYS_sendto || record->nr == SYS_sendmsg || record->nr == SYS_sendmmsg;
+}
+
+static bool is_receive(const struct record *record)
+{
+	return record->nr == SYS_recvfrom || record->nr == SYS_recvmsg || record->nr == SYS_recvmmsg;
+}
+
+/* A message carries its other end with it. */
+static bool is_message(const struct record *record)
+{
+	return is_send(record) || is_receive(record);
 }
 
 /* Who began. Remembered by the socket's inode number from connect and accept on. */
@@ -128,6 +139,8 @@ static enum socket_role role_of(struct enrich *enrich)
 	else if (record->nr == SYS_accept || record->nr == SYS_accept4 ||
 		 record->nr == SYS_listen || record->nr == SYS_bind)
 		seen = SOCKET_SERVER;
+	else if (is_receive(record) && memory->ino != record->object.ino)
+		seen = SOCKET_SERVER; /* nothing was sent before */
 	if (seen != SOCKET_UNKNOWN)
 		*memory = (struct socket_memory){ record->object.ino, seen };
 	else if (memory->ino == record->object.ino)
@@ -172,7 +185,7 @@ static void put_inet(struct enrich *enrich)
 	bool v4, changed = false;
 
 	memcpy(ip, object->remote, sizeof(ip));
-	if ((object->remote_port == 0 || is_send(record)) && record->nr != SYS_bind)
+	if ((object->remote_port == 0 || is_message(record)) && record->nr != SYS_bind)
 		changed = remote_of_argument(record, ip, &remote.port);
 	v4 = ip_text(object->family, object->local, local.ip);
 	v4 |= ip_text(object->family, ip, remote.ip);
@@ -181,7 +194,7 @@ static void put_inet(struct enrich *enrich)
 	enrich_put_borrowed(enrich, FIELD_FD_L4PROTO, protocol_name(object));
 	enrich_put_bool(enrich, FIELD_FD_CONNECTED,
 			object->state == TCP_ESTABLISHED_STATE && object->remote_port != 0);
-	enrich_put_bool(enrich, FIELD_FD_NAME_CHANGED, changed && is_send(record));
+	enrich_put_bool(enrich, FIELD_FD_NAME_CHANGED, changed && is_message(record) && !(record->flags & RECORD_SAME_PEER));
 	role = role_of(enrich);
 	if (role != SOCKET_UNKNOWN)
 		put_endpoints(enrich, &local, &remote, role);

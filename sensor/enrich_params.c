@@ -54,7 +54,7 @@ static void add_pid(struct enrich *enrich, uint32_t pid)
 	if (proc != NULL && enrich->record->pidns_level == 0)
 		buf_add(&enrich->text, str_of(proc->comm));
 	else
-		buf_add_u64(&enrich->text, pid);
+		buf_add_i64(&enrich->text, (int32_t)pid); /* a group's is negative */
 }
 
 /* Numbers are numbers; everything else becomes text in enrich->text. True: already set. */
@@ -97,7 +97,8 @@ static void add_param(struct enrich *enrich, const struct param *param)
 	case PARAM_GID: add_user(enrich, enrich->settings.groups, (uint32_t)value); break;
 	case PARAM_PID: add_pid(enrich, (uint32_t)value); break;
 	case PARAM_HEX: buf_addf(out, "%#llx", (unsigned long long)value); break;
-	case PARAM_TUPLE: buf_add(out, enrich->fd_name); break;
+	case PARAM_TUPLE:
+	case PARAM_OBJECT_PATH: buf_add(out, enrich->fd_name); break;
 	default: break;
 	}
 }

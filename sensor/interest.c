@@ -51,7 +51,7 @@ static void know_open(struct known *known, unsigned kind)
 	}
 }
 
-static void know_socket(struct known *known, unsigned kind)
+static void know_socket(struct known *known, const struct call *call, unsigned kind)
 {
 	switch (kind & PLAN_KIND_FAMILY) {
 	case PLAN_KIND_IP:
@@ -66,6 +66,10 @@ static void know_socket(struct known *known, unsigned kind)
 		break;
 	default: break;
 	}
+	if ((call->plan.flags & PLAN_NEEDS_ADDRESS) && (kind & PLAN_KIND_FAMILY) == PLAN_KIND_IP &&
+	    !(kind & PLAN_KIND_FAILED))
+		know_number(known, FIELD_FD_NAME_CHANGED, !(kind & PLAN_KIND_SAME_PEER),
+			    !(kind & PLAN_KIND_SAME_PEER));
 }
 
 static struct known know(const struct call *call, unsigned kind)
@@ -86,7 +90,7 @@ static struct known know(const struct call *call, unsigned kind)
 	if (call->plan.flags & PLAN_OPEN)
 		know_open(&known, kind);
 	else if (call->plan.class == RECORD_CLASS_NET)
-		know_socket(&known, kind);
+		know_socket(&known, call, kind);
 	return known;
 }
 
@@ -98,7 +102,7 @@ static bool kind_exists(const struct call *call, unsigned kind)
 	if (call->plan.flags & PLAN_OPEN)
 		return true;
 	if (call->plan.class == RECORD_CLASS_NET)
-		return !(kind & PLAN_KIND_MAKES_EXEC);
+		return (call->plan.flags & PLAN_NEEDS_ADDRESS) || !(kind & PLAN_KIND_SAME_PEER);
 	return kind == 0 || kind == PLAN_KIND_FAILED;
 }
 

@@ -19,7 +19,8 @@ static void add_kind(struct buf *out, const struct call *call, unsigned kind)
 		buf_addf(out, "%s%s", access[kind & PLAN_KIND_ACCESS],
 			 kind & PLAN_KIND_MAKES_EXEC ? " of a new executable" : "");
 	else if (call->plan.class == RECORD_CLASS_NET)
-		buf_addf(out, "%s", families[kind & PLAN_KIND_FAMILY]);
+		buf_addf(out, "%s%s", families[kind & PLAN_KIND_FAMILY],
+			 kind & PLAN_KIND_SAME_PEER ? ", same peer as before" : "");
 	else
 		buf_addf(out, "%s", kind & PLAN_KIND_FAILED ? "" : "done");
 	if (kind & PLAN_KIND_FAILED)

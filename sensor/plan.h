@@ -23,6 +23,7 @@ enum plan_flag {
 	PLAN_FAILED_ONLY = 1 << 7,   /* success is seen elsewhere (exec) */
 	PLAN_CWD = 1 << 8,	     /* changes the working directory: the new one is taken */
 	PLAN_SUCCESS_ONLY = 1 << 9,
+	PLAN_LENGTH_AT = 1 << 11,   /* the address's length is behind a pointer */
 	PLAN_TARGET_TEXT = 1 << 10, /* the first name is text, the second a path (symlink) */
 };
 
@@ -92,6 +93,7 @@ enum plan_kind {
 	PLAN_KIND_UNIX = 1,
 	PLAN_KIND_OTHER_FAMILY = 2,
 	PLAN_KIND_NO_SOCKET = 3,
+	PLAN_KIND_SAME_PEER = 4, /* a message to or from whom the socket's last one was */
 
 	PLAN_KIND_FAILED = 8,
 };
@@ -111,13 +113,15 @@ static inline __u16 plan_open_kind(int is_creat, __u64 flags, __u64 mode, int fa
 	return (__u16)(1U << kind);
 }
 
-static inline __u16 plan_socket_kind(int is_socket, __u16 family, int failed)
+static inline __u16 plan_socket_kind(int is_socket, __u16 family, int same_peer, int failed)
 {
 	__u32 kind = !is_socket				  ? PLAN_KIND_NO_SOCKET
 		     : family == 2 || family == 10 ? PLAN_KIND_IP
 		     : family == 1			  ? PLAN_KIND_UNIX
 							  : PLAN_KIND_OTHER_FAMILY;
 
+	if (same_peer)
+		kind |= PLAN_KIND_SAME_PEER;
 	return (__u16)(1U << (failed ? kind | PLAN_KIND_FAILED : kind));
 }
 

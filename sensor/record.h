@@ -47,6 +47,8 @@ enum record_flag {
 	RECORD_CREATED = 1 << 11,     /* the open made the file */
 	RECORD_FD_UPPER = 1 << 12,    /* the object is in an overlay's upper layer */
 	RECORD_FD_LOWER = 1 << 13,
+	RECORD_SAME_PEER = 1 << 14, /* the message's other end is that of the socket's last one */
+	RECORD_URING = 1 << 15,	    /* asked for through an io_uring */
 };
 
 enum record_object_kind {

@@ -58,6 +58,14 @@ struct {
 	__type(value, struct plan_flood);
 } floods SEC(".maps");
 
+/* Of each socket that sends or receives with addresses: a hash of the last one, by inode. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, __u64);
+} peers SEC(".maps");
+
 /* One slot a program: a program cannot interrupt itself, but may interrupt another one. */
 enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOTS };
 

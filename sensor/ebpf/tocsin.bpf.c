@@ -16,6 +16,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define FMODE_CREATED 0x100000
 
+#define COMPAT_SOCKETCALL 102
+
 #define NR_EXECVE   59
 #define NR_EXECVEAT 322
 
@@ -36,6 +38,38 @@ static __always_inline void begin_call(struct record *record, struct pt_regs *re
 	record->args[3] = compat ? (__u32)regs->si : regs->r10;
 	record->args[4] = compat ? (__u32)regs->di : regs->r8;
 	record->args[5] = compat ? (__u32)regs->bp : regs->r9;
+}
+
+/* socketcall(2), the 32-bit entry's older way to the network: which call it is, ... */
+static __always_inline __u64 socketcall_number(__u32 which)
+{
+	switch (which) {
+	case 1: return 41;   /* socket */
+	case 2: return 49;   /* bind */
+	case 3: return 42;   /* connect */
+	case 4: return 50;   /* listen */
+	case 5: return 43;   /* accept */
+	case 11: return 44;  /* sendto */
+	case 12: return 45;  /* recvfrom */
+	case 13: return 48;  /* shutdown */
+	case 16: return 46;  /* sendmsg */
+	case 17: return 47;  /* recvmsg */
+	case 18: return 288; /* accept4 */
+	default: return PLAN_CALLS;
+	}
+}
+
+/* ... and its arguments, which stand in an array. */
+static __always_inline void unfold_socketcall(struct record *record)
+{
+	void *array = (void *)record->args[1];
+	__u32 words[6] = { 0 };
+
+	/* Short calls may stand at the end of a page. */
+	if (bpf_probe_read_user(words, sizeof(words), array) != 0)
+		bpf_probe_read_user(words, 12, array);
+	for (int i = 0; i < 6; i++)
+		record->args[i] = words[i];
 }
 
 /* An argument by its place in the plan, from 1. */
@@ -72,7 +106,7 @@ static __always_inline void add_name(struct scratch *scratch, struct task_struct
 	__u64 address;
 	char first = 0;
 
-	if (place == 0)
+	if (place == 0) /* open_by_handle_at has none */
 		return;
 	address = arg(&scratch->record, place);
 	add_user_text(scratch, address, tag);
@@ -83,21 +117,35 @@ static __always_inline void add_name(struct scratch *scratch, struct task_struct
 		add_directory(scratch, task, dir, dir_tag);
 }
 
-/* The socket address argument; of a message its msg_name. */
-static __always_inline void add_address(struct scratch *scratch, const struct plan *plan)
+/* A struct msghdr begins so, and a struct mmsghdr with one. */
+struct message {
+	__u64 name;
+	__u32 len;
+};
+
+/* Where the address argument is; of a message its msg_name. */
+static __always_inline struct message message_of(const struct record *record, const struct plan *plan)
 {
-	struct {
-		__u64 name;
-		__u32 len;
-	} message = { 0 };
+	struct message message = { 0 };
 
 	if (plan->flags & PLAN_MESSAGE) {
-		bpf_probe_read_user(&message, sizeof(message),
-				    (void *)arg(&scratch->record, plan->address_arg));
-	} else {
-		message.name = arg(&scratch->record, plan->address_arg);
-		message.len = (__u32)arg(&scratch->record, plan->address_len_arg);
+		bpf_probe_read_user(&message, sizeof(message), (void *)arg(record, plan->address_arg));
+		return message;
 	}
+	message.name = arg(record, plan->address_arg);
+	message.len = (__u32)arg(record, plan->address_len_arg);
+	if (plan->flags & PLAN_LENGTH_AT)
+		bpf_probe_read_user(&message.len, sizeof(message.len),
+				    (void *)arg(record, plan->address_len_arg));
+	return message;
+}
+
+/* The socket address argument. */
+static __always_inline void add_address(struct scratch *scratch, const struct plan *plan)
+{
+	struct message message;
+
+	message = message_of(&scratch->record, plan);
 	if (message.name != 0 && message.len <= 128)
 		add_user_bytes(scratch, message.name, message.len, RECORD_STRING_ADDRESS);
 }
@@ -228,7 +276,8 @@ static __always_inline bool take_open(struct scratch *scratch, struct task_struc
 		if (!walk.done)
 			record->flags |= RECORD_CUT_PATH;
 		add_walked(&walk, RECORD_STRING_PATH);
-		add_user_text(scratch, arg(record, plan->name_arg[0]), RECORD_STRING_NAME);
+		if (plan->name_arg[0] != 0)
+			add_user_text(scratch, arg(record, plan->name_arg[0]), RECORD_STRING_NAME);
 	} else {
 		add_name(scratch, task, plan, 0, RECORD_STRING_NAME, RECORD_STRING_DIR);
 	}
@@ -245,8 +294,7 @@ static __always_inline bool call_is_filtered(const struct record *record, const 
 	if (plan->class != RECORD_CLASS_NET &&
 	    !(interests[record->nr & (PLAN_CALLS - 1)].can & 1U << (record->ret < 0 ? PLAN_KIND_FAILED : 0)))
 		return true;
-	return (plan->flags & PLAN_NEEDS_ADDRESS) && !(plan->flags & PLAN_MESSAGE) &&
-	       arg(record, plan->address_arg) == 0;
+	return (plan->flags & PLAN_NEEDS_ADDRESS) && arg(record, plan->address_arg) == 0;
 }
 
 static __always_inline __s32 object_fd(const struct record *record, const struct plan *plan)
@@ -256,8 +304,27 @@ static __always_inline __s32 object_fd(const struct record *record, const struct
 	return plan->object_arg != 0 ? (__s32)arg(record, plan->object_arg) : -1;
 }
 
-/* Whether no rule can match a call on a socket of this family. */
-static __always_inline bool socket_is_filtered(const struct record *record, struct task_struct *task,
+/* Whether the message's other end is that of the socket's last one; this one is kept in its place. */
+static __always_inline bool peer_is_same(const struct message message, __u64 socket)
+{
+	__u64 words[3] = { 0 }, hash = 0, *last;
+
+	/* Family, port, address: of IPv4 the first eight bytes, of IPv6 all but the scope. */
+	if (bpf_probe_read_user(words, 8, (void *)message.name) != 0)
+		return false;
+	if ((__u16)words[0] == AF_INET6)
+		bpf_probe_read_user(&words[1], 16, (void *)(message.name + 8));
+	for (int i = 0; i < 3; i++)
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ULL;
+	last = bpf_map_lookup_elem(&peers, &socket);
+	if (last != NULL && *last == hash)
+		return true;
+	bpf_map_update_elem(&peers, &socket, &hash, BPF_ANY);
+	return false;
+}
+
+/* Whether no rule can match a call on such a socket. */
+static __always_inline bool socket_is_filtered(struct record *record, struct task_struct *task,
 					       const struct plan *plan)
 {
 	__u16 can = interests[record->nr & (PLAN_CALLS - 1)].can, family = 0;
@@ -271,7 +338,16 @@ static __always_inline bool socket_is_filtered(const struct record *record, stru
 		family = BPF_CORE_READ(socket, sk, __sk_common.skc_family);
 		is_socket = true;
 	}
-	return !(can & plan_socket_kind(is_socket, family, record->ret < 0));
+	if (plan->flags & PLAN_NEEDS_ADDRESS) {
+		const struct message message = message_of(record, plan);
+
+		if (message.name == 0 || message.len == 0)
+			return true; /* of a connection, known from its begin */
+		if (is_socket && peer_is_same(message, BPF_CORE_READ(file, f_inode, i_ino)))
+			record->flags |= RECORD_SAME_PEER;
+	}
+	return !(can & plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0,
+					record->ret < 0));
 }
 
 static __always_inline void take_object(struct scratch *scratch, struct task_struct *task,
@@ -328,6 +404,8 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 		return 0;
 	counters->seen++;
 	begin_call(&scratch->record, regs, nr, ret, compat);
+	if (compat && regs->orig_ax == COMPAT_SOCKETCALL)
+		unfold_socketcall(&scratch->record);
 	if ((plan->flags & PLAN_OPEN) ? take_open(scratch, task, plan)
 				      : take_call(scratch, task, plan))
 		emit(scratch, counters);
@@ -346,7 +424,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	if (nr >= PLAN_CALLS)
 		return 0;
 	if (compat)
-		nr = compat_calls[nr];
+		nr = nr == COMPAT_SOCKETCALL ? socketcall_number((__u32)regs->bx) : compat_calls[nr];
 	if (nr >= PLAN_CALLS || !(wanted[nr / 64] & (1ULL << (nr % 64))))
 		return 0;
 	return end_call(task, regs, ret, (__u32)nr, compat);

@@ -123,10 +123,10 @@ static void calls_pass_by_family_and_result(void **state)
 
 	(void)state;
 	assert_int_equal(interest_new(loaded->rules, &interest), 0);
-	assert_true(interest->calls[SYS_connect].can & plan_socket_kind(1, 2, 0));
-	assert_true(interest->calls[SYS_connect].can & plan_socket_kind(1, 10, 0));
-	assert_false(interest->calls[SYS_connect].can & plan_socket_kind(1, 1, 0));
-	assert_false(interest->calls[SYS_connect].can & plan_socket_kind(1, 2, 1));
+	assert_true(interest->calls[SYS_connect].can & plan_socket_kind(1, 2, 0, 0));
+	assert_true(interest->calls[SYS_connect].can & plan_socket_kind(1, 10, 0, 0));
+	assert_false(interest->calls[SYS_connect].can & plan_socket_kind(1, 1, 0, 0));
+	assert_false(interest->calls[SYS_connect].can & plan_socket_kind(1, 2, 0, 1));
 	assert_int_equal(interest->calls[SYS_unlink].can, 1);
 	assert_int_equal(interest->calls[SYS_ptrace].can, 1 | 1 << PLAN_KIND_FAILED);
 	assert_int_equal(interest->calls[SYS_mount].can, 0);
