@@ -5,6 +5,7 @@
 #include "base/http.h"
 #include "sensor/doctor.h"
 #include "sensor/explain.h"
+#include "sensor/replay.h"
 
 #include <signal.h>
 
@@ -32,6 +33,7 @@ static void watch_signals(bool with_command)
 	for (size_t i = 0; with_command && i < ARRAY_LEN(passed); i++)
 		sigaction(passed[i], &action, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL); /* a file that may not grow is an error like a full disk */
 }
 
 static const struct probe_ops *choose(const struct options *options)
@@ -39,6 +41,8 @@ static const struct probe_ops *choose(const struct options *options)
 	char why[200];
 	bool ebpf;
 
+	if (options->replay != NULL)
+		return &probe_replay;
 	if (options->probe == PROBE_PTRACE || options->command != NULL) {
 		log_info("probe: ptrace, because %s",
 			 options->command != NULL ? "a command is to be run" : "--probe says so");

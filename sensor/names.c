@@ -63,6 +63,29 @@ static void names_read(struct names *names)
 	qsort(names->rows, names->count, sizeof(names->rows[0]), name_cmp);
 }
 
+struct names *names_new_text(struct str text)
+{
+	struct names *names = calloc(1, sizeof(*names));
+
+	while (names != NULL && text.len > 0 && names->count < NAMES_MAX) {
+		const char *end = memchr(text.at, '\n', text.len);
+		size_t len = end == NULL ? text.len : (size_t)(end - text.at);
+
+		if (name_parse(str_cut(text, len), &names->rows[names->count]))
+			names->count++;
+		text = str_from(text, len + 1);
+	}
+	if (names != NULL)
+		qsort(names->rows, names->count, sizeof(names->rows[0]), name_cmp);
+	return names;
+}
+
+void names_add_text(const struct names *names, struct buf *out)
+{
+	for (size_t i = 0; i < names->count; i++)
+		buf_addf(out, "%s:x:%u\n", names->rows[i].text, names->rows[i].id);
+}
+
 struct names *names_new(const char *path)
 {
 	struct names *names = calloc(1, sizeof(*names));
@@ -91,7 +114,7 @@ void names_refresh(struct names *names, int64_t now_ns)
 {
 	struct stat st;
 
-	if (now_ns - names->looked_ns < NS_PER_S)
+	if (names->path == NULL || now_ns - names->looked_ns < NS_PER_S)
 		return;
 	names->looked_ns = now_ns;
 	if (stat(names->path, &st) < 0)

@@ -3,7 +3,7 @@
 #ifndef SENSOR_NAMES_H
 #define SENSOR_NAMES_H
 
-#include "base/str.h"
+#include "base/buf.h"
 
 enum {
 	NAMES_MAX = 4096, /* entries kept of a file; the rest is not known */
@@ -15,7 +15,12 @@ struct names;
 /* `path` is in the format of passwd(5) or group(5): name in the first column, number in the third.
  * NULL: out of memory. A file that is not there has no names. */
 struct names *names_new(const char *path);
+/* Of a text in that format, and nothing else from then on. */
+struct names *names_new_text(struct str text);
 void names_free(struct names *names);
+
+/* The table in that format, the other columns left out. */
+void names_add_text(const struct names *names, struct buf *out);
 
 /* Reads the file again if it has changed; looks at most once a second. `now_ns` is monotonic. */
 void names_refresh(struct names *names, int64_t now_ns);

@@ -28,6 +28,8 @@ enum option_id {
 	OPTION_CONTAINER_ROOT,
 	OPTION_CONTAINER_WAIT,
 	OPTION_PRINT,
+	OPTION_RECORD,
+	OPTION_REPLAY,
 	OPTION_DOCTOR,
 	OPTION_INTEREST,
 	OPTION_LOG_LEVEL,
@@ -61,6 +63,8 @@ static const struct option_row {
 	{ "container-wait", "MS", OPTION_CONTAINER_WAIT,
 	  "how long events of a new container wait for its name and image, if a rule reads them (200)" },
 	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub" },
+	{ "record", "FILE", OPTION_RECORD, "also keep the raw records that are observed in FILE" },
+	{ "replay", "FILE", OPTION_REPLAY, "observe a recording in place of this machine, and end" },
 	{ "doctor", NULL, OPTION_DOCTOR, "say what this machine lets a sensor do, and end" },
 	{ "interest", NULL, OPTION_INTEREST, "say what the rules make the kernel side look for, and end" },
 	{ "log-level", "LEVEL", OPTION_LOG_LEVEL, "error, warning, notice, info or debug (info)" },
@@ -222,6 +226,8 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_CONTAINER_ROOT: options->container_root = strcmp(value, "/") == 0 ? "" : value; return 0;
 	case OPTION_CONTAINER_WAIT: return set_container_wait(options, value);
 	case OPTION_PRINT: options->print = true; return 0;
+	case OPTION_RECORD: options->record = value; return 0;
+	case OPTION_REPLAY: options->replay = value; return 0;
 	case OPTION_DOCTOR: options->doctor = true; return 0;
 	case OPTION_INTEREST: options->interest = true; return 0;
 	case OPTION_LOG_LEVEL:
@@ -258,6 +264,10 @@ static int finish(struct options *options, int argc, char **argv)
 	if (options->hub == NULL && !options->print && !options->doctor && !options->interest) {
 		fprintf(stderr,
 			"tocsin-sensor: where to? Give --hub URL, or --print to see events here\n");
+		return -EINVAL;
+	}
+	if (options->replay != NULL && (options->command != NULL || options->record != NULL)) {
+		fprintf(stderr, "tocsin-sensor: --replay takes no COMMAND and no --record: all is in the file\n");
 		return -EINVAL;
 	}
 	if (options->command != NULL && options->probe == PROBE_EBPF) {

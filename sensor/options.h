@@ -26,6 +26,7 @@ struct options {
 	unsigned container_wait_ms; /* 0: no event waits for its container's metadata */
 	bool insecure;
 	bool doctor, interest, print;
+	const char *record, *replay; /* files; NULL: none */
 	enum log_level log_level;
 	enum log_format log_format;
 	char *const *command; /* ends with NULL; NULL: none */

@@ -8,12 +8,15 @@
 #include "sensor/interest.h"
 #include "sensor/record.h"
 
+struct replay;
+
 /* What to take. */
 struct probe_settings {
 	bool wanted[CALLS_MAX];	     /* by row of calls[] */
 	const struct interest *interest; /* which kinds of them pass, and by which paths; stays until the next one is given */
 	bool take_environment;	  /* at exec */
 	char *const *command;	  /* ptrace: what to run; NULL otherwise */
+	struct replay *replay;	  /* replay: what is played back; NULL otherwise */
 };
 
 struct probe_counts {

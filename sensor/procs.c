@@ -22,6 +22,7 @@ struct procs {
 	struct proc *newest, *oldest;
 	struct procs_stats stats;
 	struct proc_facts facts;
+	struct procs_hooks hooks;
 	int64_t tokens_ns; /* when the bucket was last filled */
 	unsigned tokens;
 };
@@ -144,6 +145,28 @@ static struct proc *add_from_facts(struct procs *procs, const struct proc_facts 
 	return proc;
 }
 
+void procs_set_hooks(struct procs *procs, const struct procs_hooks *hooks)
+{
+	procs->hooks = *hooks;
+}
+
+void procs_add(struct procs *procs, const struct proc_facts *facts)
+{
+	if (find(procs, facts->tgid) == NULL && procs->stats.count < PROCS_MAX)
+		add_from_facts(procs, facts);
+}
+
+static int read_facts(struct procs *procs, uint32_t tgid, unsigned what, bool at_start)
+{
+	const struct procs_hooks *hooks = &procs->hooks;
+	int r = hooks->read != NULL ? hooks->read(hooks->userdata, tgid, what, &procs->facts)
+				    : proc_read(procs->folder, tgid, what, &procs->facts);
+
+	if (r == 0 && hooks->was_read != NULL)
+		hooks->was_read(hooks->userdata, &procs->facts, what, at_start);
+	return r;
+}
+
 int procs_scan(struct procs *procs)
 {
 	DIR *folder = opendir(procs->folder);
@@ -157,7 +180,7 @@ int procs_scan(struct procs *procs)
 		if (!str_to_u64(str_of(entry->d_name), &tgid) || tgid == 0 || tgid > INT32_MAX ||
 		    find(procs, (uint32_t)tgid) != NULL || procs->stats.count >= PROCS_MAX)
 			continue;
-		if (proc_read(procs->folder, (uint32_t)tgid, PROC_READ_IMAGE, &procs->facts) == 0)
+		if (read_facts(procs, (uint32_t)tgid, PROC_READ_IMAGE, true) == 0)
 			add_from_facts(procs, &procs->facts);
 	}
 	closedir(folder);
@@ -166,8 +189,11 @@ int procs_scan(struct procs *procs)
 
 static bool token_take(struct procs *procs)
 {
-	int64_t now = clock_mono();
+	int64_t now;
 
+	if (procs->hooks.read != NULL) /* nothing depends on how long it takes */
+		return true;
+	now = clock_mono();
 	if (now - procs->tokens_ns >= NS_PER_S) {
 		procs->tokens_ns = now;
 		procs->tokens = PROCS_LOOKUPS_PER_S;
@@ -193,7 +219,7 @@ static struct proc *look_up(struct procs *procs, uint32_t tgid, uint64_t start_n
 	if (!token_take(procs))
 		return NULL;
 	procs->stats.looked_up++;
-	if (proc_read(procs->folder, tgid, PROC_READ_IMAGE, &procs->facts) < 0)
+	if (read_facts(procs, tgid, PROC_READ_IMAGE, false) < 0)
 		return NULL;
 	if (start_ns != 0 && !same_start(procs->facts.start_ns, start_ns))
 		return NULL;
@@ -398,7 +424,7 @@ static bool ask_for_parent(struct procs *procs, uint32_t tgid)
 	if (child == NULL || !token_take(procs))
 		return false;
 	procs->stats.looked_up++;
-	if (proc_read(procs->folder, tgid, 0, &procs->facts) < 0 ||
+	if (read_facts(procs, tgid, 0, false) < 0 ||
 	    !same_start(procs->facts.start_ns, child->start_ns) || procs->facts.ppid == child->ppid)
 		return false;
 	child->ppid = procs->facts.ppid;

@@ -59,6 +59,22 @@ void procs_free(struct procs *procs);
  * before its first record is taken: then none falls between. 0 or -errno. */
 int procs_scan(struct procs *procs);
 
+struct proc_facts;
+
+/* Facts of processes that no record told of, for who records them, or gives them in place of /proc. */
+struct procs_hooks {
+	/* Reads in place of /proc, and then without a limit to the rate. NULL: /proc. As proc_read(). */
+	int (*read)(void *userdata, uint32_t tgid, unsigned what, struct proc_facts *ret);
+	/* What was read, by the scan at the start or because of a record. NULL: nobody is told. */
+	void (*was_read)(void *userdata, const struct proc_facts *facts, unsigned what, bool at_start);
+	void *userdata;
+};
+
+void procs_set_hooks(struct procs *procs, const struct procs_hooks *hooks);
+
+/* A process that runs already, unless it is in the table. */
+void procs_add(struct procs *procs, const struct proc_facts *facts);
+
 /* Brings the table up to date with a record (exec, fork, a changed directory, a changed name) and
  * returns the process it is about: never NULL but when out of memory. An exit changes nothing yet.
  */

@@ -12,6 +12,7 @@
 #include "sensor/policy.h"
 #include "sensor/prefilter.h"
 #include "sensor/push.h"
+#include "sensor/tape.h"
 #include "sensor/wire.h"
 
 #include <errno.h>
@@ -35,9 +36,11 @@ struct sensor {
 	struct event held; /* one of hold's, while it is looked at */
 	struct outbox *outbox; /* NULL with --print */
 	struct push *push;
+	struct tape tape;
 	struct exporter *exporter; /* NULL: nobody asked for metrics */
 	struct buf report;
 	struct http_settings http;
+	const char *hostname;
 	char id[IDENTITY_TEXT], boot[IDENTITY_TEXT];
 	struct wire_sensor wire;
 	bool wanted[PLAN_CALLS], wants_exit; /* by call number: what becomes an event */
@@ -65,6 +68,17 @@ static int64_t boot_offset(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	return clock_now() - (boot.tv_sec * NS_PER_S + boot.tv_nsec);
+}
+
+/* Whose name and clock events have. */
+static int start_host(struct sensor *sensor)
+{
+	int r = tape_open(&sensor->tape, sensor->options);
+	const struct replay *replay = sensor->tape.replay;
+
+	sensor->hostname = replay == NULL ? sensor->options->hostname : replay_host(replay)->hostname;
+	sensor->boot_offset_ns = replay == NULL ? boot_offset() : replay_host(replay)->boot_offset_ns;
+	return r;
 }
 
 static void set_http(struct sensor *sensor)
@@ -129,7 +143,7 @@ static int new_enrich(const struct sensor *sensor, struct fields *fields,
 		.procs = sensor->procs,
 		.users = sensor->users,
 		.groups = sensor->groups,
-		.hostname = str_of(sensor->options->hostname),
+		.hostname = str_of(sensor->hostname),
 		.containers = sensor->containers,
 	};
 	int r = enrich_new(&settings, ret);
@@ -142,7 +156,8 @@ static int new_enrich(const struct sensor *sensor, struct fields *fields,
 static int start_containers(struct sensor *sensor)
 {
 	const struct containers_settings settings = { .root = sensor->options->container_root,
-						      .wait_ms = sensor->options->container_wait_ms };
+						      .wait_ms = sensor->options->container_wait_ms,
+						      .silent = sensor->tape.replay != NULL };
 
 	sensor->hold = hold_new();
 	return sensor->hold == NULL ? -ENOMEM : containers_new(&settings, &sensor->containers);
@@ -150,23 +165,40 @@ static int start_containers(struct sensor *sensor)
 
 static int start_tables(struct sensor *sensor)
 {
+	const struct replay *replay = sensor->tape.replay;
 	int r = start_containers(sensor);
 
 	if (r < 0)
 		return r;
 	sensor->procs = procs_new("/proc");
-	sensor->users = names_new("/etc/passwd");
-	sensor->groups = names_new("/etc/group");
+	sensor->users = replay == NULL ? names_new("/etc/passwd") : replay_users(replay);
+	sensor->groups = replay == NULL ? names_new("/etc/group") : replay_groups(replay);
 	if (sensor->procs == NULL || sensor->users == NULL || sensor->groups == NULL)
 		return -ENOMEM;
 	r = new_enrich(sensor, sensor->fields, sensor->prefilter, &sensor->enrich);
 	return r < 0 ? r : event_init(&sensor->held, fields_count(sensor->fields));
 }
 
+/* What is played back and printed is the same each time. To a hub it comes from a sensor of this machine
+ * that starts now, or the hub would take it for what it has had. */
+static int take_identity(struct sensor *sensor)
+{
+	const struct recording_host *host = replay_host(sensor->tape.replay);
+
+	memcpy(sensor->id, host->id, sizeof(sensor->id));
+	memcpy(sensor->boot, host->boot, sizeof(sensor->boot));
+	sensor->wire = (struct wire_sensor){ str_of(sensor->id), str_of(sensor->boot), str_of(host->probe) };
+	return 0;
+}
+
 static int start_identity(struct sensor *sensor)
 {
 	bool kept;
-	int r = identity_of(sensor->options->spool_dir, sensor->id, &kept);
+	int r;
+
+	if (sensor->tape.replay != NULL && sensor->options->print)
+		return take_identity(sensor);
+	r = identity_of(sensor->options->spool_dir, sensor->id, &kept);
 
 	if (r == 0)
 		r = identity_random(sensor->boot);
@@ -209,7 +241,7 @@ static int start_push(struct sensor *sensor)
 					   .token = options->token,
 					   .http = &sensor->http,
 					   .sensor = sensor->wire,
-					   .hostname = str_of(options->hostname),
+					   .hostname = str_of(sensor->hostname),
 					   .outbox = sensor->outbox };
 	r = push_start(&settings, &sensor->push);
 	if (r < 0)
@@ -220,7 +252,9 @@ static int start_push(struct sensor *sensor)
 /* What the rules in force want of the kernel, and of the records that come. */
 static struct probe_settings settings_of(struct sensor *sensor, const struct interest *interest)
 {
-	struct probe_settings settings = { .interest = interest, .command = sensor->options->command };
+	struct probe_settings settings = { .interest = interest,
+					   .command = sensor->options->command,
+					   .replay = sensor->tape.replay };
 
 	prefilter_calls(interest, &settings);
 	for (size_t i = 0; i < calls_count; i++)
@@ -231,6 +265,18 @@ static struct probe_settings settings_of(struct sensor *sensor, const struct int
 			     prefilter_wants_type(sensor->prefilter, STR("procexit"));
 	settings.take_environment = prefilter_wants_environment(sensor->prefilter);
 	return settings;
+}
+
+static int start_recording(struct sensor *sensor)
+{
+	struct recording_host host = { .boot_offset_ns = sensor->boot_offset_ns };
+
+	snprintf(host.hostname, sizeof(host.hostname), "%s", sensor->hostname);
+	snprintf(host.probe, sizeof(host.probe), "%s", sensor->probe->name);
+	memcpy(host.id, sensor->id, sizeof(host.id));
+	memcpy(host.boot, sensor->boot, sizeof(host.boot));
+	return tape_record(&sensor->tape, sensor->options, &host, sensor->users, sensor->groups,
+			   sensor->procs);
 }
 
 /* Attached before the process table is filled, so that nothing falls between. */
@@ -247,6 +293,10 @@ static int start_probe(struct sensor *sensor)
 	if (r < 0) {
 		log_err("probe: %s: %s: %s", sensor->probe->name, why, strerror(-r));
 		return r;
+	}
+	if (sensor->tape.replay != NULL) {
+		replay_fill(sensor->tape.replay, sensor->procs);
+		return 0;
 	}
 	r = procs_scan(sensor->procs);
 	if (r < 0)
@@ -275,13 +325,17 @@ static int sensor_start(struct sensor *sensor)
 	int r;
 
 	set_http(sensor);
-	r = start_rules(sensor);
+	r = start_host(sensor);
+	if (r == 0)
+		r = start_rules(sensor);
 	if (r == 0)
 		r = start_tables(sensor);
 	if (r == 0)
 		r = sensor->options->print ? start_identity(sensor) : start_push(sensor);
 	if (r == 0)
 		r = start_exporter(sensor);
+	if (r == 0)
+		r = start_recording(sensor);
 	if (r == 0)
 		r = start_probe(sensor);
 	return r;
@@ -397,6 +451,10 @@ static void on_record(const struct record *record, void *userdata)
 	struct event *event = NULL;
 
 	sensor->taken++;
+	if (sensor->tape.recorder != NULL)
+		recorder_put(sensor->tape.recorder, record);
+	if (sensor->tape.replay != NULL)
+		sensor->boot_offset_ns = replay_boot_offset(sensor->tape.replay);
 	if (containers_have_answers(sensor->containers) &&
 	    containers_tick(sensor->containers, clock_mono()))
 		release(sensor, false);
@@ -532,7 +590,12 @@ static void tick(struct sensor *sensor)
 	if (now < sensor->next_tick)
 		return;
 	sensor->next_tick = now + NS_PER_S;
-	sensor->boot_offset_ns = boot_offset();
+	if (sensor->tape.replay == NULL)
+		sensor->boot_offset_ns = boot_offset();
+	if (sensor->tape.recorder != NULL) {
+		recorder_put_clock(sensor->tape.recorder, sensor->boot_offset_ns);
+		recorder_flush(sensor->tape.recorder);
+	}
 	names_refresh(sensor->users, now);
 	names_refresh(sensor->groups, now);
 	report(sensor);
@@ -588,6 +651,7 @@ static void sensor_end(struct sensor *sensor)
 	}
 	if (sensor->probe_state != NULL)
 		sensor->probe->close(sensor->probe_state);
+	tape_close(&sensor->tape, sensor->options, sensor->seq);
 	outbox_free(sensor->outbox);
 	enrich_free(sensor->enrich);
 	containers_free(sensor->containers);
@@ -608,7 +672,6 @@ int sensor_run(const struct options *options, const struct probe_ops *probe)
 	struct sensor sensor = { .options = options, .probe = probe };
 	int status = 1;
 
-	sensor.boot_offset_ns = boot_offset();
 	if (sensor_start(&sensor) == 0) {
 		log_notice("start: version " TOCSIN_VERSION ", probe %s, sensor %s, boot %s",
 			   probe->name, sensor.id, sensor.boot);

@@ -321,11 +321,11 @@ const struct box *containers_find(struct containers *containers, const struct co
 		else
 			containers->stats.negative++;
 	}
-	if (!entry->asking && containers->now >= entry->until)
+	if (!containers->settings.silent && !entry->asking && containers->now >= entry->until)
 		ask(containers, entry);
 	if (entry->box != NULL)
 		*ret_state = CONTAINERS_KNOWN;
-	else if (containers->now - entry->first_asked < containers->settings.wait_ms * NS_PER_MS)
+	else if (!containers->settings.silent && containers->now - entry->first_asked < containers->settings.wait_ms * NS_PER_MS)
 		*ret_state = CONTAINERS_WAITING;
 	return entry->box;
 }

@@ -26,6 +26,7 @@ struct containers;
 struct containers_settings {
 	const char *root; /* as of struct way_question; outlives the containers */
 	unsigned wait_ms; /* for so long a first answer is worth waiting for; 0: never */
+	bool silent; /* nobody is asked */
 };
 
 enum containers_state {
