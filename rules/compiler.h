@@ -55,6 +55,11 @@ struct str compile_str(struct compiler *c, struct str text);
 /* Room for one more in a table of the rules, which doubles by copying. */
 bool compile_grow(struct compiler *c, void **items, size_t count, size_t *cap, size_t size);
 
+/* Fields that rules should no longer name. */
+enum { DEPRECATED_FIELDS = 6 };
+extern const struct str deprecated_fields[DEPRECATED_FIELDS];
+#define DEPRECATED_FIELD_FORMAT "usage of deprecated field '%.*s' has been detected in the rule "
+
 /* What is odd in a condition, as warnings about the place's item. */
 void warn_condition(struct loader *loader, const struct ast *ast, const struct text *text,
 		    const char *item_kind, struct str item_name);

@@ -350,7 +350,7 @@ static bool drop_container_info(struct work *work, struct text *text)
 			break;
 		report_deprecated(loader->report,
 				  report_add(loader->report, RULES_DEPRECATED_ITEM, &place,
-					     "%%container.info is deprecated and no longer useful"),
+					     "%%container.info is deprecated and no more useful: container and pod are added to outputs by themselves"),
 				  STR("container.info"));
 		rest = str_from(rest, end + token.len);
 	}
@@ -361,25 +361,18 @@ static bool drop_container_info(struct work *work, struct text *text)
 	return true;
 }
 
+/* Falco looks for the name anywhere in the text, and so finds the shorter of two as well. */
 static void warn_output(struct work *work)
 {
-	static const field_id deprecated[] = { FIELD_EVT_DIR,		FIELD_EVT_LATENCY,
-					       FIELD_EVT_LATENCY_S,	FIELD_EVT_LATENCY_NS,
-					       FIELD_EVT_LATENCY_HUMAN, FIELD_EVT_WAIT_LATENCY };
+	struct rules_report *report = work->c->loader->report;
 	struct place place = rule_place(work->item, work->item->output.at[0].node);
 
-	for (size_t i = 0; i < work->rule.format.count; i++) {
-		uint32_t term = work->rule.format.tokens[i].term;
-
-		for (size_t j = 0; term != NONE && j < ARRAY_LEN(deprecated); j++)
-			if (work->c->rules->terms[term].base == deprecated[j])
-				report_deprecated(
-					work->c->loader->report,
-					report_add(work->c->loader->report, RULES_DEPRECATED_ITEM,
-						   &place, "'%s' is deprecated in outputs",
-						   work->c->rules->terms[term].name.at),
-					work->c->rules->terms[term].name);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(deprecated_fields); i++)
+		if (str_find(work->rule.output, deprecated_fields[i]) >= 0)
+			report_deprecated(report,
+					  report_add(report, RULES_DEPRECATED_ITEM, &place,
+						     DEPRECATED_FIELD_FORMAT "output", STR_ARG(deprecated_fields[i])),
+					  deprecated_fields[i]);
 }
 
 static bool compile_extra_field(struct work *work, const struct conf_pair *pair)

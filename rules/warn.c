@@ -3,6 +3,10 @@
 #include "rules/compiler.h"
 #include "rules/fieldname.h"
 
+const struct str deprecated_fields[DEPRECATED_FIELDS] = { STR("evt.dir"),	     STR("evt.latency"),
+						     STR("evt.latency.s"),     STR("evt.latency.ns"),
+						     STR("evt.latency.human"), STR("evt.wait_latency") };
+
 struct walk {
 	struct loader *loader;
 	const struct text *text;
@@ -26,17 +30,22 @@ static struct rules_note *warn(struct walk *walk, enum rules_code code, size_t a
 	return note;
 }
 
+static struct rules_note *warn_field(struct walk *walk, const struct ast_term *term)
+{
+	struct place place = walk->text == NULL ? (struct place){ 0 } : text_place(walk->text, term->at);
+
+	place.item_kind = walk->item_kind;
+	place.item_name = walk->item_name;
+	return report_add(walk->loader->report, RULES_DEPRECATED_ITEM, &place, DEPRECATED_FIELD_FORMAT "condition",
+			  STR_ARG(term->name));
+}
+
 static void warn_deprecated(struct walk *walk, const struct ast_term *term)
 {
-	static const struct str fields[] = { STR("evt.dir"),	       STR("evt.latency"),
-					     STR("evt.latency.s"),     STR("evt.latency.ns"),
-					     STR("evt.latency.human"), STR("evt.wait_latency") };
-
-	for (size_t i = 0; term->kind == AST_FIELD && i < ARRAY_LEN(fields); i++)
-		if (str_eq(fields[i], term->name))
+	for (size_t i = 0; term->kind == AST_FIELD && i < ARRAY_LEN(deprecated_fields); i++)
+		if (str_eq(deprecated_fields[i], term->name))
 			report_deprecated(walk->loader->report,
-					  warn(walk, RULES_DEPRECATED_ITEM, term->at,
-					       "is deprecated in conditions", term->name),
+					  warn_field(walk, term),
 					  term->name);
 	for (size_t i = 0; i < term->count; i++)
 		warn_deprecated(walk, term->items[i]);

@@ -168,6 +168,14 @@ def test_plugins_and_sources(rules):
     assert check("--plugin", "k8saudit", path).returncode == 2
 
 
+def test_deprecated_fields_are_found_anywhere_in_an_output(rules):
+    text = GOOD.replace('"%proc.name"', "latency=%evt.latency.s evt.dir").replace("execve and", "execve and evt.dir=< and")
+    (file,) = result(check("-o", "json", rules("old.yaml", text)))["falco_load_results"]
+    told = [(w["deprecated_field"], w["message"].rsplit(" ", 1)[1]) for w in file["warnings"]]
+    assert sorted(told) == [("evt.dir", "condition"), ("evt.dir", "output"), ("evt.latency", "output"),
+                            ("evt.latency.s", "output")]
+
+
 def test_selection(rules):
     path = rules("two.yaml", GOOD + GOOD.replace("Shell", "Second"))
     assert result(check("-o", "json", "-D", "S*d", path))["tocsin"]["enabled"] == 1
@@ -182,6 +190,12 @@ def test_usage():
     ("  exceptions: [{name: e, fields: [proc.name], comps: [=], values: [[x]]}]", True),
     ("  exceptions: [{name: e, fields: [proc.name], value: [[x]]}]", False),
     ("- required_plugin_versions: [{name: container, version: 0.4.0, alternative: []}]", False),
+    ("- required_plugin_versions: [{name: container, version: 0.4.0, alternatives: [{name: a, version: 1.0.0}]}]", True),
+    ("  enabled: true", True),
+    ("  enabled: yes", False),
+    ("  capture: 'yes'", False),
+    ("  capture_duration: 5000", True),
+    ("- rule: R\n  enabled: false\n  override: {enabled: replace}", True),
 ])
 def test_the_schema_looks_into_mappings(rules, more, valid):
     rule = "- rule: R\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n"
