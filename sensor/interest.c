@@ -130,17 +130,23 @@ static struct str compared(struct arena *arena, const struct rules_fact *fact)
 	return (struct str){ out, text.len + needs_slash };
 }
 
-/* A component that is too long for the kernel's table cannot be looked up there. */
-static bool fits(const struct rules_fact *fact)
+/* A name that is too long for the kernel's table is told by how it begins. */
+static struct rules_fact shortened(const struct rules_fact *fact)
 {
-	return (fact->kind != RULES_FACT_LAST && fact->kind != RULES_FACT_COMPONENT) ||
-	       fact->text.len < PLAN_NAME_MAX;
+	struct rules_fact to = *fact;
+
+	if (fact->text.len >= PLAN_NAME_MAX && fact->kind == RULES_FACT_LAST)
+		to.kind = RULES_FACT_LEAD;
+	if (fact->text.len >= PLAN_NAME_MAX && fact->kind == RULES_FACT_COMPONENT)
+		to.kind = RULES_FACT_ANY_LEAD;
+	return to;
 }
 
 static void add_entry(struct making *m, const struct rules_fact *fact, uint16_t bit)
 {
+	const struct rules_fact short_fact = shortened(fact);
 	struct interest *interest = m->interest;
-	struct str text = compared(&interest->arena, fact);
+	struct str text = compared(&interest->arena, &short_fact);
 
 	if (interest->count == m->cap) {
 		size_t cap = m->cap == 0 ? 256 : m->cap * 2;
@@ -154,7 +160,7 @@ static void add_entry(struct making *m, const struct rules_fact *fact, uint16_t 
 	}
 	m->failed |= text.len == 0;
 	interest->entries[interest->count++] =
-		(struct interest_entry){ .kind = fact->kind, .kinds = bit, .text = text };
+		(struct interest_entry){ .kind = short_fact.kind, .kinds = bit, .text = text };
 }
 
 /* Rules name paths as programs do, the kernel says where they lead: these are links on most systems, or
@@ -207,8 +213,6 @@ static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 	if (verdict == RULES_NEVER)
 		return;
 	of->can |= bit;
-	for (size_t i = 0; i < count && by_path; i++)
-		by_path = fits(&facts[i]);
 	for (size_t i = 0; i < count && by_path; i++) {
 		add_entry(m, &facts[i], bit);
 		add_links(m, &facts[i], bit);

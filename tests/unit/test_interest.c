@@ -57,6 +57,8 @@ static const struct {
 	{ O READ "fd.name regex '/var/lib/(a|b)/.*'", "/var/lib/a/x", "/var/log/a" },
 	{ O READ "fd.name pmatch (/run/secrets, /srv/*/x)", "/run/secrets/token", "/run/x" },
 	{ O READ "fd.filename startswith .env", "/srv/.env.local", "/srv/env" },
+	{ O READ "fd.filename = a_name_beyond_thirty_two_bytes.json", "/x/a_name_beyond_thirty_two_bytes.json",
+	  "/x/a_name" },
 	{ O READ "fd.name startswith /var/run/secrets", "/run/secrets/token", "/run/x" },
 	{ O READ "fd.name = /proc/self/environ", "/proc/12/environ", "/etc/x" },
 	{ O READ "fd.directory = /bin", "/usr/bin/x", "/usr/lib/x" },
