@@ -161,6 +161,8 @@ static void look_at_sensor(void *userdata, struct sensor *sensor)
 		add_number(health, "count", sensor->lost - sensor->told_lost);
 		if (sensor->flood[0] != '\0')
 			add_text(health, "detail", str_of(sensor->flood));
+		if (sensor->causes[0] != '\0')
+			add_text(health, "causes", str_of(sensor->causes));
 		end(health);
 		sensor->told_lost = sensor->lost;
 	}

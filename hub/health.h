@@ -1,7 +1,8 @@
 /* The hub's own troubles as events of source `tocsin`, so that rules decide which of them are alarms:
  * tocsin.event says what (sensor_seen, sensor_gap, sensor_loss, output_down, output_up, dead_letter,
  * commit_failed, disk_low, rules_reload_failed), tocsin.output or tocsin.sensor about whom, tocsin.count how many,
- * tocsin.seconds for how long, tocsin.detail in words. Looks once a second; costs nothing when no rule
+ * tocsin.seconds for how long, tocsin.detail in words, tocsin.causes
+ * of what a sensor lost since its start why and in which calls. Looks once a second; costs nothing when no rule
  * wants that source. */
 #ifndef HUB_HEALTH_H
 #define HUB_HEALTH_H

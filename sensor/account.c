@@ -24,25 +24,64 @@ static uint64_t filtered_of(const struct account *account)
 /* Made by the probe and not yet taken. The two are not read at the same instant. */
 static uint64_t ring_of(const struct account *account)
 {
-	uint64_t made = 0;
+	uint64_t made = 0, taken = account->taken + account->probe.invalid;
 
 	for (size_t i = 0; i < RECORD_CLASSES; i++)
 		made += account->probe.of[i].emitted;
-	return made > account->taken ? made - account->taken : 0;
+	return made > taken ? made - taken : 0;
 }
 
-/* Why the probe lost what it lost, and through whom. */
-static void add_causes(const struct account *account, struct buf *out)
+static const char *const missing_names[] = { "path_cut", "text_cut", "unread", NULL };
+
+void account_note_missing(struct by_call *missing, const struct record *record)
 {
-	const struct plan_flood *flood = &account->probe.flood;
+	if (record->flags & RECORD_CUT_PATH)
+		by_call_note(missing, record, ACCOUNT_PATH_CUT);
+	if (record->flags & RECORD_CUT_ARGS)
+		by_call_note(missing, record, ACCOUNT_TEXT_CUT);
+	if (record->flags & RECORD_FAULT)
+		by_call_note(missing, record, ACCOUNT_UNREAD);
+}
+
+enum loss { LOSS_RING, LOSS_BUDGET, LOSS_SKIPPED, LOSS_INVALID, LOSS_MEMORY, LOSSES };
+
+static const char *const loss_names[LOSSES] = { "ring", "budget", "skipped", "invalid", "memory" };
+
+/* By cause; their sum is that of "lost". */
+static void losses_of(const struct account *account, uint64_t *ret)
+{
 	uint64_t dropped = 0, shed = 0;
 
 	for (size_t i = 0; i < RECORD_CLASSES; i++) {
 		dropped += account->probe.of[i].dropped;
 		shed += account->probe.of[i].shed;
 	}
-	buf_addf(out, "\"lost_by\":{\"ring\":%llu,\"budget\":%llu},",
-		 (unsigned long long)(dropped - shed), (unsigned long long)shed);
+	ret[LOSS_RING] = dropped - shed - account->probe.skipped;
+	ret[LOSS_BUDGET] = shed;
+	ret[LOSS_SKIPPED] = account->probe.skipped;
+	ret[LOSS_INVALID] = account->probe.invalid;
+	ret[LOSS_MEMORY] = account->failed;
+}
+
+/* Why was lost what was lost, in which calls, and through whom; and what events lack. */
+static void add_causes(const struct account *account, struct buf *out)
+{
+	const struct plan_flood *flood = &account->probe.flood;
+	uint64_t losses[LOSSES];
+
+	losses_of(account, losses);
+	buf_add(out, STR("\"lost_by\":{"));
+	for (size_t i = 0; i < LOSSES; i++)
+		buf_addf(out, "%s\"%s\":%llu", i > 0 ? "," : "", loss_names[i], (unsigned long long)losses[i]);
+	buf_add(out, STR("},\"lost_calls\":"));
+	by_call_add_json(&account->probe.by_call, probe_cause_names, out);
+	buf_add(out, STR(",\"missing\":{"));
+	for (unsigned i = 0; missing_names[i] != NULL; i++)
+		buf_addf(out, "%s\"%s\":%llu", i > 0 ? "," : "", missing_names[i],
+			 (unsigned long long)by_call_sum(account->missing, i));
+	buf_add(out, STR("},\"missing_calls\":"));
+	by_call_add_json(account->missing, missing_names, out);
+	buf_add_char(out, ',');
 	if (flood->tgid == 0)
 		return;
 	buf_addf(out, "\"flood\":{\"pid\":%u,\"name\":", flood->tgid);
@@ -59,15 +98,17 @@ void account_add_json(const struct account *account, struct buf *out)
 	for (size_t i = 0; i < RECORD_CLASSES; i++)
 		buf_addf(out, "\"%s\":%llu,", probe_class_names[i],
 			 (unsigned long long)account->probe.of[i].dropped);
-	buf_addf(out, "\"memory\":%llu},", (unsigned long long)account->failed);
+	buf_addf(out, "\"invalid\":%llu,\"memory\":%llu},", (unsigned long long)account->probe.invalid,
+		 (unsigned long long)account->failed);
 	add_causes(account, out);
 	buf_addf(out,
 		 "\"table\":{\"processes\":%llu,\"evicted\":%llu,\"missed\":%llu,\"looked_up\":%"
-		 "llu}",
+		 "llu,\"unknown\":%llu}",
 		 (unsigned long long)account->procs.count,
 		 (unsigned long long)account->procs.evicted,
 		 (unsigned long long)account->procs.missed,
-		 (unsigned long long)account->procs.looked_up);
+		 (unsigned long long)account->procs.looked_up,
+		 (unsigned long long)account->procs.unknown);
 	if (account->containers != NULL)
 		buf_addf(out,
 			 ",\"containers\":{\"known\":%llu,\"hits\":%llu,\"misses\":%llu,\"unknown\":%llu,"
@@ -98,6 +139,41 @@ static void add_one(struct metrics *metrics, enum metric_type type, const char *
 {
 	metrics_family(metrics, type, name, unit, help);
 	metrics_u64(metrics, NULL, value);
+}
+
+static void add_loss(struct metrics *metrics, const char *cause, uint64_t value)
+{
+	const struct metric_label labels[] = { { "cause", str_of(cause) }, { NULL, { NULL, 0 } } };
+
+	metrics_u64(metrics, labels, value);
+}
+
+/* All ways in which something that happened does not reach the hub, and what arrives and is not whole. */
+static void add_losses(struct metrics *metrics, const struct account *account, struct outbox *outbox)
+{
+	struct outbox_stats stats = { 0 };
+	uint64_t losses[LOSSES];
+
+	if (outbox != NULL)
+		stats = outbox_stats(outbox);
+	losses_of(account, losses);
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_sensor_lost", NULL,
+		       "Happenings and events that nobody will see, by where they were lost");
+	for (size_t i = 0; i < LOSSES; i++)
+		add_loss(metrics, loss_names[i], losses[i]);
+	add_loss(metrics, "queue", stats.lost_events);
+	add_loss(metrics, "spool", stats.spool.lost_events);
+	if (account->push != NULL)
+		add_loss(metrics, "refused", counter_get(&account->push->refused_events));
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_sensor_calls_lost", NULL,
+		       "Of those that the probe lost, by system call");
+	by_call_add_metrics(&account->probe.by_call, probe_cause_names, metrics);
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_sensor_calls_incomplete", NULL,
+		       "Records of which a text was cut or could not be read; their events say which fields");
+	by_call_add_metrics(account->missing, missing_names, metrics);
+	add_one(metrics, METRIC_COUNTER, "tocsin_sensor_budgets_full", NULL,
+		"Times that a process got no budget, and passed: too many flooded the ring at once",
+		account->probe.budgets_full);
 }
 
 static void add_outbox(struct metrics *metrics, struct outbox *outbox)
@@ -140,6 +216,7 @@ void account_add_metrics(const struct account *account, struct outbox *outbox, c
 	add_by_class(&metrics, account, "tocsin_sensor_records_shed",
 		     "Of those lost, beyond the budget of a process that floods the ring",
 		     offsetof(struct plan_counters, shed));
+	add_losses(&metrics, account, outbox);
 	add_one(&metrics, METRIC_GAUGE, "tocsin_sensor_ring_records", NULL,
 		"Records that wait in the ring", ring_of(account));
 	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_events_unmatched", NULL,
@@ -156,6 +233,11 @@ void account_add_metrics(const struct account *account, struct outbox *outbox, c
 	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_processes_missed", NULL,
 		"Processes that were not in the table when they were asked for",
 		account->procs.missed);
+	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_processes_looked_up", NULL,
+		"Of them, asked for in /proc", account->procs.looked_up);
+	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_processes_unknown", NULL,
+		"Of them, those of which /proc knew nothing either, or too many at once: their fields are null",
+		account->procs.unknown);
 	if (account->containers != NULL) {
 		containers_add_metrics(account->containers, &metrics);
 		add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_events_held", NULL,

@@ -11,6 +11,13 @@
 #include "sensor/outbox.h"
 #include "sensor/probe.h"
 #include "sensor/procs.h"
+#include "sensor/push.h"
+
+/* What a record may lack. The event says which of its fields are concerned. */
+enum account_missing { ACCOUNT_PATH_CUT, ACCOUNT_TEXT_CUT, ACCOUNT_UNREAD };
+
+/* Notes what a record lacks. */
+void account_note_missing(struct by_call *missing, const struct record *record);
 
 struct account {
 	struct probe_counts probe;
@@ -19,6 +26,8 @@ struct account {
 	uint64_t filtered; /* of them: no rule wanted these, or they only kept the table right */
 	uint64_t emitted;  /* events that got a number */
 	uint64_t failed;   /* out of memory */
+	const struct by_call *missing;	      /* facts that records lack: enum account_missing */
+	const struct push_stats *push;	      /* NULL: nothing is sent */
 	const struct containers_stats *containers; /* NULL: none */
 	struct hold_stats hold;
 };

@@ -107,8 +107,27 @@ void enrich_put(struct enrich *enrich, field_id id, struct str text)
 	if (text.len == 0 || id == FIELD_NONE)
 		return;
 	text = arena_str(&enrich->arena, text);
-	if (text.at != NULL)
-		event_set(&enrich->event, id, value_str(text));
+	event_set(&enrich->event, id, text.at == NULL ? (struct value){ .kind = VALUE_NULL } : value_str(text));
+}
+
+void enrich_put_null(struct enrich *enrich, field_id id)
+{
+	event_set(&enrich->event, id, (struct value){ .kind = VALUE_NULL });
+}
+
+void enrich_cut(struct enrich *enrich, field_id id)
+{
+	struct str name = fields_name(enrich->settings.fields, id);
+
+	if (event_get(&enrich->event, id)->kind == VALUE_STR && enrich->cut_count < ENRICH_CUT_MAX)
+		enrich->cut[enrich->cut_count++] = value_str(name);
+}
+
+static void put_cut(struct enrich *enrich)
+{
+	if (enrich->cut_count > 0)
+		event_set(&enrich->event, FIELD_EVT_TRUNCATED,
+			  (struct value){ .kind = VALUE_LIST, .len = enrich->cut_count, .list = enrich->cut });
 }
 
 void enrich_put_borrowed(struct enrich *enrich, field_id id, struct str text)
@@ -193,6 +212,17 @@ static void put_frame(struct enrich *enrich)
 	enrich_put_borrowed(enrich, FIELD_EVT_RES, flags_errno(record->ret));
 }
 
+/* A name argument, or the directory that a relative one starts from, is not whole or not known. */
+static bool path_is_cut(const struct record *record, enum record_string_tag tag, enum record_string_tag dir)
+{
+	struct str name = record_text(record, tag);
+
+	if (name.at == NULL)
+		return false;
+	return record_is_cut(record, tag) || ((name.len == 0 || name.at[0] != '/') &&
+					      (record_text(record, dir).at == NULL || record_is_cut(record, dir)));
+}
+
 static void name_paths(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
@@ -200,6 +230,11 @@ static void name_paths(struct enrich *enrich)
 	struct str name2 = record_text(record, RECORD_STRING_NAME2);
 
 	enrich->path = enrich->path2 = STR("");
+	enrich->path_cut = enrich->path2_cut = false;
+	if (record->flags & (RECORD_CUT_ARGS | RECORD_CUT_PATH)) {
+		enrich->path_cut = path_is_cut(record, RECORD_STRING_NAME, RECORD_STRING_DIR);
+		enrich->path2_cut = path_is_cut(record, RECORD_STRING_NAME2, RECORD_STRING_DIR2);
+	}
 	if (name.at != NULL)
 		enrich->path = enrich_path(enrich, record_text(record, RECORD_STRING_DIR), name);
 	if (name2.at != NULL)
@@ -237,6 +272,7 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 	enrich->proc = procs_update(enrich->settings.procs, record);
 	enrich->fd_name = STR("");
 	enrich->fd_typechar = '\0';
+	enrich->cut_count = 0;
 	if (enrich->proc == NULL)
 		return NULL;
 	event->time_ns = (int64_t)record->time_ns + boot_offset_ns;
@@ -248,5 +284,6 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 	enrich_process(enrich, boot_offset_ns);
 	enrich_object(enrich);
 	enrich_params(enrich);
+	put_cut(enrich);
 	return event;
 }

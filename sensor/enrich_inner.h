@@ -10,6 +10,7 @@
 enum {
 	ENRICH_ARENA_MAX =
 		512 << 10,     /* bytes of derived text an event; beyond it values are missing */
+	ENRICH_CUT_MAX = 16,
 	ENRICH_SOCKETS = 4096, /* sockets whose role is remembered, by inode number */
 };
 
@@ -56,6 +57,9 @@ struct enrich {
 	const struct proc *proc;
 	const struct call *call; /* NULL: not of the table */
 	struct str fd_name, path, path2;
+	bool path_cut, path2_cut;
+	struct value cut[ENRICH_CUT_MAX]; /* names of fields that are not whole */
+	unsigned cut_count;
 	char fd_typechar;
 	const struct box *box; /* of its container; NULL: none, or not known */
 	enum containers_state container_state;
@@ -70,6 +74,10 @@ static inline bool enrich_wants(const struct enrich *enrich, field_id id)
 void enrich_put(struct enrich *enrich, field_id id, struct str text);
 /* To bytes of the record, or of an entry of the process table that was just asked for. */
 void enrich_put_borrowed(struct enrich *enrich, field_id id, struct str text);
+/* Wanted, and not known. */
+void enrich_put_null(struct enrich *enrich, field_id id);
+/* The field's value, if it has one, is not whole. */
+void enrich_cut(struct enrich *enrich, field_id id);
 void enrich_put_int(struct enrich *enrich, field_id id, int64_t value);
 void enrich_put_bool(struct enrich *enrich, field_id id, bool value);
 /* To what is in enrich->text; clears it. */

@@ -237,6 +237,10 @@ static void put_file(struct enrich *enrich, const char *type, char typechar)
 {
 	put_type(enrich, type, typechar);
 	put_name(enrich, record_text(enrich->record, RECORD_STRING_PATH));
+	if (enrich->fd_name.at == NULL)
+		enrich_put_null(enrich, FIELD_FD_NAME);
+	else if (record_is_cut(enrich->record, RECORD_STRING_PATH))
+		enrich_cut(enrich, FIELD_FD_NAME);
 }
 
 static void put_kind(struct enrich *enrich)
@@ -260,6 +264,10 @@ static void put_failed_open(struct enrich *enrich)
 	enrich_put_int(enrich, FIELD_FD_NUM, -1);
 	put_type(enrich, "file", 'f');
 	put_name(enrich, enrich->path);
+	if (enrich->path.len == 0 && (enrich->record->flags & RECORD_FAULT))
+		enrich_put_null(enrich, FIELD_FD_NAME);
+	else if (enrich->path_cut)
+		enrich_cut(enrich, FIELD_FD_NAME);
 }
 
 /* The kernel's inner form of a device number as programs know it. */
@@ -299,6 +307,8 @@ void enrich_object(struct enrich *enrich)
 	if (is_open)
 		enrich_put_borrowed(enrich, FIELD_FD_NAMERAW,
 				    record_text(record, RECORD_STRING_NAME));
+	if (is_open && (record->flags & RECORD_FAULT) && record_text(record, RECORD_STRING_NAME).at == NULL)
+		enrich_put_null(enrich, FIELD_FD_NAMERAW);
 	if (!(record->flags & RECORD_HAS_OBJECT)) {
 		if (is_open)
 			put_failed_open(enrich);

@@ -103,6 +103,28 @@ static void add_param(struct enrich *enrich, const struct param *param)
 	}
 }
 
+/* A text of which the address was given, and that could not be read. True: it is null. */
+static bool is_unread(const struct enrich *enrich, const struct param *param)
+{
+	const struct record *record = enrich->record;
+	enum record_string_tag tag = param->kind == PARAM_PATH2 ? RECORD_STRING_NAME2 : RECORD_STRING_NAME;
+
+	if (!(record->flags & (RECORD_FAULT | RECORD_CUT_PATH)) ||
+	    (param->kind != PARAM_PATH && param->kind != PARAM_PATH2 && param->kind != PARAM_RAW_NAME))
+		return false;
+	return record_text(record, tag).at == NULL && argument(record, param) != 0;
+}
+
+static bool is_cut(const struct enrich *enrich, const struct param *param)
+{
+	switch (param->kind) {
+	case PARAM_PATH: return enrich->path_cut;
+	case PARAM_PATH2: return enrich->path2_cut;
+	case PARAM_RAW_NAME: return record_is_cut(enrich->record, RECORD_STRING_NAME);
+	default: return false;
+	}
+}
+
 /* What Falco derives from an open, as booleans that rules test. */
 static void put_open(struct enrich *enrich)
 {
@@ -167,10 +189,16 @@ void enrich_params(struct enrich *enrich)
 			continue;
 		if (put_number(enrich, id, &params[i]))
 			continue;
+		if (is_unread(enrich, &params[i])) {
+			enrich_put_null(enrich, id);
+			continue;
+		}
 		add_param(enrich, &params[i]);
 		if (enrich->text.len == 0)
 			buf_add(&enrich->text, STR("<NA>"));
 		enrich_put_text(enrich, id);
+		if (is_cut(enrich, &params[i]))
+			enrich_cut(enrich, id);
 	}
 	if (enrich_wants(enrich, FIELD_EVT_ARGS))
 		put_args(enrich);

@@ -1,6 +1,7 @@
 /* Who did it: the process, its image, its ancestors, its user, its container. */
 #include "sensor/enrich_inner.h"
 
+#include "base/cleanup.h"
 #include "sensor/record_text.h"
 
 static struct str comm_of(const struct proc *proc)
@@ -21,8 +22,14 @@ static void put_cmdline(struct enrich *enrich, field_id id, const struct proc *p
 {
 	if (id == FIELD_NONE)
 		return;
+	if (proc->image->lacks & IMAGE_NO_ARGS) {
+		enrich_put_null(enrich, id);
+		return;
+	}
 	add_cmdline(&enrich->text, proc);
 	enrich_put_text(enrich, id);
+	if (proc->image->lacks & IMAGE_ARGS_CUT)
+		enrich_cut(enrich, id);
 }
 
 static void put_ids(struct enrich *enrich)
@@ -77,6 +84,33 @@ static void put_exe_times(struct enrich *enrich, int64_t boot_offset_ns)
 	enrich_put_int(enrich, FIELD_PROC_EXE_INO_CTIME_DURATION_PROC_START, age > 0 ? age : 0);
 }
 
+/* Fields of the process's program of which something is missing. */
+static void put_lacks(struct enrich *enrich)
+{
+	static const struct {
+		unsigned missing, cut;
+		enum field id;
+	} rows[] = {
+		{ IMAGE_NO_EXE, IMAGE_EXE_CUT, FIELD_PROC_EXEPATH },
+		{ IMAGE_NO_ARGS, 0, FIELD_PROC_EXE },
+		{ IMAGE_NO_ARGS, IMAGE_ARGS_CUT, FIELD_PROC_ARGS },
+		{ IMAGE_NO_ARGS, IMAGE_ARGS_CUT, FIELD_PROC_EXELINE },
+		{ IMAGE_NO_ARGS, IMAGE_ARGS_CUT, FIELD_PROC_CMDNARGS },
+		{ IMAGE_NO_ENV, IMAGE_ENV_CUT, FIELD_PROC_ENV },
+	};
+	unsigned lacks = enrich->proc->image->lacks;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool always = rows[i].id == FIELD_PROC_EXEPATH || rows[i].id == FIELD_PROC_EXE ||
+			      rows[i].id == FIELD_PROC_ARGS;
+
+		if ((lacks & rows[i].missing) && (always || enrich_wants(enrich, rows[i].id)))
+			enrich_put_null(enrich, rows[i].id);
+		else if (lacks & rows[i].cut)
+			enrich_cut(enrich, rows[i].id);
+	}
+}
+
 static void put_image(struct enrich *enrich, int64_t boot_offset_ns)
 {
 	const struct image *image = enrich->proc->image;
@@ -97,6 +131,8 @@ static void put_image(struct enrich *enrich, int64_t boot_offset_ns)
 		buf_add(&enrich->text, image->args);
 		enrich_put_text(enrich, FIELD_PROC_EXELINE);
 	}
+	if (image->lacks != 0)
+		put_lacks(enrich);
 	if (!(image->flags & RECORD_HAS_EXE))
 		return;
 	enrich_put_bool(enrich, FIELD_PROC_IS_EXE_UPPER_LAYER, image->flags & RECORD_EXE_UPPER);
@@ -130,12 +166,23 @@ static void put_ancestor(struct enrich *enrich, const struct proc *proc, unsigne
 		enrich_put_int(enrich, ids->apid[n], proc->tgid);
 }
 
+/* There is one, and it is not known who. */
+static void put_no_parent(struct enrich *enrich)
+{
+	enrich_put_null(enrich, FIELD_PROC_PNAME);
+	enrich_put_null(enrich, FIELD_PROC_PEXE);
+	enrich_put_null(enrich, FIELD_PROC_PEXEPATH);
+	enrich_put_null(enrich, FIELD_PROC_PCMDLINE);
+}
+
 static void put_ancestors(struct enrich *enrich, int64_t boot_offset_ns)
 {
 	const struct proc *proc = enrich->proc;
 
 	for (unsigned n = 1; n <= PROCS_ANCESTORS_MAX; n++) {
 		proc = procs_parent(enrich->settings.procs, proc);
+		if (proc == NULL && n == 1 && enrich->record->ppid != 0)
+			put_no_parent(enrich);
 		if (proc == NULL || proc == enrich->proc)
 			return;
 		if (n == 1)
@@ -224,12 +271,16 @@ static void put_cwd(struct enrich *enrich)
 {
 	struct str cwd = str_of(enrich->proc->cwd);
 
-	if (cwd.len == 0)
+	if (cwd.len == 0) {
+		enrich_put_null(enrich, FIELD_PROC_CWD);
 		return;
+	}
 	buf_add(&enrich->text, cwd);
 	if (cwd.at[cwd.len - 1] != '/')
 		buf_add_char(&enrich->text, '/');
 	enrich_put_text(enrich, FIELD_PROC_CWD);
+	if (enrich->proc->cwd_cut)
+		enrich_cut(enrich, FIELD_PROC_CWD);
 }
 
 void enrich_process(struct enrich *enrich, int64_t boot_offset_ns)

@@ -130,6 +130,20 @@ struct plan_interest {
 	__u16 can, pass;
 };
 
+/* What was lost, by call and cause; written only where something is lost. Rows beyond the calls' are of
+ * the end of a process, and of what no call is known for. */
+enum { PLAN_LOST_EXIT = PLAN_CALLS, PLAN_LOST_OTHER, PLAN_LOST_ROWS };
+
+struct plan_lost {
+	__u64 ring;   /* no room in the ring */
+	__u64 budget; /* beyond a process's budget */
+};
+
+struct plan_losses {
+	struct plan_lost of[PLAN_LOST_ROWS];
+	__u64 budgets_full; /* a process got no budget, and passed: too many at once */
+};
+
 #define PLAN_PREFIXES_MAX 16384 /* entries of the table of prefixes; memory only for those that are used */
 #define PLAN_TEXTS_MAX	  4096	/* entries of each other table */
 #define PLAN_PREFIX_MAX	  256	/* bytes of a path that prefixes look at: the kernel's trie takes no more */

@@ -6,3 +6,5 @@ const char *const probe_class_names[RECORD_CLASSES] = {
 	[RECORD_CLASS_OPEN] = "open",	    [RECORD_CLASS_PATH] = "path",
 	[RECORD_CLASS_NET] = "net",	    [RECORD_CLASS_OTHER] = "other",
 };
+
+const char *const probe_cause_names[] = { "ring", "budget", NULL };

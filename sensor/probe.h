@@ -4,6 +4,7 @@
 #define SENSOR_PROBE_H
 
 #include "base/str.h"
+#include "sensor/by_call.h"
 #include "sensor/calls.h"
 #include "sensor/interest.h"
 #include "sensor/record.h"
@@ -19,8 +20,16 @@ struct probe_settings {
 	struct replay *replay;	  /* replay: what is played back; NULL otherwise */
 };
 
+/* Causes of probe_counts.by_call, as heartbeats and metrics have them. */
+enum probe_cause { PROBE_RING, PROBE_BUDGET };
+extern const char *const probe_cause_names[];
+
 struct probe_counts {
 	struct plan_counters of[RECORD_CLASSES];
+	struct by_call by_call; /* of those dropped, what the probe knows the call of: enum probe_cause */
+	uint64_t skipped;	/* of those dropped: the kernel skipped the program */
+	uint64_t invalid;	/* records that do not parse: emitted, and not handed over */
+	uint64_t budgets_full;	/* times that a process found no place in the table of budgets, and passed */
 	struct plan_flood flood; /* who made the newest losses; tgid 0: there were none, or it is not known */
 };
 

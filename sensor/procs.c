@@ -131,6 +131,11 @@ static struct proc *add_from_facts(struct procs *procs, const struct proc_facts 
 
 	if (proc == NULL)
 		return NULL;
+	image->lacks = IMAGE_NO_ENV;
+	if (facts->args.len >= RECORD_STRING_MAX)
+		image->lacks |= IMAGE_ARGS_CUT;
+	if (facts->exe.len == 0 && facts->args.len > 0) /* a kernel thread has neither */
+		image->lacks |= IMAGE_NO_EXE;
 	proc->ppid = facts->ppid;
 	proc->start_ns = facts->start_ns;
 	proc->sid = facts->vsid;
@@ -211,19 +216,24 @@ static bool same_start(uint64_t a, uint64_t b)
 }
 
 /* Reads a process that was missed. With `start_ns` only the one that started then. */
+static bool read_missed(struct procs *procs, uint32_t tgid, uint64_t start_ns)
+{
+	if (!token_take(procs))
+		return false;
+	procs->stats.looked_up++;
+	return read_facts(procs, tgid, PROC_READ_IMAGE, false) == 0 &&
+	       (start_ns == 0 || same_start(procs->facts.start_ns, start_ns));
+}
+
 static struct proc *look_up(struct procs *procs, uint32_t tgid, uint64_t start_ns)
 {
 	if (tgid == 0)
 		return NULL;
 	procs->stats.missed++;
-	if (!token_take(procs))
-		return NULL;
-	procs->stats.looked_up++;
-	if (read_facts(procs, tgid, PROC_READ_IMAGE, false) < 0)
-		return NULL;
-	if (start_ns != 0 && !same_start(procs->facts.start_ns, start_ns))
-		return NULL;
-	return add_from_facts(procs, &procs->facts);
+	if (read_missed(procs, tgid, start_ns))
+		return add_from_facts(procs, &procs->facts);
+	procs->stats.unknown++;
+	return NULL;
 }
 
 /* Heard of, or asked for: in either case among the last to be evicted, so that strings borrowed
@@ -268,12 +278,15 @@ static void refresh(struct procs *procs, struct proc *proc, const struct record 
 	touch(procs, proc);
 }
 
-static void set_cwd(struct proc *proc, struct str cwd)
+static void set_cwd(struct proc *proc, const struct record *record)
 {
+	struct str cwd = record_text(record, RECORD_STRING_CWD);
+
 	if (cwd.at == NULL)
 		return;
 	free(proc->cwd);
 	proc->cwd = str_dup(cwd);
+	proc->cwd_cut = record_is_cut(record, RECORD_STRING_CWD);
 }
 
 static void set_container(struct proc *proc, const struct record *record)
@@ -305,9 +318,35 @@ static struct proc *find_or_add(struct procs *procs, const struct record *record
 
 	if (proc == NULL)
 		proc = look_up(procs, record->tgid, record->start_ns);
-	if (proc == NULL)
+	if (proc == NULL) {
 		proc = proc_add(procs, record->tgid, image_new(STR(""), STR(""), STR("")));
+		if (proc != NULL)
+			proc->image->lacks = IMAGE_NO_EXE | IMAGE_NO_ARGS | IMAGE_NO_ENV;
+	}
 	return proc;
+}
+
+/* No text at all is what a program without arguments has; but not when it could not be read. */
+static unsigned lacks_of_exec(const struct record *record)
+{
+	static const struct {
+		enum record_string_tag tag;
+		unsigned cut, missing;
+	} texts[] = {
+		{ RECORD_STRING_EXE, IMAGE_EXE_CUT, IMAGE_NO_EXE },
+		{ RECORD_STRING_ARGS, IMAGE_ARGS_CUT, IMAGE_NO_ARGS },
+		{ RECORD_STRING_ENV, IMAGE_ENV_CUT, IMAGE_NO_ENV },
+	};
+	unsigned lacks = 0;
+
+	if (!(record->flags & (RECORD_CUT_ARGS | RECORD_CUT_PATH | RECORD_FAULT)))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (record_text(record, texts[i].tag).at == NULL)
+			lacks |= record->flags & (RECORD_CUT_PATH | RECORD_FAULT) ? texts[i].missing : 0;
+		else if (record_is_cut(record, texts[i].tag))
+			lacks |= texts[i].cut;
+	return lacks;
 }
 
 static struct image *image_of_exec(const struct record *record)
@@ -323,6 +362,7 @@ static struct image *image_of_exec(const struct record *record)
 	if (image == NULL)
 		return NULL;
 	image->flags = record->flags;
+	image->lacks = lacks_of_exec(record);
 	image->exe_ino = record->exe_ino;
 	image->exe_ctime_ns = record->exe_ctime_ns;
 	image->exe_mtime_ns = record->exe_mtime_ns;
@@ -346,7 +386,7 @@ static struct proc *apply_exec(struct procs *procs, const struct record *record)
 	}
 	if (proc == NULL)
 		return NULL;
-	set_cwd(proc, record_text(record, RECORD_STRING_CWD));
+	set_cwd(proc, record);
 	set_container(proc, record);
 	return proc;
 }
@@ -367,6 +407,7 @@ static struct proc *apply_fork(struct procs *procs, const struct record *record)
 	parent = find(procs, from);
 	if (parent != NULL) {
 		proc->cwd = parent->cwd == NULL ? NULL : str_dup(str_of(parent->cwd));
+		proc->cwd_cut = parent->cwd_cut;
 		proc->container = parent->container;
 	}
 	set_container(proc, record);
@@ -385,7 +426,7 @@ const struct proc *procs_update(struct procs *procs, const struct record *record
 	if (proc == NULL)
 		return NULL;
 	if (record->type == RECORD_CALL)
-		set_cwd(proc, record_text(record, RECORD_STRING_CWD));
+		set_cwd(proc, record);
 	refresh(procs, proc, record);
 	return proc;
 }

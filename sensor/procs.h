@@ -16,6 +16,16 @@ enum {
 	PROCS_ANCESTORS_MAX = 32,
 };
 
+/* What is not known of a program, or not whole. */
+enum image_lack {
+	IMAGE_EXE_CUT = 1 << 0,
+	IMAGE_ARGS_CUT = 1 << 1,
+	IMAGE_ENV_CUT = 1 << 2,
+	IMAGE_NO_EXE = 1 << 3,
+	IMAGE_NO_ARGS = 1 << 4, /* nor argv[0] */
+	IMAGE_NO_ENV = 1 << 5,
+};
+
 /* A program as it was started; shared by the processes that were forked from it. */
 struct image {
 	unsigned refs;
@@ -28,6 +38,7 @@ struct image {
 	struct str args;     /* the other arguments, joined by blanks */
 	struct str env;	     /* joined by blanks */
 	uint32_t args_count; /* without argv[0] */
+	unsigned lacks;	     /* enum image_lack */
 };
 
 struct proc {
@@ -38,6 +49,7 @@ struct proc {
 	char comm[RECORD_COMM];
 	struct image *image; /* never NULL */
 	char *cwd;	     /* NULL: not known */
+	bool cwd_cut;	     /* its beginning is missing */
 	struct container_id container;
 	bool exact; /* start_ns came from the kernel */
 
@@ -48,7 +60,10 @@ struct proc {
 struct procs;
 
 struct procs_stats {
-	uint64_t count, evicted, missed, looked_up;
+	uint64_t count, evicted;
+	uint64_t missed;    /* asked for, and not in the table */
+	uint64_t looked_up; /* of them, asked for in /proc */
+	uint64_t unknown;   /* of them, not found there or not asked for, because too many were missed at once */
 };
 
 /* NULL: out of memory. `proc_folder` is "/proc" but in tests. */

@@ -34,7 +34,7 @@ enum record_class {
 
 enum record_flag {
 	RECORD_COMPAT = 1 << 0,	   /* 32-bit entry; `nr` and `args` are the 64-bit ones */
-	RECORD_CUT_ARGS = 1 << 1,  /* arguments or environment were longer than RECORD_STRING_MAX */
+	RECORD_CUT_ARGS = 1 << 1,  /* a text was longer than RECORD_STRING_MAX: arguments, environment */
 	RECORD_CUT_PATH = 1 << 2,  /* a path was deeper or longer than can be walked */
 	RECORD_FAULT = 1 << 3,	   /* a string in user memory could not be read */
 	RECORD_NO_RESULT = 1 << 4, /* `ret` is not known */
@@ -94,8 +94,12 @@ enum record_string_tag {
 	RECORD_STRING_UNIX,    /* sun_path of the object's own or its peer's address */
 };
 
+/* In a tag: the text is not whole. Of a path that was walked the beginning is missing, and "/..." stands
+ * for it; of other texts the end. */
+#define RECORD_STRING_CUT 0x8000
+
 struct record_string {
-	__u16 tag;
+	__u16 tag; /* enum record_string_tag, perhaps with RECORD_STRING_CUT */
 	__u16 len; /* bytes of text, no NUL counted */
 	char text[];
 };

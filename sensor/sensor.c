@@ -50,6 +50,7 @@ struct sensor {
 	int64_t batch_since, at_once_from; /* of the oldest event; when sending at once is within its rate */
 	uint64_t seq;
 	int64_t boot_offset_ns, next_tick, next_policy;
+	struct by_call missing; /* facts that records lacked */
 	uint64_t taken, filtered, failed; /* records; those that no rule wanted; out of memory */
 };
 
@@ -455,6 +456,8 @@ static void on_record(const struct record *record, void *userdata)
 		recorder_put(sensor->tape.recorder, record);
 	if (sensor->tape.replay != NULL)
 		sensor->boot_offset_ns = replay_boot_offset(sensor->tape.replay);
+	if (record->flags & (RECORD_CUT_ARGS | RECORD_CUT_PATH | RECORD_FAULT))
+		account_note_missing(&sensor->missing, record);
 	if (containers_have_answers(sensor->containers) &&
 	    containers_tick(sensor->containers, clock_mono()))
 		release(sensor, false);
@@ -486,6 +489,8 @@ static void report(struct sensor *sensor)
 				   .filtered = sensor->filtered,
 				   .emitted = sensor->seq,
 				   .failed = sensor->failed,
+				   .missing = &sensor->missing,
+				   .push = sensor->push == NULL ? NULL : push_stats(sensor->push),
 				   .containers = containers_stats(sensor->containers),
 				   .hold = hold_stats(sensor->hold) };
 	struct buf *text = &sensor->report;

@@ -199,6 +199,29 @@ static uint64_t lost_of(const struct json *json, uint32_t stats)
 	return lost;
 }
 
+/* Causes that are not 0, and the calls that were lost most. */
+static void take_causes(struct sensor *sensor, const struct json *json, uint32_t stats)
+{
+	uint32_t causes = json_get(json, stats, STR("lost_by")), calls = json_get(json, stats, STR("lost_calls"));
+	struct buf text = { .max = SENSOR_CAUSES_MAX };
+	bool first = true;
+
+	if (causes != 0 && json->nodes[causes].kind == JSON_OBJECT)
+		for (uint32_t i = json_first(json, causes); i != json_end(json, causes); i = json->nodes[i + 1].next)
+			if (number_at(json, i + 1) > 0)
+				buf_addf(&text, "%s%.*s %llu", text.len > 0 ? ", " : "", STR_ARG(json_raw(json, i)),
+				         (unsigned long long)number_at(json, i + 1));
+	if (text.len > 0 && calls != 0 && json->nodes[calls].kind == JSON_OBJECT)
+		for (uint32_t i = json_first(json, calls); i != json_end(json, calls); i = json->nodes[i + 1].next) {
+			buf_addf(&text, "%s%.*s", first ? " (" : ", ", STR_ARG(json_raw(json, i)));
+			first = false;
+		}
+	if (!first)
+		buf_add_char(&text, ')');
+	copy_text(sensor->causes, sizeof(sensor->causes), buf_str(&text));
+	buf_done(&text);
+}
+
 static void take_flood(struct sensor *sensor, const struct json *json, uint32_t stats)
 {
 	uint32_t flood = json_get(json, stats, STR("flood")), name;
@@ -229,6 +252,7 @@ static void take_losses(struct sensor *sensor, struct str status)
 	if (stats == 0 || nodes[stats].kind != JSON_OBJECT)
 		return;
 	sensor->lost = lost_of(&json, stats);
+	take_causes(sensor, &json, stats);
 	take_flood(sensor, &json, stats);
 }
 

@@ -10,7 +10,7 @@
 
 struct sensors;
 
-enum { SENSORS_MAX = 10000, SENSOR_STATUS_MAX = 8192, SENSOR_ID_MAX = 128, SENSOR_FLOOD_MAX = 160 };
+enum { SENSORS_MAX = 10000, SENSOR_STATUS_MAX = 8192, SENSOR_ID_MAX = 128, SENSOR_FLOOD_MAX = 160, SENSOR_CAUSES_MAX = 400 };
 
 struct sensor {
 	struct sensor *next;           /* in its bucket */
@@ -23,6 +23,7 @@ struct sensor {
 	uint64_t told_gaps;            /* of gaps, how many they have said */
 	uint64_t lost, told_lost;      /* what this boot says it lost on its node, and what was said of it */
 	char flood[SENSOR_FLOOD_MAX];  /* through which process: "name (pid)", or "" */
+	char causes[SENSOR_CAUSES_MAX]; /* of lost: "ring 3, budget 40 (mkdir, openat)" */
 	char *status;                  /* the last heartbeat's JSON, or NULL */
 };
 

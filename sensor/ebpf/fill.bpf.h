@@ -128,15 +128,28 @@ static __always_inline void string_take(struct scratch *scratch, struct record_s
 	scratch->record.len += RECORD_STRING_SIZE(len);
 }
 
+#define CUT_MARK "/..." /* in front of what is known of a path whose beginning is not */
+#define CUT_LEN	 (sizeof(CUT_MARK) - 1)
+
 /* A path that was walked. */
 static __always_inline void add_walked(struct walk *walk, __u16 tag)
 {
 	struct scratch *scratch = walk->scratch;
 	struct record_string *string = string_room(scratch);
-	__u32 off = masked(walk->off, PATH_HALF - 1), len = masked(PATH_HALF - off, PATH_HALF - 1);
+	__u32 off, len;
 
 	if (string == NULL)
 		return;
+	if (!walk->done) {
+		/* From 1 on: the length of a string fits below PATH_HALF. */
+		walk->off = walk->off <= CUT_LEN ? 1 : walk->off - CUT_LEN;
+		off = masked(walk->off, PATH_HALF - 1);
+		__builtin_memcpy(&scratch->path[off], CUT_MARK, CUT_LEN);
+		tag |= RECORD_STRING_CUT;
+		scratch->record.flags |= RECORD_CUT_PATH;
+	}
+	off = masked(walk->off, PATH_HALF - 1);
+	len = masked(PATH_HALF - off, PATH_HALF - 1);
 	bpf_probe_read_kernel(string->text, len, &scratch->path[off]);
 	string_take(scratch, string, tag, len);
 }
@@ -147,23 +160,25 @@ static __always_inline void add_path(struct scratch *scratch, struct task_struct
 	struct walk walk;
 
 	walk_path(&walk, scratch, task, path, 0);
-	if (!walk.done)
-		scratch->record.flags |= RECORD_CUT_PATH;
 	add_walked(&walk, tag);
 }
 
-/* Text in user memory up to its NUL. */
+/* Text in user memory up to its NUL. No address, no text. */
 static __always_inline void add_user_text(struct scratch *scratch, __u64 address, __u16 tag)
 {
 	struct record_string *string = string_room(scratch);
 	long len;
 
-	if (string == NULL)
+	if (string == NULL || address == 0)
 		return;
 	len = bpf_probe_read_user_str(string->text, RECORD_STRING_MAX, (void *)address);
 	if (len <= 0) {
 		scratch->record.flags |= RECORD_FAULT;
 		return;
+	}
+	if (len == RECORD_STRING_MAX) { /* it may just have fitted: nobody can tell */
+		scratch->record.flags |= RECORD_CUT_ARGS;
+		tag |= RECORD_STRING_CUT;
 	}
 	string_take(scratch, string, tag, (__u32)len - 1);
 }
@@ -179,6 +194,7 @@ static __always_inline void add_user_bytes(struct scratch *scratch, __u64 addres
 	if (len > RECORD_STRING_MAX - 1) {
 		len = RECORD_STRING_MAX - 1;
 		scratch->record.flags |= RECORD_CUT_ARGS;
+		tag |= RECORD_STRING_CUT;
 	}
 	if (bpf_probe_read_user(string->text, masked((__u32)len, RECORD_STRING_MAX - 1),
 				(void *)address) != 0) {
@@ -349,18 +365,28 @@ static __always_inline __u64 budget_key(const struct record *record)
 	return record->tgid | kind << 32;
 }
 
+static __always_inline struct plan_losses *losses_here(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&losses, &zero);
+}
+
 /* Two processors may count one of two: a budget need not be exact, the account is. */
 static __always_inline bool is_within_budget(const struct record *record)
 {
 	__u64 fill = bpf_ringbuf_query(&bulk, BPF_RB_AVAIL_DATA), key;
 	struct budget fresh = { record->time_ns >> PLAN_BUDGET_SHIFT, 1 }, *budget;
+	struct plan_losses *losses_of;
 
 	if (fill < PLAN_BULK_MARK)
 		return true;
 	key = budget_key(record);
 	budget = bpf_map_lookup_elem(&budgets, &key);
 	if (budget == NULL) {
-		bpf_map_update_elem(&budgets, &key, &fresh, BPF_ANY);
+		if (bpf_map_update_elem(&budgets, &key, &fresh, BPF_ANY) != 0 &&
+		    (losses_of = losses_here()) != NULL)
+			losses_of->budgets_full++;
 		return true;
 	}
 	if (budget->window != fresh.window)
@@ -400,10 +426,26 @@ static __always_inline __u64 wake_flags(const struct record *record)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
+static __always_inline void note_loss(const struct record *record, bool shed)
+{
+	__u32 row = record->type == RECORD_EXIT ? PLAN_LOST_EXIT
+		    : record->nr < PLAN_CALLS	? record->nr
+						: PLAN_LOST_OTHER;
+	struct plan_losses *here = losses_here();
+
+	if (here == NULL || row >= PLAN_LOST_ROWS)
+		return;
+	if (shed)
+		here->of[row].budget++;
+	else
+		here->of[row].ring++;
+}
+
 /* Counts and hands over. */
 static __always_inline void emit(struct scratch *scratch, struct plan_counters *counters)
 {
 	__u32 len = scratch->record.len;
+	bool shed = false;
 	long r = -1;
 
 	if (len > RECORD_MAX)
@@ -413,12 +455,14 @@ static __always_inline void emit(struct scratch *scratch, struct plan_counters *
 	else if (is_within_budget(&scratch->record))
 		r = bpf_ringbuf_output(&bulk, scratch, len, wake_flags(&scratch->record));
 	else
-		counters->shed++;
+		shed = true;
 	if (r == 0) {
 		counters->emitted++;
 		return;
 	}
 	counters->dropped++;
+	counters->shed += shed;
+	note_loss(&scratch->record, shed);
 	note_flood(&scratch->record);
 }
 

@@ -87,6 +87,13 @@ struct {
 	__type(value, struct counters);
 } counts SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct plan_losses);
+} losses SEC(".maps");
+
 /* What passes by its path or its process: kinds of opens, as bits, by the fact. Of the tries the longest
  * entry answers for the shorter ones. */
 struct {

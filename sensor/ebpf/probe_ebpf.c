@@ -316,6 +316,25 @@ static void add_misses(struct tocsin_bpf *object, struct probe_counts *ret)
 			continue;
 		ret->of[programs[i].class].seen += info.recursion_misses;
 		ret->of[programs[i].class].dropped += info.recursion_misses;
+		ret->skipped += info.recursion_misses;
+	}
+}
+
+/* By call and cause, of all processors. */
+static void add_losses(struct tocsin_bpf *object, int cpus, struct probe_counts *ret)
+{
+	autofree struct plan_losses *losses = calloc((size_t)cpus, sizeof(*losses));
+	uint32_t zero = 0;
+
+	if (losses == NULL || bpf_map__lookup_elem(object->maps.losses, &zero, sizeof(zero), losses,
+						   sizeof(*losses) * (size_t)cpus, 0) < 0)
+		return;
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		for (size_t i = 0; i < PLAN_LOST_ROWS; i++) {
+			ret->by_call.at[i][PROBE_RING] += losses[cpu].of[i].ring;
+			ret->by_call.at[i][PROBE_BUDGET] += losses[cpu].of[i].budget;
+		}
+		ret->budgets_full += losses[cpu].budgets_full;
 	}
 }
 
@@ -360,8 +379,11 @@ static void ebpf_counts(void *state, struct probe_counts *ret)
 			}
 	}
 	add_misses(ebpf->object, ret);
-	if (cpus > 0)
-		add_flood(ebpf->object, cpus, ret);
+	ret->invalid = ebpf->invalid;
+	if (cpus <= 0)
+		return;
+	add_losses(ebpf->object, cpus, ret);
+	add_flood(ebpf->object, cpus, ret);
 }
 
 static void ebpf_detach(void *state, probe_take_fn take, void *userdata)

@@ -234,7 +234,8 @@ static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_
 
 	if (file != NULL) {
 		walk_path(walk, scratch, task, &file->f_path, passes ? 0 : kind);
-		passes = passes || walk_is_watched(walk);
+		/* Of a path that was cut nobody knows what it is below. */
+		passes = passes || !walk->done || walk_is_watched(walk);
 	}
 	return passes || name_is_watched(scratch, arg(&scratch->record, plan->name_arg[0]), kind, file == NULL);
 }
@@ -273,8 +274,6 @@ static __always_inline bool take_open(struct scratch *scratch, struct task_struc
 		fill_object(scratch, file, (__s32)record->ret);
 		if (READ(file, f_mode) & FMODE_CREATED)
 			record->flags |= RECORD_CREATED;
-		if (!walk.done)
-			record->flags |= RECORD_CUT_PATH;
 		add_walked(&walk, RECORD_STRING_PATH);
 		if (plan->name_arg[0] != 0)
 			add_user_text(scratch, arg(record, plan->name_arg[0]), RECORD_STRING_NAME);

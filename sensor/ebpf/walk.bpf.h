@@ -197,8 +197,10 @@ static long cgroup_step(__u32 step, struct walk *walk)
 	long len;
 
 	(void)step;
-	if (parent == NULL)
+	if (parent == NULL) {
+		walk->done = true;
 		return 1;
+	}
 	/* kernfs names carry no length: measure the name behind the path, then put it in front. */
 	len = bpf_probe_read_kernel_str(to, NAME_MAX_BYTES + 1, name);
 	if (len <= 1 || !walk_name(walk, to, (__u32)len - 1))
@@ -234,6 +236,7 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 		node = cgroup_node_of(set,
 				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
 	walk->node = node;
+	walk->done = node == NULL;
 	if (node != NULL)
 		bpf_loop(CGROUP_STEPS, cgroup_step, walk, 0);
 	if (walk->off == PATH_HALF)

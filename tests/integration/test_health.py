@@ -33,7 +33,7 @@ RULES = """
 - rule: Trouble
   desc: whatever the hub says of itself
   condition: tocsin.event in (sensor_gap, sensor_loss, rules_reload_failed, sensor_seen)
-  output: "%tocsin.event %tocsin.sensor %tocsin.count %tocsin.detail"
+  output: "%tocsin.event %tocsin.sensor %tocsin.count %tocsin.detail %tocsin.causes"
   priority: ERROR
   source: tocsin
 """
@@ -96,6 +96,7 @@ def test_the_hubs_own_events(hub):
 def test_what_a_sensor_lost_is_told_with_the_process_that_flooded_it(hub):
     def beat(boot, lost):
         stats = {"lost": {"open": lost, "net": 2, "memory": 0}, "spool_lost_events": 1,
+                 "lost_by": {"ring": 0, "budget": lost}, "lost_calls": {"mkdir": {"budget": 3}, "open": {"budget": 1}},
                  "flood": {"pid": 4242, "name": 'mi"ner'}}
         body = {"sensor": {"id": "s9", "boot": boot}, "hostname": "n9", "stats": stats}
         assert hub.request("POST", "/api/v1/sensors/heartbeat", json.dumps(body))[0] == 200
@@ -105,13 +106,13 @@ def test_what_a_sensor_lost_is_told_with_the_process_that_flooded_it(hub):
                 if "sensor_loss" in one["output"]]
 
     beat("b1", 400)
-    wait_for(lambda: told() == ['sensor_loss s9 403 mi"ner (4242)'], 10, "the first loss")
+    wait_for(lambda: told() == ['sensor_loss s9 403 mi"ner (4242) budget 400 (mkdir, open)'], 10, "the first loss")
     beat("b1", 400)
     beat("b1", 500)
-    wait_for(lambda: 'sensor_loss s9 100 mi"ner (4242)' in told(), 10, "the second loss")
+    wait_for(lambda: 'sensor_loss s9 100 mi"ner (4242) budget 500 (mkdir, open)' in told(), 10, "the second loss")
     assert len(told()) == 2
     beat("b2", 0)
-    wait_for(lambda: 'sensor_loss s9 3 mi"ner (4242)' in told(), 10, "that of the next boot")
+    wait_for(lambda: 'sensor_loss s9 3 mi"ner (4242) <NA>' in told(), 10, "that of the next boot")
 
 
 def test_nobody_else_is_the_hub(hub):

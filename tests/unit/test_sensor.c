@@ -2,6 +2,7 @@
  * and a record's way to its JSON line. */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "sensor/by_call.h"
 #include "sensor/container.h"
 #include "sensor/enrich.h"
 #include "sensor/flags.h"
@@ -754,6 +755,65 @@ static void a_record_that_is_not_whole_is_refused(void **state)
 	free(record);
 }
 
+static void assert_unknown(const struct rig *rig, const struct event *event, const char *name)
+{
+	assert_int_equal(event_get(event, fields_find(rig->fields, str_of(name)))->kind, VALUE_NULL);
+}
+
+static void what_was_cut_or_not_read_is_marked(void **state)
+{
+	struct rig *rig = *state;
+	struct record *record = record_begin(RECORD_CALL, SYS_mkdirat);
+	const struct event *event;
+	const struct value *cut;
+
+	record->tgid = record->tid = 77;
+	record->args[1] = 4096;
+	record->flags = RECORD_FAULT;
+	event = give(rig, record);
+	assert_unknown(rig, event, "evt.arg.path");
+	assert_unknown(rig, event, "proc.cmdline"); /* a process that nobody told of */
+	assert_unknown(rig, event, "proc.cwd");
+	assert_text(rig, event, "evt.truncated", NULL);
+
+	record = record_begin(RECORD_CALL, SYS_mkdirat);
+	record->tgid = record->tid = 77;
+	record->args[1] = 4096;
+	record_add(record, RECORD_STRING_NAME, STR("x"));
+	record_add(record, (enum record_string_tag)(RECORD_STRING_DIR | RECORD_STRING_CUT), STR("/.../b"));
+	record->flags = RECORD_CUT_PATH;
+	event = give(rig, record);
+	assert_text(rig, event, "evt.arg.path", "/.../b/x");
+	cut = event_get(event, FIELD_EVT_TRUNCATED);
+	assert_int_equal(cut->kind, VALUE_LIST);
+	assert_int_equal(cut->len, 1);
+	assert_true(str_eq(value_as_str(&cut->list[0]), STR("evt.arg.path")));
+}
+
+static void losses_are_shown_by_call(void **state)
+{
+	static const char *const causes[] = { "ring", "budget", NULL };
+	static struct by_call counts;
+	struct record record = { .type = RECORD_CALL, .nr = SYS_mkdir };
+	struct buf out = { 0 };
+
+	(void)state;
+	by_call_note(&counts, &record, 1);
+	by_call_note(&counts, &record, 1);
+	record.nr = 452; /* fchmodat2 goes by the name of fchmodat */
+	by_call_note(&counts, &record, 0);
+	record.nr = SYS_fchmodat;
+	by_call_note(&counts, &record, 0);
+	by_call_note(&counts, &record, 1);
+	record.nr = 65535;
+	by_call_note(&counts, &record, 0);
+	by_call_add_json(&counts, causes, &out);
+	assert_string_equal(buf_text(&out), "{\"fchmodat\":{\"ring\":2,\"budget\":1},\"mkdir\":{\"budget\":2},"
+					    "\"other\":{\"ring\":1}}");
+	assert_int_equal(by_call_sum(&counts, 0), 3);
+	buf_done(&out);
+}
+
 static void a_long_string_is_cut_and_said_so(void **state)
 {
 	struct record *record = record_begin(RECORD_EXEC, SYS_execve);
@@ -804,6 +864,8 @@ int main(void)
 		RIG_TEST(ancestors_in_a_ring_do_not_hang),
 		cmocka_unit_test(an_orphan_has_the_parent_that_took_it_in),
 		cmocka_unit_test(a_record_that_is_not_whole_is_refused),
+		RIG_TEST(what_was_cut_or_not_read_is_marked),
+		cmocka_unit_test(losses_are_shown_by_call),
 		cmocka_unit_test(a_long_string_is_cut_and_said_so),
 	};
 	struct CMUnitTest all[ARRAY_LEN(container_rows) + ARRAY_LEN(open_rows) + ARRAY_LEN(flags) +
