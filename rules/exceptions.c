@@ -50,6 +50,8 @@ static bool check_field(struct loader *loader, const struct rule_item *rule,
 	if (field->kind != YAML_SCALAR)
 		return refuse(loader, RULES_ERR_YAML_VALIDATE, exception, field,
 			      "sequence value is not scalar");
+	if (field->text.len == 0)
+		return refuse(loader, RULES_ERR_YAML_VALIDATE, exception, field, "Value must be non-empty");
 	if (rule->source_is_unknown || !str_eq(rule->source, STR("syscall")) ||
 	    field_is_known(loader, field->text))
 		return true;
@@ -92,7 +94,7 @@ static bool check_several(struct loader *loader, const struct rule_item *rule,
 
 	if (comps != NULL && comps->kind != YAML_SEQUENCE)
 		return refuse(loader, RULES_ERR_VALIDATE, exception, comps,
-			      "Fields and comps must both be lists");
+			      "Fields and comps lists must have equal length");
 	if (comps != NULL && comps->count != fields->count)
 		return refuse(loader, RULES_ERR_VALIDATE, exception, comps,
 			      "Fields and comps lists must have equal length");
@@ -292,10 +294,7 @@ static bool print_check(struct loader *loader, struct buf *out, const struct exc
 static bool print_tuple(struct loader *loader, struct buf *out, const struct exception *exception,
 			const struct yaml *tuple)
 {
-	if (tuple->kind != YAML_SEQUENCE)
-		return refuse(loader, RULES_ERR_VALIDATE, exception, tuple,
-			      "Expected values array to contain a list of strings");
-	if (tuple->count != exception->fields->count)
+	if (tuple->kind != YAML_SEQUENCE || tuple->count != exception->fields->count)
 		return refuse(loader, RULES_ERR_VALIDATE, exception, tuple,
 			      "Fields and values lists must have equal length");
 	for (size_t i = 0; i < tuple->count; i++) {

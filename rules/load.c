@@ -106,7 +106,7 @@ bool item_sequence(struct loader *loader, const struct place *place, const struc
 		return false;
 	}
 	for (size_t i = 0; i < value->count; i++) {
-		if (value->items[i]->kind == YAML_SCALAR)
+		if (value->items[i]->kind == YAML_SCALAR && !value->items[i]->is_null)
 			continue;
 		here.node = value->items[i];
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &here,

@@ -178,7 +178,7 @@ static bool bind_macro(struct binding *b, struct ast *ast, unsigned level)
 	if (!table_get(&b->loader->macro_names, ast->name, &at))
 		return undefined(b, ast);
 	macro = b->loader->macros[at];
-	if (b->from != NULL && macro != b->from && macro->index >= b->from->visibility)
+	if (b->from != NULL && macro->index >= b->from->visibility)
 		return undefined(b, ast);
 	macro->used = true;
 	if (macro->stage == STAGE_BUSY) {

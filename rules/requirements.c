@@ -55,7 +55,7 @@ void load_engine_version(struct loader *loader, const struct yaml *item)
 			   want[0], want[1], want[2], ENGINE_MAJOR, ENGINE_MINOR, ENGINE_PATCH);
 }
 
-/* Adds one {name, version} to the requirement. */
+/* Adds one {name, version} to the requirement; the first one is what is required, others stand in for it. */
 static bool requirement_add(struct loader *loader, const struct yaml *entry,
 			    struct requirement *requirement)
 {
@@ -65,7 +65,8 @@ static bool requirement_add(struct loader *loader, const struct yaml *entry,
 
 	if (entry->kind != YAML_MAPPING) {
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &place,
-			   "Value is not a mapping");
+			   "Plugin version%s must be a mapping",
+			   entry == requirement->node ? "" : " alternative");
 		return false;
 	}
 	if (!item_text(loader, &place, entry, STR("name"), false, &name) ||
@@ -96,6 +97,7 @@ static bool requirement_add(struct loader *loader, const struct yaml *entry,
 
 static void load_requirement(struct loader *loader, const struct yaml *entry)
 {
+	struct place place = { .item_kind = "required plugin versions entry" };
 	struct requirement requirement = { .node = entry };
 	const struct yaml *others;
 	void *bigger;
@@ -103,8 +105,13 @@ static void load_requirement(struct loader *loader, const struct yaml *entry)
 	if (!requirement_add(loader, entry, &requirement))
 		return;
 	others = yaml_get(entry, STR("alternatives"));
-	for (size_t i = 0; others != NULL && others->kind == YAML_SEQUENCE && i < others->count;
-	     i++)
+	if (others != NULL && others->kind != YAML_SEQUENCE) {
+		place.node = others;
+		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &place,
+			   "Value of plugin version alternatives must be a sequence");
+		return;
+	}
+	for (size_t i = 0; others != NULL && i < others->count; i++)
 		if (!requirement_add(loader, others->items[i], &requirement))
 			return;
 	if (loader->requirements_count >= RULES_ITEMS_MAX)
@@ -124,7 +131,7 @@ void load_plugin_versions(struct loader *loader, const struct yaml *item)
 
 	if (value->kind != YAML_SEQUENCE) {
 		report_add(loader->report, RULES_ERR_YAML_VALIDATE, &place,
-			   "Value is not a sequence");
+			   "Value of required_plugin_versions must be a sequence");
 		return;
 	}
 	for (size_t i = 0; i < value->count; i++)
