@@ -23,6 +23,12 @@ struct procs {
 	struct procs_stats stats;
 	struct proc_facts facts;
 	struct procs_hooks hooks;
+	uint32_t hidden;   /* 0: none */
+	struct {
+		uint32_t tgid;
+		uint64_t start_ns;
+	} dead[PROCS_DEAD_MAX]; /* a ring: the next one's place is the oldest one's */
+	size_t dead_count;
 	int64_t tokens_ns; /* when the bucket was last filled */
 	unsigned tokens;
 };
@@ -172,6 +178,11 @@ static int read_facts(struct procs *procs, uint32_t tgid, unsigned what, bool at
 	return r;
 }
 
+void procs_hide(struct procs *procs, uint32_t tgid)
+{
+	procs->hidden = tgid;
+}
+
 int procs_scan(struct procs *procs)
 {
 	DIR *folder = opendir(procs->folder);
@@ -270,6 +281,7 @@ static void refresh(struct procs *procs, struct proc *proc, const struct record 
 	proc->ppid = record->ppid;
 	proc->start_ns = record->start_ns;
 	proc->exact = true;
+	proc->dead = false;
 	proc->sid = record->sid;
 	proc->pgid = record->pgid;
 	proc->vpid = record->vpid;
@@ -431,12 +443,26 @@ const struct proc *procs_update(struct procs *procs, const struct record *record
 	return proc;
 }
 
+/* The one that died, unless another has got its number meanwhile. */
+static void bury(struct procs *procs, uint32_t tgid, uint64_t start_ns)
+{
+	struct proc *proc = tgid == 0 ? NULL : find(procs, tgid);
+
+	if (proc != NULL && proc->dead && proc->start_ns == start_ns)
+		proc_remove(procs, proc);
+}
+
 void procs_forget(struct procs *procs, const struct record *record)
 {
 	struct proc *proc = find_same(procs, record);
 
-	if (proc != NULL)
-		proc_remove(procs, proc);
+	if (proc == NULL || proc->dead)
+		return;
+	bury(procs, procs->dead[procs->dead_count % PROCS_DEAD_MAX].tgid,
+	     procs->dead[procs->dead_count % PROCS_DEAD_MAX].start_ns);
+	procs->dead[procs->dead_count % PROCS_DEAD_MAX].tgid = proc->tgid;
+	procs->dead[procs->dead_count++ % PROCS_DEAD_MAX].start_ns = proc->start_ns;
+	proc->dead = true;
 }
 
 /* Nobody is older than his parent: an entry that is has only inherited a dead parent's number. */
@@ -477,13 +503,13 @@ const struct proc *procs_parent(struct procs *procs, const struct proc *proc)
 	const struct proc *parent;
 	uint32_t tgid = proc->tgid;
 
-	if (proc->ppid == 0 || proc->ppid == tgid)
+	if (proc->ppid == 0 || proc->ppid == tgid || proc->ppid == procs->hidden)
 		return NULL;
 	parent = find_parent(procs, proc);
-	if (parent != NULL || !ask_for_parent(procs, tgid))
+	if ((parent != NULL && !parent->dead) || !ask_for_parent(procs, tgid))
 		return parent;
 	proc = find(procs, tgid);
-	return proc == NULL ? NULL : find_parent(procs, proc);
+	return proc == NULL || proc->ppid == procs->hidden ? NULL : find_parent(procs, proc);
 }
 
 struct procs_stats procs_stats(const struct procs *procs)

@@ -14,6 +14,7 @@ enum {
 	PROCS_MAX = 32768,
 	PROCS_LOOKUPS_PER_S = 50, /* reads of /proc for missed processes */
 	PROCS_ANCESTORS_MAX = 32,
+	PROCS_DEAD_MAX = 256, /* ended processes that are remembered */
 };
 
 /* What is not known of a program, or not whole. */
@@ -52,6 +53,7 @@ struct proc {
 	bool cwd_cut;	     /* its beginning is missing */
 	struct container_id container;
 	bool exact; /* start_ns came from the kernel */
+	bool dead;  /* kept for a while, for the children's sake */
 
 	struct proc *hash_next;
 	struct proc *newer, *older; /* by when it was last heard of */
@@ -69,6 +71,9 @@ struct procs_stats {
 /* NULL: out of memory. `proc_folder` is "/proc" but in tests. */
 struct procs *procs_new(const char *proc_folder);
 void procs_free(struct procs *procs);
+
+/* A process that is nobody's parent: the sensor itself, when it has started what it observes. */
+void procs_hide(struct procs *procs, uint32_t tgid);
 
 /* All processes that run now and are not in the table. To be called after the probe is attached and
  * before its first record is taken: then none falls between. 0 or -errno. */
@@ -95,7 +100,8 @@ void procs_add(struct procs *procs, const struct proc_facts *facts);
  */
 const struct proc *procs_update(struct procs *procs, const struct record *record);
 
-/* After an exit record's event has been made. */
+/* After an exit record's event has been made. The entry stays until PROCS_DEAD_MAX others have ended: a child may
+ * speak when its parent has gone and nobody else has taken it in yet. */
 void procs_forget(struct procs *procs, const struct record *record);
 
 /* NULL when it is not in the table. */

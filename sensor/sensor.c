@@ -176,6 +176,8 @@ static int start_tables(struct sensor *sensor)
 	sensor->groups = replay == NULL ? names_new("/etc/group") : replay_groups(replay);
 	if (sensor->procs == NULL || sensor->users == NULL || sensor->groups == NULL)
 		return -ENOMEM;
+	if (sensor->options->command != NULL) /* it has no parent that rules should know */
+		procs_hide(sensor->procs, (uint32_t)getpid());
 	r = new_enrich(sensor, sensor->fields, sensor->prefilter, &sensor->enrich);
 	return r < 0 ? r : event_init(&sensor->held, fields_count(sensor->fields));
 }

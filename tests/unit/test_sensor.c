@@ -709,6 +709,17 @@ static void ancestors_in_a_ring_do_not_hang(void **state)
 	assert_text(rig, event, "proc.aname[2]", NULL);
 }
 
+/* A process that begins and ends. */
+static void give_end(struct procs *procs, uint32_t tgid)
+{
+	struct record record = { .len = sizeof(record), .type = RECORD_CALL, .nr = SYS_setuid, .tgid = tgid, .tid = tgid, .start_ns = tgid };
+
+	procs_update(procs, &record);
+	record.type = RECORD_EXIT;
+	procs_update(procs, &record);
+	procs_forget(procs, &record);
+}
+
 /* This test's own process, with a parent that is not there any more. */
 static void an_orphan_has_the_parent_that_took_it_in(void **state)
 {
@@ -726,6 +737,20 @@ static void an_orphan_has_the_parent_that_took_it_in(void **state)
 	assert_non_null(parent);
 	assert_int_equal(parent->tgid, getppid());
 	assert_int_equal(procs_find(procs, record.tgid)->ppid, getppid());
+	/* A parent that has ended is one until somebody else is. */
+	record.ppid = 77;
+	give_end(procs, 77);
+	parent = procs_parent(procs, procs_update(procs, &record));
+	assert_int_equal(parent->tgid, getppid());
+	record.tid = record.tgid = INT32_MAX; /* /proc does not know it */
+	record.start_ns = facts.start_ns;
+	give_end(procs, 77);
+	parent = procs_parent(procs, procs_update(procs, &record));
+	assert_int_equal(parent->tgid, 77);
+	for (uint32_t i = 100; i < 100 + PROCS_DEAD_MAX; i++)
+		give_end(procs, i);
+	assert_null(procs_find(procs, 77));
+	record.tid = record.tgid = (uint32_t)getpid();
 	/* And a process that is younger is nobody's parent. */
 	record.start_ns = 1;
 	assert_null(procs_parent(procs, procs_update(procs, &record)));
