@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -102,15 +103,24 @@ static int become_root(char **arguments)
 	return setuid(0) < 0 ? fail("setuid") : 0;
 }
 
-static int trace(char **arguments)
+/* Somebody to attack, who does not outlive this. */
+static pid_t victim(void)
 {
 	pid_t pid = fork();
 
-	(void)arguments;
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pause();
 		_exit(0);
 	}
+	return pid;
+}
+
+static int trace(char **arguments)
+{
+	pid_t pid = victim();
+
+	(void)arguments;
 	if (pid < 0 || ptrace(PTRACE_ATTACH, pid, 0, 0) < 0)
 		return fail("ptrace");
 	waitpid(pid, NULL, 0);
@@ -129,14 +139,10 @@ static int poke(char **arguments)
 {
 	static char theirs, ours;
 	const struct iovec from = { &ours, 1 }, to = { &theirs, 1 };
-	pid_t pid = fork();
+	pid_t pid = victim();
 	ssize_t written;
 
 	(void)arguments;
-	if (pid == 0) {
-		pause();
-		_exit(0);
-	}
 	if (pid < 0)
 		return fail("fork");
 	written = process_vm_writev(pid, &from, 1, &to, 1, 0);

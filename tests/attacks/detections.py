@@ -27,11 +27,13 @@ class Attack:
 
 @dataclasses.dataclass
 class Detection:
-    """What the alert must say; `without` are fields that the rule's text prints and that do not exist here."""
+    """What the alert must say; `without` are fields that the rule's text prints and that do not exist here;
+    `not_by_ptrace` says why the ptrace probe does not see it."""
     rule: str
     attack: str
     want: dict
     without: tuple = ()
+    not_by_ptrace: str = ""
 
 
 @dataclasses.dataclass
@@ -144,6 +146,8 @@ ATTACKS = [
     Attack("made executable", CONTAINER, "touch x; chmod 755 x", "chmod 755 FILE in a container"),
     # What generators of attacks do besides.
     Attack("shell's settings", HOST, "{a}/attack write .zshrc", ".zshrc opened for writing"),
+    Attack("shell's settings read", HOST, "touch .zshenv; cat .zshenv", "cat .zshenv"),
+    Attack("folder of keys", CONTAINER, "mkdir -p /root/.ssh; /bin/ls /root/.ssh", "ls /root/.ssh"),
     Attack("known hosts", CONTAINER, "mkdir -p /root/.ssh; touch /root/.ssh/known_hosts; cat /root/.ssh/known_hosts", "cat /root/.ssh/known_hosts"),
     Attack("database", HOST, "{a}/mysqld run ls", "a program named mysqld runs ls"),
     Attack("namespace of the host", HOST, "{a}/attack enter", "setns into a namespace of its own"),
@@ -164,6 +168,11 @@ ATTACKS = [
     Attack("wget", CONTAINER, "{a}/wget usage", "a program named wget"),
     Attack("curl -o", CONTAINER, "{a}/curl usage -o x", "a program named curl with -o"),
     Attack("own environment", CONTAINER, "cat /proc/self/environ", "cat /proc/self/environ"),
+    Attack("copied out", CONTAINER, None, "podman exec … tar -cf - FILE, as kubectl cp"),
+    Attack("host's path", CONTAINER, "mkdir -p /hostfs; touch /hostfs/x; cat /hostfs/x", "cat /hostfs/x"),
+    Attack("by a link", CONTAINER,
+           "mkdir -p /var /run/secrets/kubernetes.io; ln -s /run /var/run; touch /run/secrets/kubernetes.io/x; cat /var/run/secrets/kubernetes.io/x",
+           "cat /var/run/secrets/…, where /var/run is a link"),
     Attack("repository", CONTAINER, "mkdir -p /etc/apt; {a}/attack write /etc/apt/sources.list", "/etc/apt/sources.list opened for writing"),
     Attack("repository renamed", CONTAINER, "mkdir -p /etc/apt; touch /etc/y; /bin/mv /etc/y /etc/apt/z", "a file renamed into /etc/apt"),
     Attack("user's keys", CONTAINER, "mkdir -p /home/amy/.ssh; {a}/attack write /home/amy/.ssh/authorized_keys", "/home/amy/.ssh/authorized_keys opened for writing"),
@@ -188,6 +197,10 @@ ATTACKS = [
     Attack("npm", CONTAINER, "{a}/npm run {a}/attack run {a}/nmap usage", "a grandchild of a program named npm is nmap"),
     Attack("unshare", HOST, "{a}/attack nobody user-namespace", "nobody calls unshare(CLONE_NEWUSER)"),
 ]
+
+NO_LAYER = "does not know the layers of overlayfs"
+TRACED = "the process is traced already"
+STARTED = "sees what its own command starts"
 
 FALCO = [
     Detection("Directory traversal monitored file read", "traversal",
@@ -228,7 +241,7 @@ FALCO = [
               {"proc.name": re.compile("provoke"), "proc.exepath": re.compile("/dev/shm/provoke"), "evt.res": "SUCCESS"}, without=("fd.name",)),
     Detection("Drop and execute new binary in container", "dropped program",
               {"proc.name": "dropped", "proc.exepath": "/tmp/dropped", "evt.arg.flags": re.compile(".*EXE_UPPER_LAYER"),
-               "container.start_ts": KNOWN}),
+               "container.start_ts": KNOWN}, not_by_ptrace=NO_LAYER),
     Detection("Disallowed SSH Connection Non Standard Port", "ssh port",
               {"proc.name": "ssh", "evt.type": "connect", "fd.rport": 443, "fd.l4proto": "tcp",
                "fd.name": re.compile(r"203\.0\.113\.7:\d+->203\.0\.113\.7:443$")}),
@@ -286,8 +299,8 @@ SHIPPED = [
     Detection("Address randomisation inspected", "randomisation", {"proc.name": "cat", "fd.name": "/proc/sys/kernel/randomize_va_space"}),
     Detection("Userfaultfd used by unprivileged program", "page faults", {**ATTACK, "user.name": "nobody"}),
     Unprovoked("Asynchronous input and output set up in container", "is off by default"),
-    Detection("Anti-debugging by ptrace", "anti-debug, host", ATTACK),
-    Detection("Process traced by another", "ptrace", {**ATTACK, "evt.arg.pid": "attack", "evt.res": "SUCCESS"}),
+    Detection("Anti-debugging by ptrace", "anti-debug, host", ATTACK, not_by_ptrace=TRACED),
+    Detection("Process traced by another", "ptrace", {**ATTACK, "evt.arg.pid": "attack", "evt.res": KNOWN}),
     Detection("Memory of a process written", "memory written", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
     Detection("Memory of a process read", "memory read", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
     Unprovoked("Memory of a process written by system call", "waits for a sensor that reports process_vm_writev"),
@@ -333,20 +346,22 @@ SHIPPED = [
     starts("Data destroyed", "shred", "shred"),
     writes("Write below binary dir", "binary directory", "/usr/bin/x"),
     writes("Write below etc", "etc", "/etc/x"),
-    starts("Dropped program executed in container", "dropped program", "dropped", **{"proc.exepath": "/tmp/dropped"}),
+    Detection("Dropped program executed in container", "dropped program", {"proc.name": "dropped", "proc.exepath": "/tmp/dropped"}, EXEC, NO_LAYER),
     starts("New program executed", "new program", "fresh", **{"proc.exepath": "{work}/fresh", "proc.exe": "./fresh"}),
     Detection("File made executable", "made executable", {"proc.name": "chmod", "evt.arg.filename": "{work}/x"}, ("fd.name",)),
 ]
 
 GENERATOR = [
     writes("shell's settings written", "shell's settings", "{work}/.zshrc"),
-    Unprovoked("shell's settings read", "waits for reads of files that no list names"),
+    Detection("shell's settings read", "shell's settings read", {"proc.name": "cat", "fd.name": "{work}/.zshenv"}),
     writes("task scheduled", "cron", "/etc/cron.d/x"),
     starts("crontab started", "crontab", "crontab"),
+    Detection("ssh file read", "folder of keys", {"proc.name": "ls", "fd.name": "/root/.ssh", "fd.type": "directory"}),
     Detection("ssh file read", "known hosts", {"proc.name": "cat", "fd.name": "/root/.ssh/known_hosts"}),
     starts("database starts a program", "database", "ls", **{"proc.pname": "mysqld"}),
     Detection("namespace entered", "namespace of the host", {**ATTACK, "evt.type": "setns"}),
-    *(Detection(rule, "container", {"proc.name": "sleep", "proc.cwd": "/", "proc.pname": KNOWN, "proc.cmdline": "sleep 300"})
+    *(Detection(rule, "container", {"proc.name": "sleep", "proc.cwd": "/", "proc.pname": KNOWN, "proc.cmdline": "sleep 300"},
+                not_by_ptrace=STARTED)
       for rule in ("privileged container started", "capable container started", "sensitive mount started", "root container started")),
     Detection("system program on the network", "system program", {"proc.name": "sha1sum", "fd.rport": 8000, "evt.type": "connect"}),
     starts("proxy from the environment", "proxy", "curl"),
@@ -371,7 +386,7 @@ GENERATOR = [
     starts("download in a container", "curl -o", "curl"),
     starts("mount in a privileged container", "disk mounted", "mount"),
     Detection("environment read", "own environment", {"proc.name": "cat", "fd.name": re.compile(r"/proc/\d+/environ$")}),
-    Unprovoked("copied out", "waits for reads of files that no list names"),
+    Detection("copied out", "copied out", {"proc.name": "tar", "fd.name": "/programs/attack", "proc.cwd": "/", "proc.pname": KNOWN}),
     writes("repository changed", "repository", "/etc/apt/sources.list", ("evt.arg.newpath",)),
     Detection("repository changed", "repository renamed", {"proc.name": "mv", "evt.arg.newpath": "/etc/apt/z"}, ("fd.name",)),
     writes("binary directory written", "binary directory", "/usr/bin/x"),
@@ -404,8 +419,8 @@ GENERATOR = [
     starts("npm's tool", "npm", "nmap", **{"proc.pname": "attack", "proc.aname[2]": "npm"}),
     Detection("privileges by a namespace", "unshare", {**ATTACK, "user.name": "nobody", "evt.arg.flags": re.compile(".*CLONE_NEWUSER")}, ("thread.cap_permitted",)),
     Detection("block device", "disk opened", {"proc.name": "cat", "fd.name": "/dev/sdz"}),
-    Unprovoked("host's path", "waits for reads of files that no list names"),
-    Unprovoked("link in the way", "waits for reads of files that no list names"),
+    Detection("host's path", "host's path", {"proc.name": "cat", "fd.name": "/hostfs/x"}),
+    Detection("link in the way", "by a link", {"proc.name": "cat", "fd.name": "/var/run/secrets/kubernetes.io/x"}),
     Unprovoked("class file", "waits for a sensor that reports recvfrom with its bytes"),
     Unprovoked("inbound datagram", "waits for a sensor that reports recvfrom"),
 ]
@@ -419,9 +434,10 @@ TITLES = {"falco_rules.yaml": "Falco's stable rules", "tocsin_rules.yaml": "The 
           "generator_rules.yaml": "What rules of others ask (tests/attacks/generator\\_rules.yaml)"}
 HEAD = """# Which rules ring, and by what
 
-Each of these attacks is made for real by `tests/integration/test_provoke.py`, on the host or in a container, with `tocsin-sensor`
-(eBPF) and `tocsin-hub` running and all rules loaded as they are; the alert must arrive with the facts of the deed (process, parent,
-command, user, file or connection, container and image), and with no `<NA>` in its text for what exists.
+Each of these attacks is made for real by `tests/integration/test_provoke.py`, on the host or in a container, with `tocsin-sensor` and
+`tocsin-hub` running and all rules loaded as they are; the alert must arrive with the facts of the deed (process, parent, command, user,
+file or connection, container and image), and with no `<NA>` in its text for what exists. They are made twice: while the sensor watches
+the machine by eBPF, and as the command of a sensor that traces it (`tocsin-sensor --probe ptrace -- …`).
 
 This file is written by `tests/attacks/detections.py` from the data of that test; a lint keeps it so.
 """
@@ -433,13 +449,13 @@ def cell(text):
 
 def table(rows):
     attacks = {attack.name: attack for attack in ATTACKS}
-    yield "| rule | provoked by | where |"
-    yield "|---|---|---|"
+    yield "| rule | provoked by | where | eBPF | ptrace |"
+    yield "|---|---|---|---|---|"
     for row in rows:
         if isinstance(row, Unprovoked):
-            yield f"| {cell(row.rule)} | *not provoked: {cell(row.why)}* | |"
+            yield f"| {cell(row.rule)} | *not provoked: {cell(row.why)}* | | – | – |"
         else:
-            yield f"| {cell(row.rule)} | {cell(attacks[row.attack].says)} | {attacks[row.attack].where} |"
+            yield f"| {cell(row.rule)} | {cell(attacks[row.attack].says)} | {attacks[row.attack].where} | yes | {row.not_by_ptrace or 'yes'} |"
 
 
 def document():

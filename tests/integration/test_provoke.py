@@ -1,6 +1,7 @@
 """Detection is real: what tests/attacks lets loose is seen by the sensor and arrives at the hub as the alert that the
 rule promises, with the facts of the deed. Sensor and hub are started once, with all rules; all attacks run; then each
 rule is asked for its alert."""
+import contextlib
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ import pytest
 from hub import BUILD, ROOT, Hub
 from servers import wait_for
 from test_containers import FALCO, LIMITS, MISSING, in_terminal, podman, run
-from test_sensor import Sensor, ebpf_lacks
+from test_sensor import SENSOR, Sensor, ebpf_lacks
 
 sys.path.insert(0, str(ROOT / "tests" / "attacks"))
 import detections  # noqa: E402
@@ -92,14 +93,22 @@ class Range:
         path.write_text("\n".join([*lines, "wait", ""]))
         return path
 
-    def attack(self):
+    def commands(self):
+        """What is to be run at once, and what after that on a terminal and without."""
         there = [attack for attack in detections.ATTACKS if attack.script]
-        here = subprocess.Popen(["sh", self.script([a for a in there if a.where == HOST], "host.sh")], stdin=subprocess.DEVNULL)
-        run("podman", "--runtime=runc", "--cgroup-manager=cgroupfs", "exec", self.container,
-            "sh", self.script([a for a in there if a.where == CONTAINER], "container.sh"))
-        in_terminal("podman", "--runtime=runc", "--cgroup-manager=cgroupfs", "exec", "-it", self.container, "sh")
-        podman("exec", self.container, "/bin/tar", "-cf", "/dev/null", "/programs/attack")
-        assert here.wait(60) == 0
+        exec_ = ["podman", "--runtime=runc", "--cgroup-manager=cgroupfs", "exec"]
+        return ([["sh", self.script([a for a in there if a.where == HOST], "host.sh")],
+                 [*exec_, self.container, "sh", self.script([a for a in there if a.where == CONTAINER], "container.sh")],
+                 [*exec_, self.container, "/bin/tar", "-cf", "/dev/null", "/programs/attack"]],
+                [*exec_, "-it", self.container, "sh"])
+
+    def attack(self, observer=lambda name: []):
+        """`observer` gives a command that runs another one."""
+        at_once, on_terminal = self.commands()
+        running = [subprocess.Popen([*observer(f"spool{i}"), *command], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   for i, command in enumerate(at_once)]
+        in_terminal(*observer("spool-terminal"), *on_terminal)
+        assert [process.wait(60) for process in running] == [0] * len(running)
 
     def stop(self):
         if self.container is not None:
@@ -110,8 +119,8 @@ class Range:
 class Outcome:
     """The alerts of all attacks."""
 
-    def __init__(self, range_, path):
-        self.range, self.path = range_, path
+    def __init__(self, range_, path, probe):
+        self.range, self.path, self.probe = range_, path, probe
         self.attacks = {attack.name: attack for attack in detections.ATTACKS}
         self.alerts, self.read_to = {}, 0
 
@@ -124,6 +133,15 @@ class Outcome:
                 alert = json.loads(line)
                 self.alerts.setdefault(alert["rule"], []).append(alert)
                 self.read_to += len(line.encode())
+
+    def wait(self):
+        """Until all alerts are there; each test says what it misses."""
+        def complete():
+            self.read()
+            return all(self.find(row)[0] for file, row in ROWS if os.path.exists(RULES[file]) and is_seen(self.probe, row))
+
+        with contextlib.suppress(AssertionError):
+            wait_for(complete, 25, "all alerts")
 
     def want(self, row):
         attack = self.attacks[row.attack]
@@ -166,8 +184,34 @@ RULES = {"falco_rules.yaml": FALCO, "tocsin_rules.yaml": ROOT / "rules" / "tocsi
 ROWS = [(file, row) for file, rows in detections.TABLES.items() for row in rows if isinstance(row, Detection)]
 
 
+@contextlib.contextmanager
+def watched(range_, probe, hub):
+    """Lets the attacks loose below a sensor."""
+    range_.make()
+    if probe == "ptrace":
+        range_.start()
+        range_.attack(lambda name: [SENSOR, "--probe", "ptrace", "--hub", f"http://127.0.0.1:{hub.port}",
+                                    "--spool-dir", range_.folder / name, "--"])
+        yield
+        return
+    sensor = Sensor(range_.folder / "spool", hub.port)
+    try:
+        range_.start()
+        range_.attack()
+        yield
+    finally:
+        sensor.stop()
+
+
+PROBES = ["ebpf", "ptrace"]
+
+
+def is_seen(probe, row):
+    return probe == "ebpf" or not row.not_by_ptrace
+
+
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory):
+def outcome(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("provoke")
     os.chmod(folder, 0o755)
     range_ = Range(folder)
@@ -175,47 +219,39 @@ def outcome(tmp_path_factory):
     hub = Hub(tmp_path_factory.mktemp("hub"), {
         "rules_files": [str(path) for path in rules], "rule_matching": "all", "append_output": [{"extra_fields": SHOWN}],
         "outputs": {"archive": {"type": "file", "path": str(folder / "alerts.json")}}})
-    sensor = None
     try:
-        range_.make()
         hub.start()
-        sensor = Sensor(folder / "spool", hub.port)
-        range_.start()
-        range_.attack()
-        result = Outcome(range_, folder / "alerts.json")
-
-        def complete():
-            result.read()
-            return all(result.find(row)[0] for file, row in ROWS if os.path.exists(RULES[file]))
-
-        try:
-            wait_for(complete, 25, "all alerts")
-        except AssertionError:
-            pass  # each test says what it misses
+        with watched(range_, request.param, hub):
+            result = Outcome(range_, folder / "alerts.json", request.param)
+            result.wait()
         yield result
     finally:
-        if sensor is not None:
-            sensor.stop()
         hub.stop()
         range_.stop()
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"skipped, because there is no {' nor '.join(MISSING)}")
+@pytest.mark.parametrize("outcome", PROBES, indirect=True)
 @pytest.mark.parametrize("file, row", ROWS, ids=[f"{row.rule}: {row.attack}" for _, row in ROWS])
 def test_the_attack_rings_the_bell(outcome, file, row):
     if not os.path.exists(RULES[file]):
         pytest.skip(f"skipped, because {file} is not here")
     alert, near = outcome.find(row)
+    if not is_seen(outcome.probe, row):
+        assert alert is None, "it is seen: the table is wrong"
+        return
     said = outcome.range.place(outcome.attacks[row.attack]) / "said"
     assert alert is not None, f"wanted {outcome.want(row)}\nnearest {near}\nthe attack said: {said.read_text() if said.exists() else ''}"
-    nowhere = {*row.without, *NOWHERE, *NOT_IN[outcome.attacks[row.attack].where]}
+    nowhere = {*row.without, *NOWHERE, *NOT_IN[outcome.attacks[row.attack].where], *NOT_BY[outcome.probe]}
     unknown = [name for name in fields_without_value(alert) if name not in nowhere]
     assert not unknown, f"no value for {unknown} in {alert['output']}"
 
 
-# What does not exist here: nobody has logged in; a container's ancestors end with the machine's first process.
+# What does not exist here: nobody has logged in; a container's ancestors end with the machine's first process, those
+# of a traced command with itself.
 NOWHERE = {"user.loginname"}
 NOT_IN = {HOST: {"container.start_ts"}, CONTAINER: {f"proc.aname[{n}]" for n in range(4, 8)}}
+NOT_BY = {"ebpf": set(), "ptrace": {f"proc.aname[{n}]" for n in range(2, 8)} | {"proc.aexepath[2]"}}
 
 
 def fields_without_value(alert):
