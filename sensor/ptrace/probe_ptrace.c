@@ -277,6 +277,7 @@ static void call_end(struct ptrace *probe, struct thread *thread)
 	record->ret = info.exit.rval;
 	record->tgid = thread->tgid;
 	probe->counts.of[record->class].seen++;
+	tracee_add_answer(record, thread->tid, plan);
 	tracee_add_object(record, thread->tid, plan);
 	if (plan->flags & PLAN_CWD)
 		tracee_add_link(record, thread->tid, "cwd", RECORD_STRING_CWD);

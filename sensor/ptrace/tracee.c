@@ -106,6 +106,8 @@ static void add_address(struct record *record, uint32_t tid, const struct plan *
 	} else {
 		message.name = arg(record, plan->address_arg);
 		message.len = (uint32_t)arg(record, plan->address_len_arg);
+		if (plan->flags & PLAN_LENGTH_AT)
+			tracee_read(tid, arg(record, plan->address_len_arg), &message.len, sizeof(message.len));
 	}
 	if (message.name != 0 && message.len > 0 && message.len <= sizeof(bytes) &&
 	    tracee_read(tid, message.name, bytes, message.len))
@@ -129,11 +131,23 @@ static void read_open(struct record *record, uint32_t tid, const struct plan *pl
 	record->args[5] = (uint32_t)how.mode;
 }
 
+/* Of a call that receives the address is its sender's, and there when it has ended. */
+static bool is_answer(const struct plan *plan)
+{
+	return (plan->flags & PLAN_NEEDS_ADDRESS) != 0 && (plan->flags & PLAN_SUCCESS_ONLY) != 0;
+}
+
+void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan)
+{
+	if (is_answer(plan) && record->ret >= 0)
+		add_address(record, tid, plan);
+}
+
 void tracee_add_arguments(struct record *record, uint32_t tid, const struct plan *plan)
 {
 	add_name(record, tid, plan, 0);
 	add_name(record, tid, plan, 1);
-	if (plan->address_arg != 0)
+	if (plan->address_arg != 0 && !is_answer(plan))
 		add_address(record, tid, plan);
 	if (plan->flags & PLAN_OPEN)
 		read_open(record, tid, plan);
