@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -103,13 +102,12 @@ static int become_root(char **arguments)
 	return setuid(0) < 0 ? fail("setuid") : 0;
 }
 
-/* Somebody to attack, who does not outlive this. */
+/* Somebody to attack. */
 static pid_t victim(void)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pause();
 		_exit(0);
 	}
@@ -121,9 +119,12 @@ static int trace(char **arguments)
 	pid_t pid = victim();
 
 	(void)arguments;
-	if (pid < 0 || ptrace(PTRACE_ATTACH, pid, 0, 0) < 0)
-		return fail("ptrace");
-	waitpid(pid, NULL, 0);
+	if (pid < 0)
+		return fail("fork");
+	if (ptrace(PTRACE_ATTACH, pid, 0, 0) < 0)
+		fail("ptrace");
+	else
+		waitpid(pid, NULL, 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return 0;
@@ -359,6 +360,21 @@ static int datagram(char **arguments)
 	return sendto(fd, "x", 1, 0, (const struct sockaddr *)&to, sizeof(to)) < 0 ? fail("sendto") : 0;
 }
 
+/* A datagram to itself. */
+static int receive(char **arguments)
+{
+	struct sockaddr_in at, from;
+	socklen_t len = sizeof(from);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), to = socket(AF_INET, SOCK_DGRAM, 0);
+	char byte;
+
+	if (to_address(arguments[0], arguments[1], &at) < 0 || fd < 0 || to < 0 ||
+	    bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    sendto(to, "x", 1, 0, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		return fail("sendto");
+	return recvfrom(fd, &byte, 1, 0, (struct sockaddr *)&from, &len) < 0 ? fail("recvfrom") : 0;
+}
+
 static int shell(char **arguments)
 {
 	char name[] = "sh", option[] = "-c", script[] = "true", *command[] = { name, option, script, NULL };
@@ -472,6 +488,7 @@ static const struct {
 	{ "answer", 2, answer },
 	{ "call-datagram", 2, call_datagram },
 	{ "datagram", 2, datagram },
+	{ "receive", 2, receive },
 	{ "shell", 0, shell },
 	{ "packets", 0, packets },
 	{ "unix", 1, call_unix },

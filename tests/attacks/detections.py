@@ -105,6 +105,7 @@ ATTACKS = [
     Attack("anti-debug, host", HOST, "{a}/attack traceme", "PTRACE_TRACEME"),
     Attack("memory written", HOST, "{a}/attack open-write /proc/self/mem", "/proc/PID/mem opened for writing"),
     Attack("memory read", HOST, "{a}/attack read /proc/self/mem", "/proc/PID/mem opened for reading"),
+    Attack("memory written by call", HOST, "{a}/attack poke", "process_vm_writev into a child"),
     Attack("disguise", HOST, "{a}/kthreadd usage", "a program named kthreadd"),
     Attack("pkexec", HOST, "GCONV_PATH=. {a}/pkexec usage", "a program named pkexec with GCONV_PATH"),
     Attack("setuid", HOST, "{a}/attack nobody become-root", "nobody calls setuid(0)"),
@@ -158,6 +159,7 @@ ATTACKS = [
     Attack("connected datagram", CONTAINER, "{a}/attack wire {a}/attack call-datagram 203.0.113.7 7000", "a UDP socket connects to port 7000"),
     Attack("datagram", CONTAINER, "{a}/attack wire {a}/attack datagram 203.0.113.7 7001", "sendto of a UDP socket to port 7001"),
     Attack("setuid within", CONTAINER, "{a}/attack user 33 id", "root becomes a user of the container's own"),
+    Attack("datagram received", CONTAINER, "{a}/attack wire {a}/attack receive 203.0.113.7 7002", "recvfrom of a UDP socket"),
     Attack("device", CONTAINER, "{a}/attack write /dev/young; rm /dev/young", "a file made in /dev"),
     Attack("apk", CONTAINER, "{a}/apk usage", "a program named apk"),
     Attack("socat", HOST, "{a}/socat usage", "a program named socat"),
@@ -303,7 +305,7 @@ SHIPPED = [
     Detection("Process traced by another", "ptrace", {**ATTACK, "evt.arg.pid": "attack", "evt.res": KNOWN}),
     Detection("Memory of a process written", "memory written", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
     Detection("Memory of a process read", "memory read", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
-    Unprovoked("Memory of a process written by system call", "waits for a sensor that reports process_vm_writev"),
+    Detection("Memory of a process written by system call", "memory written by call", {**ATTACK, "evt.arg.pid": "attack"}),
     starts("Process disguised as kernel thread", "disguise", "kthreadd"),
     starts("Known exploit of a setuid program", "pkexec", "pkexec"),
     Detection("Privilege escalation by setuid", "setuid", {**ATTACK, "evt.res": "EPERM", "user.name": "nobody", "user.uid": 65534}),
@@ -421,8 +423,8 @@ GENERATOR = [
     Detection("block device", "disk opened", {"proc.name": "cat", "fd.name": "/dev/sdz"}),
     Detection("host's path", "host's path", {"proc.name": "cat", "fd.name": "/hostfs/x"}),
     Detection("link in the way", "by a link", {"proc.name": "cat", "fd.name": "/var/run/secrets/kubernetes.io/x"}),
-    Unprovoked("class file", "waits for a sensor that reports recvfrom with its bytes"),
-    Unprovoked("inbound datagram", "waits for a sensor that reports recvfrom"),
+    Unprovoked("class file", "waits for a sensor that reports the bytes of recvfrom"),
+    Detection("inbound datagram", "datagram received", {**ATTACK, "evt.type": "recvfrom", "fd.cip": "203.0.113.7", "fd.cport": KNOWN}),
 ]
 
 TABLES = {"falco_rules.yaml": FALCO, "tocsin_rules.yaml": SHIPPED, "generator_rules.yaml": GENERATOR}
