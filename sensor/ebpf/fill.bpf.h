@@ -140,27 +140,37 @@ static __always_inline void add_walked(struct walk *walk, __u16 tag)
 
 	if (string == NULL)
 		return;
-	if (!walk->done) {
+	if (!scratch->walked.done) {
 		/* From 1 on: the length of a string fits below PATH_HALF. */
-		walk->off = walk->off <= CUT_LEN ? 1 : walk->off - CUT_LEN;
-		off = masked(walk->off, PATH_HALF - 1);
+		scratch->walked.off = scratch->walked.off <= CUT_LEN ? 1 : scratch->walked.off - CUT_LEN;
+		off = masked(scratch->walked.off, PATH_HALF - 1);
 		__builtin_memcpy(&scratch->path[off], CUT_MARK, CUT_LEN);
 		tag |= RECORD_STRING_CUT;
 		scratch->record.flags |= RECORD_CUT_PATH;
 	}
-	off = masked(walk->off, PATH_HALF - 1);
+	off = masked(scratch->walked.off, PATH_HALF - 1);
 	len = masked(PATH_HALF - off, PATH_HALF - 1);
 	bpf_probe_read_kernel(string->text, len, &scratch->path[off]);
 	string_take(scratch, string, tag, len);
 }
 
-static __always_inline void add_path(struct scratch *scratch, struct task_struct *task,
-				     struct path *path, __u16 tag)
+/* A function of its own, so that the verifier looks at it once. Of scratch->from, as the current process names
+ * it: a kernel pointer cannot be handed to such a function. */
+__noinline int add_path_from(struct scratch *scratch, __u32 tag)
 {
 	struct walk walk;
 
-	walk_path(&walk, scratch, task, path, 0);
-	add_walked(&walk, tag);
+	if (scratch == NULL)
+		return 0;
+	walk_path(&walk, scratch, bpf_get_current_task_btf(), (struct path *)scratch->from, 0);
+	add_walked(&walk, (__u16)tag);
+	return 0;
+}
+
+static __always_inline void add_path(struct scratch *scratch, struct path *path, __u16 tag)
+{
+	scratch->from = (__u64)path;
+	add_path_from(scratch, tag);
 }
 
 /* Text in user memory up to its NUL. No address, no text. */
@@ -351,7 +361,7 @@ static __always_inline void fill_exe(struct scratch *scratch, struct task_struct
 	record->exe_uid = READ(inode, i_uid.val);
 	record->exe_gid = READ(inode, i_gid.val);
 	fill_exe_times(record, inode);
-	add_path(scratch, task, &file->f_path, RECORD_STRING_EXE);
+	add_path(scratch, &file->f_path, RECORD_STRING_EXE);
 }
 
 /* Opens for reading are few and are those of watched paths: a process's other opens do not count against

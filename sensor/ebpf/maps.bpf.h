@@ -13,12 +13,24 @@
 
 #define PATH_HALF 4096
 
+/* How far a walk has come. In a map and not on the stack, where the verifier would follow each value that it
+ * can have. */
+struct walked {
+	__u32 off;   /* where the path begins in scratch->path; PATH_HALF: empty */
+	__u32 leaf;  /* where its last component begins, after the slash; 0: none yet */
+	__u16 kinds; /* a kind of open: its components are looked up; 0: nobody asks */
+	bool hit;    /* one of them lets that kind pass */
+	bool done;   /* the root was reached: else the path was cut */
+};
+
 /* A record while it is being put together, and room for the path walk, which writes backwards from
  * PATH_HALF and may overshoot by one component. */
 struct scratch {
 	struct record record;
 	char strings[RECORD_MAX - sizeof(struct record)];
 	char path[2 * PATH_HALF];
+	struct walked walked;
+	__u64 from; /* a struct path of the kernel */
 	struct plan_prefix prefix;
 	struct plan_affix affix;
 	struct plan_name name;

@@ -89,12 +89,12 @@ static __always_inline void add_directory(struct scratch *scratch, struct task_s
 	if (dir_arg != 0 && (__s32)arg(&scratch->record, dir_arg) >= 0) {
 		file = file_of(task, (__s32)arg(&scratch->record, dir_arg));
 		if (file != NULL)
-			add_path(scratch, task, &file->f_path, tag);
+			add_path(scratch, &file->f_path, tag);
 		return;
 	}
 	fs = READ(task, fs);
 	if (fs != NULL)
-		add_path(scratch, task, &fs->pwd, tag);
+		add_path(scratch, &fs->pwd, tag);
 }
 
 /* A name argument, and for a relative path where it starts from. */
@@ -150,23 +150,26 @@ static __always_inline void add_address(struct scratch *scratch, const struct pl
 		add_user_bytes(scratch, message.name, message.len, RECORD_STRING_ADDRESS);
 }
 
-/* Eight bytes at a time: two dots side by side. */
-static __always_inline bool has_dots(const char *text, __u32 len)
+/* Eight bytes at a time: two dots side by side. A function of its own, like all that has a loop: the verifier
+ * then looks at it once, and not once for each way that leads here. */
+__noinline int has_dots(struct plan_prefix *name, __u32 len)
 {
-	const __u64 *words = (const void *)text, low = 0x7f7f7f7f7f7f7f7fULL, dot = 0x2e2e2e2e2e2e2e2eULL;
+	const __u64 low = 0x7f7f7f7f7f7f7f7fULL, dot = 0x2e2e2e2e2e2e2e2eULL;
 	__u64 carry = 0;
 
+	if (name == NULL)
+		return 0;
 	for (__u32 i = 0; i < PLAN_PREFIX_MAX / 8 && i * 8 < len; i++) {
 		__u32 rest = len - i * 8;
-		__u64 word = rest < 8 ? words[i] & ((1ULL << rest * 8) - 1) : words[i];
+		__u64 word = rest < 8 ? ((__u64 *)name->path)[i] & ((1ULL << rest * 8) - 1) : ((__u64 *)name->path)[i];
 		__u64 other = word ^ dot; /* 0 where a dot is */
 		__u64 dots = (~(((other & low) + low) | other) & ~low) >> 7;
 
 		if ((dots & (dots << 8 | carry)) != 0)
-			return true;
+			return 1;
 		carry = dots >> 56;
 	}
-	return false;
+	return 0;
 }
 
 /* What is told by the name as it was given. A failed open has nothing else, and of that only how it
@@ -183,7 +186,7 @@ static __always_inline bool name_is_watched(struct scratch *scratch, __u64 addre
 	len = bpf_probe_read_user_str(scratch->prefix.path, PLAN_PREFIX_MAX, (void *)address);
 	if (len <= 1)
 		return false;
-	if ((dots_kinds & kind) && (len == PLAN_PREFIX_MAX || has_dots(scratch->prefix.path, (__u32)len)))
+	if ((dots_kinds & kind) && (len == PLAN_PREFIX_MAX || has_dots(&scratch->prefix, (__u32)len)))
 		return true;
 	if (!failed || !(prefix_kinds & kind))
 		return false;
@@ -235,7 +238,7 @@ static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_
 	if (file != NULL) {
 		walk_path(walk, scratch, task, &file->f_path, passes ? 0 : kind);
 		/* Of a path that was cut nobody knows what it is below. */
-		passes = passes || !walk->done || walk_is_watched(walk);
+		passes = passes || walk_is_watched(walk);
 	}
 	return passes || name_is_watched(scratch, arg(&scratch->record, plan->name_arg[0]), kind, file == NULL);
 }
@@ -253,15 +256,20 @@ static __always_inline bool open_kind_is_wanted(const struct record *record, con
 	return !(flags & O_PATH) || (flags & O_ACCMODE) != 0;
 }
 
-/* False: filtered. Else the record is complete. */
-static __always_inline bool take_open(struct scratch *scratch, struct task_struct *task,
-				      const struct plan *plan)
+/* False: filtered. Else the record is complete. Functions of their own, which the verifier looks at once. */
+__noinline int take_open(struct scratch *scratch)
 {
-	struct record *record = &scratch->record;
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct plan *plan;
+	struct record *record;
 	struct file *file = NULL;
 	struct walk walk;
 	__u16 kind;
 
+	if (scratch == NULL)
+		return false;
+	record = &scratch->record;
+	plan = &plans[record->nr & (PLAN_CALLS - 1)];
 	read_open_flags(record, plan);
 	if (!open_kind_is_wanted(record, plan, &kind))
 		return false;
@@ -360,14 +368,18 @@ static __always_inline void take_object(struct scratch *scratch, struct task_str
 		return;
 	fill_object(scratch, file, fd);
 	if (object_has_path(record))
-		add_path(scratch, task, &file->f_path, RECORD_STRING_PATH);
+		add_path(scratch, &file->f_path, RECORD_STRING_PATH);
 }
 
-static __always_inline bool take_call(struct scratch *scratch, struct task_struct *task,
-				      const struct plan *plan)
+__noinline int take_call(struct scratch *scratch)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct plan *plan;
 	struct fs_struct *fs;
 
+	if (scratch == NULL)
+		return false;
+	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
 	if (call_is_filtered(&scratch->record, plan) ||
 	    (plan->class == RECORD_CLASS_NET && socket_is_filtered(&scratch->record, task, plan)))
 		return false;
@@ -380,7 +392,7 @@ static __always_inline bool take_call(struct scratch *scratch, struct task_struc
 	if (plan->flags & PLAN_CWD) {
 		fs = READ(task, fs);
 		if (fs != NULL)
-			add_path(scratch, task, &fs->pwd, RECORD_STRING_CWD);
+			add_path(scratch, &fs->pwd, RECORD_STRING_CWD);
 	}
 	return true;
 }
@@ -405,8 +417,7 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	begin_call(&scratch->record, regs, nr, ret, compat);
 	if (compat && regs->orig_ax == COMPAT_SOCKETCALL)
 		unfold_socketcall(&scratch->record);
-	if ((plan->flags & PLAN_OPEN) ? take_open(scratch, task, plan)
-				      : take_call(scratch, task, plan))
+	if ((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))
 		emit(scratch, counters);
 	else
 		counters->filtered++;
@@ -494,7 +505,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		       READ(mm, arg_end) - READ(mm, arg_start),
 		       RECORD_STRING_ARGS);
 	if (fs != NULL)
-		add_path(scratch, task, &fs->pwd, RECORD_STRING_CWD);
+		add_path(scratch, &fs->pwd, RECORD_STRING_CWD);
 	add_cgroup(scratch, task);
 	/* A shell whose input is a connection is worth knowing; other inputs are not. */
 	input = file_of(task, 0);

@@ -17,17 +17,12 @@ struct walk {
 	struct vfsmount *mnt, *root_mnt;
 	struct dentry *mnt_root; /* of mnt */
 	struct kernfs_node *node;
-	__u32 off; /* where the path begins in scratch->path; PATH_HALF: empty */
-	__u32 leaf;  /* where its last component begins, after the slash; 0: none yet */
-	__u16 kinds; /* a kind of open: its components are looked up; 0: nobody asks */
-	bool hit;    /* one of them lets that kind pass */
-	bool done;   /* the root was reached: else the path was cut */
 };
 
 /* Writes "/name" in front of what is there. */
 static __always_inline bool walk_name(struct walk *walk, const void *name, __u32 len)
 {
-	__u32 off = walk->off;
+	__u32 off = walk->scratch->walked.off;
 
 	if (len > NAME_MAX_BYTES)
 		len = NAME_MAX_BYTES;
@@ -37,7 +32,7 @@ static __always_inline bool walk_name(struct walk *walk, const void *name, __u32
 	walk->scratch->path[masked(off, PATH_HALF - 1)] = '/';
 	bpf_probe_read_kernel(&walk->scratch->path[(masked(off, PATH_HALF - 1)) + 1],
 			      masked(len, 255), name);
-	walk->off = off;
+	walk->scratch->walked.off = off;
 	return true;
 }
 
@@ -78,8 +73,8 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 static __always_inline void walk_take(struct walk *walk, const struct plan_name_kinds *kinds)
 {
 	if (kinds != NULL &&
-	    ((kinds->any & walk->kinds) || (walk->leaf == 0 && (kinds->last & walk->kinds))))
-		walk->hit = true;
+	    ((kinds->any & walk->scratch->walked.kinds) || (walk->scratch->walked.leaf == 0 && (kinds->last & walk->scratch->walked.kinds))))
+		walk->scratch->walked.hit = true;
 }
 
 static __always_inline void walk_look_whole(struct walk *walk, __u32 at, __u32 len)
@@ -104,11 +99,11 @@ static __always_inline void walk_look_lead(struct walk *walk, __u32 at, __u32 le
  * letter alone. */
 static __always_inline void walk_look(struct walk *walk, __u32 len)
 {
-	__u32 at = masked(walk->off + 1, PATH_HALF - 1);
+	__u32 at = masked(walk->scratch->walked.off + 1, PATH_HALF - 1);
 	__u64 bit = 1ULL << (walk->scratch->path[at] & 63);
 	__u64 whole = any_first[masked(len, PLAN_NAME_MAX - 1)], lead = any_lead_first;
 
-	if (walk->leaf == 0) {
+	if (walk->scratch->walked.leaf == 0) {
 		whole |= last_first[masked(len, PLAN_NAME_MAX - 1)];
 		lead |= last_lead_first;
 	}
@@ -126,7 +121,7 @@ static long walk_step(__u32 step, struct walk *walk)
 
 	(void)step;
 	if (walk->dentry == walk->root_dentry && mnt == walk->root_mnt) {
-		walk->done = true;
+		walk->scratch->walked.done = true;
 		return 1;
 	}
 	if (walk->dentry == walk->mnt_root) {
@@ -134,7 +129,7 @@ static long walk_step(__u32 step, struct walk *walk)
 		struct mount *above = READ(mount, mnt_parent);
 
 		if (above == mount || above == NULL) {
-			walk->done = true;
+			walk->scratch->walked.done = true;
 			return 1;
 		}
 		walk->dentry = READ(mount, mnt_mountpoint);
@@ -146,19 +141,19 @@ static long walk_step(__u32 step, struct walk *walk)
 	dentry_head_read(&head, walk->dentry);
 	if (!walk_name(walk, head.name, head.len))
 		return 1;
-	if (walk->kinds != 0)
+	if (walk->scratch->walked.kinds != 0)
 		walk_look(walk, head.len);
-	if (walk->leaf == 0)
-		walk->leaf = walk->off + 1;
+	if (walk->scratch->walked.leaf == 0)
+		walk->scratch->walked.leaf = walk->scratch->walked.off + 1;
 	if (walk->dentry == head.parent) {
-		walk->done = true; /* a memfd, an eventfd: a name in no directory */
+		walk->scratch->walked.done = true; /* a memfd, an eventfd: a name in no directory */
 		return 1;
 	}
 	walk->dentry = head.parent;
 	return 0;
 }
 
-/* The path of `path` as `task` would name it; in walk->scratch->path from walk->off on. With `kinds` its
+/* The path of `path` as `task` would name it; in walk->scratch->path from walk->scratch->walked.off on. With `kinds` its
  * components are looked up on the way. */
 static __always_inline void walk_path(struct walk *walk, struct scratch *scratch,
 				      struct task_struct *task, struct path *path, __u16 kinds)
@@ -171,14 +166,15 @@ static __always_inline void walk_path(struct walk *walk, struct scratch *scratch
 	read_16(&at, path);
 	read_16(&root, &fs->root);
 	mnt = at.mnt;
-	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF, .kinds = kinds };
+	*walk = (struct walk){ .scratch = scratch };
+	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds };
 	walk->dentry = at.dentry;
 	walk->mnt = mnt;
 	walk->mnt_root = READ(mnt, mnt_root);
 	walk->root_dentry = root.dentry;
 	walk->root_mnt = root.mnt;
 	bpf_loop(WALK_STEPS, walk_step, walk, 0);
-	if (walk->off == PATH_HALF)
+	if (walk->scratch->walked.off == PATH_HALF)
 		walk_name(walk, "", 0);
 }
 
@@ -198,7 +194,7 @@ static long cgroup_step(__u32 step, struct walk *walk)
 
 	(void)step;
 	if (parent == NULL) {
-		walk->done = true;
+		walk->scratch->walked.done = true;
 		return 1;
 	}
 	/* kernfs names carry no length: measure the name behind the path, then put it in front. */
@@ -226,7 +222,8 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 	struct css_set *set = READ(task, cgroups);
 	struct kernfs_node *node = READ2(set, dfl_cgrp, kn);
 
-	*walk = (struct walk){ .scratch = scratch, .off = PATH_HALF };
+	*walk = (struct walk){ .scratch = scratch };
+	scratch->walked = (struct walked){ .off = PATH_HALF };
 	if (kernfs_parent(node) == NULL &&
 	    bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
 		node = cgroup_node_of(set,
@@ -236,10 +233,10 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 		node = cgroup_node_of(set,
 				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
 	walk->node = node;
-	walk->done = node == NULL;
+	walk->scratch->walked.done = node == NULL;
 	if (node != NULL)
 		bpf_loop(CGROUP_STEPS, cgroup_step, walk, 0);
-	if (walk->off == PATH_HALF)
+	if (walk->scratch->walked.off == PATH_HALF)
 		walk_name(walk, "", 0);
 }
 
@@ -247,41 +244,49 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
  * the path, so that nothing is copied. */
 static __always_inline bool walk_has_prefix(const struct walk *walk)
 {
-	__u32 off = masked(walk->off, PATH_HALF - 1), len = PATH_HALF - off;
+	__u32 off = masked(walk->scratch->walked.off, PATH_HALF - 1), len = PATH_HALF - off;
 	struct plan_prefix *key = (void *)&walk->scratch->path[off] - sizeof(key->bits);
 	__u16 *kinds;
 
 	key->bits = (len > PLAN_PREFIX_MAX ? PLAN_PREFIX_MAX : len) * 8;
 	kinds = bpf_map_lookup_elem(&watched_prefixes, key);
-	return kinds != NULL && (*kinds & walk->kinds);
+	return kinds != NULL && (*kinds & walk->scratch->walked.kinds);
+}
+
+/* The last component, which begins at `leaf`, backwards into the key of the table of endings. */
+__noinline int turn_leaf(struct scratch *scratch, __u32 leaf)
+{
+	__u32 len = PATH_HALF - leaf;
+
+	if (scratch == NULL || leaf == 0 || leaf > PATH_HALF)
+		return 0;
+	if (len > PLAN_NAME_MAX)
+		len = PLAN_NAME_MAX;
+	for (__u32 i = 0; i < PLAN_NAME_MAX && i < len; i++)
+		scratch->affix.text[i] = scratch->path[masked(PATH_HALF - 1 - i, PATH_HALF - 1)];
+	scratch->affix.bits = len * 8;
+	return len > 0;
 }
 
 /* Whether its last component ends with a watched text. */
 static __always_inline bool walk_has_ending(const struct walk *walk)
 {
-	struct plan_affix *key = &walk->scratch->affix;
-	__u32 len = PATH_HALF - walk->leaf;
 	__u16 *kinds;
 
-	if (walk->leaf == 0 || walk->leaf > PATH_HALF)
+	if (!turn_leaf(walk->scratch, walk->scratch->walked.leaf))
 		return false;
-	if (len > PLAN_NAME_MAX)
-		len = PLAN_NAME_MAX;
-	for (__u32 i = 0; i < PLAN_NAME_MAX && i < len; i++)
-		key->text[i] = walk->scratch->path[masked(PATH_HALF - 1 - i, PATH_HALF - 1)];
-	key->bits = len * 8;
-	kinds = bpf_map_lookup_elem(&watched_endings, key);
-	return kinds != NULL && (*kinds & walk->kinds);
+	kinds = bpf_map_lookup_elem(&watched_endings, &walk->scratch->affix);
+	return kinds != NULL && (*kinds & walk->scratch->walked.kinds);
 }
 
 /* Whether it lets the open pass. Of a path that was cut nobody knows. */
 static __always_inline bool walk_is_watched(const struct walk *walk)
 {
-	if (walk->hit || !walk->done)
+	if (walk->scratch->walked.hit || !walk->scratch->walked.done)
 		return true;
-	if ((prefix_kinds & walk->kinds) && walk_has_prefix(walk))
+	if ((prefix_kinds & walk->scratch->walked.kinds) && walk_has_prefix(walk))
 		return true;
-	return (ending_kinds & walk->kinds) && walk_has_ending(walk);
+	return (ending_kinds & walk->scratch->walked.kinds) && walk_has_ending(walk);
 }
 
 #endif

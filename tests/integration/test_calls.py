@@ -23,7 +23,7 @@ CALLS = {
     "process_vm_readv": ("call(310, {pid}, 0, 0, 0, 0, 0)", {"evt.arg.pid": "sleep", "evt.arg.res": 0}),
     "process_vm_writev": ("call(311, {pid}, 0, 0, 0, 0, 0)", {"evt.arg.pid": "sleep", "evt.arg.res": 0}),
     "prctl": ("call(157, 38, 1, 0, 0, 0)", {"evt.arg.option": "PR_SET_NO_NEW_PRIVS", "evt.arg.arg2_int": 1}),
-    "setsid": ("os.fork() == 0 and os.setsid()", {"evt.failed": None}),
+    "setsid": ("(os.setsid(), os._exit(0)) if os.fork() == 0 else os.wait()", {"evt.failed": None}),
     "setpgid": ("os.setpgid(0, 0)", {"evt.res": "SUCCESS"}),
     "seccomp": ("call(317, 2, 0, 0)", {"evt.arg.op": "SECCOMP_GET_ACTION_AVAIL", "evt.res": "EFAULT"}),
     "delete_module": ("call(176, b'nonexistent_tocsin', 0)", {"evt.arg.name": "nonexistent_tocsin"}),

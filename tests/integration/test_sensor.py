@@ -778,11 +778,11 @@ def test_an_alert_arrives_at_an_output_of_the_hub_also_after_the_hub_was_killed(
 
 
 @pytest.fixture
-def traced(receiver, sensors, rules):
+def traced(receiver, sensors):
     """Runs a command under the ptrace probe to its end; gives the receiver and the exit status."""
 
     def run(*command, **more):
-        sensor = sensors(receiver.port, "--rules", rules, command=command, **more)
+        sensor = sensors(receiver.port, "--all-events", command=command, **more)
         return receiver, sensor.process.wait(60), sensor
 
     return run
