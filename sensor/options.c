@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -12,7 +13,14 @@
 #define SPOOL_DIR_DEFAULT "/var/lib/tocsin-sensor"
 
 enum option_id {
-	OPTION_HUB = 256,
+	OPTION_FILTER = 256,
+	OPTION_EVENT,
+	OPTION_PID,
+	OPTION_CONTAINER,
+	OPTION_FOLLOW,
+	OPTION_OUTPUT,
+	OPTION_COLOR,
+	OPTION_HUB,
 	OPTION_TOKEN,
 	OPTION_RULES,
 	OPTION_ALL_EVENTS,
@@ -38,56 +46,98 @@ enum option_id {
 	OPTION_HELP,
 };
 
+/* Whose an option is. */
+enum option_mode { SENSOR = 0, BOTH, OBSERVE };
+
 static const struct option_row {
 	const char *name, *argument;
 	enum option_id id;
 	const char *help;
+	enum option_mode mode;
 } rows[] = {
-	{ "hub", "URL", OPTION_HUB, "where events go, e.g. http://hub:2801" },
-	{ "token", "SECRET", OPTION_TOKEN, "bearer token for the hub, as file:PATH or env:NAME" },
+	{ "filter", "CONDITION", OPTION_FILTER,
+	  "only events for which this is true, as in a rule; may be given again: all have to be", OBSERVE },
+	{ "event", "TYPE[,TYPE]", OPTION_EVENT,
+	  "only these: system calls, procexit, or exec, fork, exit, open, file, net, privilege", OBSERVE },
+	{ "pid", "N", OPTION_PID, "only of this process; may be given again", OBSERVE },
+	{ "container", "ID|NAME", OPTION_CONTAINER,
+	  "only in this container, \"host\" for none; may be given again", OBSERVE },
+	{ "follow", NULL, OPTION_FOLLOW,
+	  "all that processes do to which the filters apply once, and those that they start", OBSERVE },
+	{ "output", "FORM", OPTION_OUTPUT, "compact or json (compact); also -o", OBSERVE },
+	{ "color", "WHEN", OPTION_COLOR, "auto, always or never (auto)", OBSERVE },
+	{ "hub", "URL", OPTION_HUB, "where events go, e.g. http://hub:2801", SENSOR },
+	{ "token", "SECRET", OPTION_TOKEN, "bearer token for the hub, as file:PATH or env:NAME", SENSOR },
 	{ "rules", "FILE", OPTION_RULES,
-	  "rules file or folder, may be given again (the hub's rules, as they change)" },
-	{ "all-events", NULL, OPTION_ALL_EVENTS, "load no rules: send whatever is observed" },
-	{ "lifecycle", NULL, OPTION_LIFECYCLE, "also send every exec, fork and exit" },
-	{ "probe", "KIND", OPTION_PROBE, "auto, ebpf or ptrace (auto)" },
+	  "rules file or folder, may be given again (the hub's rules, as they change)", SENSOR },
+	{ "all-events", NULL, OPTION_ALL_EVENTS, "load no rules: send whatever is observed", SENSOR },
+	{ "lifecycle", NULL, OPTION_LIFECYCLE, "also send every exec, fork and exit", SENSOR },
+	{ "probe", "KIND", OPTION_PROBE, "auto, ebpf or ptrace (auto)", BOTH },
 	{ "spool-dir", "DIR", OPTION_SPOOL_DIR,
-	  "keeps events while the hub is away, and the sensor's id (" SPOOL_DIR_DEFAULT ")" },
-	{ "hostname", "NAME", OPTION_HOSTNAME, "as events show it (the machine's)" },
-	{ "ca-file", "FILE", OPTION_CA, "certificates to trust, PEM (the system's)" },
-	{ "cert-file", "FILE", OPTION_CERT, "client certificate, PEM" },
-	{ "key-file", "FILE", OPTION_KEY, "its key, PEM" },
-	{ "insecure", NULL, OPTION_INSECURE, "do not check the hub's certificate" },
-	{ "metrics", "HOST:PORT", OPTION_METRICS, "answer Prometheus there on /metrics" },
+	  "keeps events while the hub is away, and the sensor's id (" SPOOL_DIR_DEFAULT ")", SENSOR },
+	{ "hostname", "NAME", OPTION_HOSTNAME, "as events show it (the machine's)", BOTH },
+	{ "ca-file", "FILE", OPTION_CA, "certificates to trust, PEM (the system's)", SENSOR },
+	{ "cert-file", "FILE", OPTION_CERT, "client certificate, PEM", SENSOR },
+	{ "key-file", "FILE", OPTION_KEY, "its key, PEM", SENSOR },
+	{ "insecure", NULL, OPTION_INSECURE, "do not check the hub's certificate", SENSOR },
+	{ "metrics", "HOST:PORT", OPTION_METRICS, "answer Prometheus there on /metrics", SENSOR },
 	{ "container-root", "DIR", OPTION_CONTAINER_ROOT,
-	  "where the machine's root is mounted, for container runtimes' files and sockets (/)" },
+	  "where the machine's root is mounted, for container runtimes' files and sockets (/)", BOTH },
 	{ "container-wait", "MS", OPTION_CONTAINER_WAIT,
-	  "how long events of a new container wait for its name and image, if a rule reads them (200)" },
-	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub" },
-	{ "record", "FILE", OPTION_RECORD, "also keep the raw records that are observed in FILE" },
-	{ "replay", "FILE", OPTION_REPLAY, "observe a recording in place of this machine, and end" },
-	{ "doctor", NULL, OPTION_DOCTOR, "say what this machine lets a sensor do, and end" },
-	{ "interest", NULL, OPTION_INTEREST, "say what the rules make the kernel side look for, and end" },
-	{ "log-level", "LEVEL", OPTION_LOG_LEVEL, "error, warning, notice, info or debug (info)" },
-	{ "log-format", "FORMAT", OPTION_LOG_FORMAT, "text or json (text)" },
-	{ "version", NULL, OPTION_VERSION, "print the version and end" },
-	{ "help", NULL, OPTION_HELP, "print this and end" },
+	  "how long events of a new container wait for its name and image, if a rule reads them (200)", BOTH },
+	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub", SENSOR },
+	{ "record", "FILE", OPTION_RECORD, "also keep the raw records that are observed in FILE", BOTH },
+	{ "replay", "FILE", OPTION_REPLAY, "observe a recording in place of this machine, and end", BOTH },
+	{ "doctor", NULL, OPTION_DOCTOR, "say what this machine lets a sensor do, and end", SENSOR },
+	{ "interest", NULL, OPTION_INTEREST, "say what the rules make the kernel side look for, and end", SENSOR },
+	{ "log-level", "LEVEL", OPTION_LOG_LEVEL, "error, warning, notice, info or debug (info)", BOTH },
+	{ "log-format", "FORMAT", OPTION_LOG_FORMAT, "text or json (text)", BOTH },
+	{ "version", NULL, OPTION_VERSION, "print the version and end", BOTH },
+	{ "help", NULL, OPTION_HELP, "print this and end", BOTH },
 };
 
-static void print_help(void)
+static void print_rows(enum option_mode mode)
 {
-	printf("Usage: tocsin-sensor [OPTION]...\n"
-	       "       tocsin-sensor [OPTION]... -- COMMAND [ARGUMENT]...\n\n"
-	       "Observes this machine's system calls and sends what a rule matches to a Tocsin "
-	       "hub. With\n"
-	       "a COMMAND it runs that and observes only it and its children, by ptrace.\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char left[48];
 
+		if (rows[i].mode != mode && rows[i].mode != BOTH)
+			continue;
 		snprintf(left, sizeof(left), "--%s%s%s", rows[i].name,
 			 rows[i].argument != NULL ? " " : "",
 			 rows[i].argument != NULL ? rows[i].argument : "");
 		printf("  %-21s %s\n", left, rows[i].help);
 	}
+}
+
+static void print_observe_help(void)
+{
+	printf("Usage: tocsin-sensor observe [OPTION]...\n"
+	       "       tocsin-sensor observe [OPTION]... -- COMMAND [ARGUMENT]...\n\n"
+	       "Shows what happens on this machine, a line an event, without a hub and without rules: "
+	       "programs that\n"
+	       "start and end, files opened to write, connections, changes of privileges. With a COMMAND "
+	       "it runs that\n"
+	       "and shows what it and its children do.\n\n");
+	print_rows(OBSERVE);
+	printf("\nExamples:\n"
+	       "  tocsin-sensor observe --filter 'proc.name = bash' --follow\n"
+	       "  tocsin-sensor observe --event open --filter 'fd.name startswith /etc/'\n"
+	       "  tocsin-sensor observe --container web --event net -o json\n"
+	       "  tocsin-sensor observe --event exec -- make\n");
+}
+
+static void print_help(void)
+{
+	printf("Usage: tocsin-sensor [OPTION]...\n"
+	       "       tocsin-sensor [OPTION]... -- COMMAND [ARGUMENT]...\n"
+	       "       tocsin-sensor observe [OPTION]...\n\n"
+	       "Observes this machine's system calls and sends what a rule matches to a Tocsin "
+	       "hub. With\n"
+	       "a COMMAND it runs that and observes only it and its children, by ptrace. \"observe\" shows "
+	       "events\n"
+	       "here: see tocsin-sensor observe --help.\n\n");
+	print_rows(SENSOR);
 	printf("\nExamples:\n"
 	       "  tocsin-sensor --hub http://127.0.0.1:2801 --token file:/etc/tocsin/sensor.token\n"
 	       "  tocsin-sensor --print --rules rules.yaml\n"
@@ -198,6 +248,62 @@ static int set_container_wait(struct options *options, const char *value)
 	return 0;
 }
 
+static int add_filter(struct observe_options *observe, const char *value)
+{
+	if (observe->filters_count == OPTIONS_FILTERS_MAX)
+		return complain("filter", value, "one of at most 16");
+	observe->filters[observe->filters_count++] = value;
+	return 0;
+}
+
+static int add_pid(struct observe_options *observe, const char *value)
+{
+	uint64_t pid;
+
+	if (!str_to_u64(str_of(value), &pid) || pid == 0 || pid > INT32_MAX)
+		return complain("pid", value, "a process id");
+	if (observe->pids_count == OPTIONS_FILTERS_MAX)
+		return complain("pid", value, "one of at most 16");
+	observe->pids[observe->pids_count++] = (uint32_t)pid;
+	return 0;
+}
+
+/* What can stand in a condition as it is. */
+static bool is_container(struct str text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!isalnum((unsigned char)text.at[i]) && strchr("_.:/-", text.at[i]) == NULL)
+			return false;
+	return text.len > 0 && text.len < 256;
+}
+
+static int add_container(struct observe_options *observe, const char *value)
+{
+	if (!is_container(str_of(value)))
+		return complain("container", value, "the id or name of a container");
+	if (observe->containers_count == OPTIONS_FILTERS_MAX)
+		return complain("container", value, "one of at most 16");
+	observe->containers[observe->containers_count++] = value;
+	return 0;
+}
+
+static int set_observe_output(struct observe_options *observe, enum option_id id, const char *value)
+{
+	static const char *const forms[] = { "compact", "json", NULL };
+	static const char *const whens[] = { "auto", "always", "never", NULL };
+	int choice = choice_of(value, id == OPTION_COLOR ? whens : forms);
+
+	if (choice < 0 && id == OPTION_COLOR)
+		return complain("color", value, "auto, always or never");
+	if (choice < 0)
+		return complain("output", value, "compact or json");
+	if (id == OPTION_OUTPUT)
+		observe->json = choice == 1;
+	else
+		observe->color = choice == 1 || (choice == 0 && observe->color);
+	return 0;
+}
+
 static int add_rules(struct options *options, const char *value)
 {
 	if (options->rules_count == OPTIONS_RULES_MAX)
@@ -210,6 +316,13 @@ static int add_rules(struct options *options, const char *value)
 static int take(struct options *options, enum option_id id, const char *value)
 {
 	switch (id) {
+	case OPTION_FILTER: return add_filter(&options->observe, value);
+	case OPTION_EVENT: options->observe.events = value; return 0;
+	case OPTION_PID: return add_pid(&options->observe, value);
+	case OPTION_CONTAINER: return add_container(&options->observe, value);
+	case OPTION_FOLLOW: options->observe.follow = true; return 0;
+	case OPTION_OUTPUT:
+	case OPTION_COLOR: return set_observe_output(&options->observe, id, value);
 	case OPTION_HUB: return set_hub(options, value);
 	case OPTION_TOKEN: return token_read(value, &options->token);
 	case OPTION_RULES: return add_rules(options, value);
@@ -233,7 +346,7 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_LOG_LEVEL:
 	case OPTION_LOG_FORMAT: return set_log(options, id, value);
 	case OPTION_VERSION: puts("tocsin-sensor " TOCSIN_VERSION); return 1;
-	case OPTION_HELP: print_help(); return 1;
+	case OPTION_HELP: options->observe.on ? print_observe_help() : print_help(); return 1;
 	}
 	return -EINVAL;
 }
@@ -278,25 +391,51 @@ static int finish(struct options *options, int argc, char **argv)
 	return 0;
 }
 
+/* "observe" is the first word, or is not there. */
+static bool takes_observe(int *argc, char ***argv)
+{
+	if (*argc < 2 || strcmp((*argv)[1], "observe") != 0)
+		return false;
+	(*argc)--;
+	(*argv)++;
+	return true;
+}
+
+static void set_defaults(struct options *options)
+{
+	struct observe_options *observe = &options->observe;
+
+	*options = (struct options){ .spool_dir = SPOOL_DIR_DEFAULT, .container_root = "",
+				     .container_wait_ms = 200, .log_level = LOG_LEVEL_INFO,
+				     .observe = *observe };
+	if (!observe->on)
+		return;
+	options->print = options->all_events = true;
+	options->log_level = LOG_LEVEL_WARNING;
+	observe->color = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+}
+
 int options_parse(int argc, char **argv, struct options *ret)
 {
 	struct option longs[ARRAY_LEN(rows) + 1] = { 0 };
+	size_t count = 0;
 	int id, r;
 
-	*ret = (struct options){ .spool_dir = SPOOL_DIR_DEFAULT, .container_root = "",
-				    .container_wait_ms = 200, .log_level = LOG_LEVEL_INFO };
+	ret->observe = (struct observe_options){ .on = takes_observe(&argc, &argv) };
+	set_defaults(ret);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		longs[i] = (struct option){ .name = rows[i].name,
-					    .has_arg = rows[i].argument != NULL ? required_argument
-										: no_argument,
-					    .val = (int)rows[i].id };
+		if (rows[i].mode == BOTH || (rows[i].mode == OBSERVE) == ret->observe.on)
+			longs[count++] = (struct option){ .name = rows[i].name,
+							  .has_arg = rows[i].argument != NULL ? required_argument
+											      : no_argument,
+							  .val = (int)rows[i].id };
 	/* '+': what stands behind the command are its own options. */
-	while ((id = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, ret->observe.on ? "+ho:" : "+h", longs, NULL)) != -1) {
 		if (id == '?') {
-			fprintf(stderr, "tocsin-sensor: see --help\n");
+			fprintf(stderr, "tocsin-sensor: see %s--help\n", ret->observe.on ? "observe " : "");
 			return -EINVAL;
 		}
-		r = take(ret, id == 'h' ? OPTION_HELP : (enum option_id)id, optarg);
+		r = take(ret, id == 'h' ? OPTION_HELP : id == 'o' ? OPTION_OUTPUT : (enum option_id)id, optarg);
 		if (r != 0)
 			return r;
 	}

@@ -5,7 +5,20 @@
 #include "base/buf.h"
 #include "base/log.h"
 
-enum { OPTIONS_RULES_MAX = 64, OPTIONS_CONTAINER_WAIT_MAX = 5000 };
+enum { OPTIONS_RULES_MAX = 64, OPTIONS_FILTERS_MAX = 16, OPTIONS_CONTAINER_WAIT_MAX = 5000 };
+
+/* tocsin-sensor observe. */
+struct observe_options {
+	bool on;
+	const char *filters[OPTIONS_FILTERS_MAX];
+	size_t filters_count;
+	uint32_t pids[OPTIONS_FILTERS_MAX];
+	size_t pids_count;
+	const char *containers[OPTIONS_FILTERS_MAX];
+	size_t containers_count;
+	const char *events; /* NULL: those that are shown without being asked for */
+	bool follow, json, color;
+};
 
 enum probe_choice { PROBE_AUTO = 0, PROBE_EBPF, PROBE_PTRACE };
 
@@ -26,6 +39,7 @@ struct options {
 	unsigned container_wait_ms; /* 0: no event waits for its container's metadata */
 	bool insecure;
 	bool doctor, interest, print;
+	struct observe_options observe;
 	const char *record, *replay; /* files; NULL: none */
 	enum log_level log_level;
 	enum log_format log_format;

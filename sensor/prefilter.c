@@ -120,6 +120,12 @@ bool prefilter_match(struct prefilter *prefilter, const struct event *event)
 	       rules_match_watches(prefilter->rules, prefilter->scratch, event, &fed, 1) > 0;
 }
 
+size_t prefilter_hits(struct prefilter *prefilter, const struct event *event, const struct rule **hits,
+		      size_t max)
+{
+	return rules_match(prefilter->rules, prefilter->scratch, event, hits, max);
+}
+
 size_t prefilter_rules_count(const struct prefilter *prefilter)
 {
 	return prefilter->rules == NULL ? 0 : rules_enabled_count(prefilter->rules);

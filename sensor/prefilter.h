@@ -39,6 +39,10 @@ bool prefilter_wants_environment(const struct prefilter *prefilter);
 /* Whether any rule matches. */
 bool prefilter_match(struct prefilter *prefilter, const struct event *event);
 
+/* The rules that match, at most `max`: all of them, where the rules were loaded so. */
+size_t prefilter_hits(struct prefilter *prefilter, const struct event *event, const struct rule **hits,
+		      size_t max);
+
 size_t prefilter_rules_count(const struct prefilter *prefilter);
 
 #endif

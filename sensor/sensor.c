@@ -9,6 +9,7 @@
 #include "sensor/exporter.h"
 #include "sensor/hold.h"
 #include "sensor/identity.h"
+#include "sensor/observe.h"
 #include "sensor/policy.h"
 #include "sensor/prefilter.h"
 #include "sensor/push.h"
@@ -37,6 +38,8 @@ struct sensor {
 	struct outbox *outbox; /* NULL with --print */
 	struct push *push;
 	struct tape tape;
+	struct observe *observe; /* NULL: rules decide */
+	bool unheard;		 /* nobody reads standard output any more */
 	struct exporter *exporter; /* NULL: nobody asked for metrics */
 	struct buf report;
 	struct http_settings http;
@@ -112,6 +115,20 @@ static int start_hub_rules(struct sensor *sensor)
 	return 0;
 }
 
+static int start_observe(struct sensor *sensor)
+{
+	struct buf why = { 0 };
+	int r = observe_new(&sensor->options->observe, sensor->fields, &why, &sensor->observe,
+			    &sensor->prefilter);
+
+	if (why.len > 0)
+		fprintf(stderr, "tocsin-sensor: %.*s", STR_ARG(buf_str(&why)));
+	else if (r < 0)
+		log_err("observe: %s", strerror(-r));
+	buf_done(&why);
+	return r;
+}
+
 static int start_rules(struct sensor *sensor)
 {
 	const struct options *options = sensor->options;
@@ -123,6 +140,8 @@ static int start_rules(struct sensor *sensor)
 	sensor->fields = fields_new();
 	if (sensor->fields == NULL)
 		return -ENOMEM;
+	if (options->observe.on)
+		return start_observe(sensor);
 	r = prefilter_new(options->rules, options->rules_count, sensor->fields, &report,
 			      &sensor->prefilter);
 
@@ -201,7 +220,12 @@ static int start_identity(struct sensor *sensor)
 
 	if (sensor->tape.replay != NULL && sensor->options->print)
 		return take_identity(sensor);
-	r = identity_of(sensor->options->spool_dir, sensor->id, &kept);
+	if (sensor->observe != NULL) { /* nothing is left on the disk */
+		r = identity_random(sensor->id);
+		kept = true;
+	} else {
+		r = identity_of(sensor->options->spool_dir, sensor->id, &kept);
+	}
 
 	if (r == 0)
 		r = identity_random(sensor->boot);
@@ -354,7 +378,7 @@ static void seal(struct sensor *sensor)
 		outbox_put(sensor->outbox, &sensor->batch, sensor->batch_events);
 	} else {
 		fwrite(sensor->batch.at, 1, sensor->batch.len, stdout);
-		fflush(stdout);
+		sensor->unheard = fflush(stdout) != 0 || ferror(stdout);
 		buf_clear(&sensor->batch);
 	}
 	sensor->batch_events = 0;
@@ -369,7 +393,10 @@ static void ship(struct sensor *sensor, const struct event *event)
 
 	if (before == 0)
 		sensor->batch_since = clock_mono();
-	wire_add_event(batch, event, sensor->fields, &sensor->wire, sensor->seq + 1);
+	if (sensor->observe != NULL && !observe_is_json(sensor->observe))
+		observe_add(sensor->observe, event, sensor->fields, batch);
+	else
+		wire_add_event(batch, event, sensor->fields, &sensor->wire, sensor->seq + 1);
 	if (!buf_ok(batch)) {
 		batch->failed = false;
 		buf_cut(batch, before);
@@ -395,11 +422,17 @@ static bool is_asked_for(const struct sensor *sensor, const struct record *recor
 	return sensor->options->lifecycle && record->type != RECORD_CALL;
 }
 
+static bool matches(struct sensor *sensor, const struct event *event)
+{
+	return sensor->observe != NULL ? observe_wants(sensor->observe, sensor->prefilter, event)
+				       : prefilter_match(sensor->prefilter, event);
+}
+
 /* By the file's own name; if no rule knows that, by the one that it was opened by. */
 static bool is_wanted(struct sensor *sensor, struct event *event)
 {
-	return prefilter_match(sensor->prefilter, event) ||
-	       (enrich_by_asked_name(sensor->enrich, event) && prefilter_match(sensor->prefilter, event));
+	return matches(sensor, event) ||
+	       (enrich_by_asked_name(sensor->enrich, event) && matches(sensor, event));
 }
 
 /* An event that waited: with what is known of its container now, or without. */
@@ -460,6 +493,8 @@ static void on_record(const struct record *record, void *userdata)
 		sensor->boot_offset_ns = replay_boot_offset(sensor->tape.replay);
 	if (record->flags & (RECORD_CUT_ARGS | RECORD_CUT_PATH | RECORD_FAULT))
 		account_note_missing(&sensor->missing, record);
+	if (sensor->observe != NULL && record->type == RECORD_FORK)
+		observe_birth(sensor->observe, record);
 	if (containers_have_answers(sensor->containers) &&
 	    containers_tick(sensor->containers, clock_mono()))
 		release(sensor, false);
@@ -477,8 +512,11 @@ static void on_record(const struct record *record, void *userdata)
 		procs_update(sensor->procs, record);
 		sensor->filtered++;
 	}
-	if (record->type == RECORD_EXIT)
-		procs_forget(sensor->procs, record);
+	if (record->type != RECORD_EXIT)
+		return;
+	procs_forget(sensor->procs, record);
+	if (sensor->observe != NULL)
+		observe_death(sensor->observe, record);
 }
 
 /* ---- loop ---- */
@@ -621,7 +659,7 @@ static bool take_signals(struct sensor *sensor)
 
 static void loop(struct sensor *sensor)
 {
-	while (!take_signals(sensor)) {
+	while (!take_signals(sensor) && !sensor->unheard) {
 		int wait_ms = sensor->batch_events > 0 ? 1 : SENSOR_POLL_MS;
 		int n = sensor->probe->poll(sensor->probe_state, wait_ms, on_record, sensor);
 
@@ -637,6 +675,20 @@ static void loop(struct sensor *sensor)
 
 /* ---- end ---- */
 
+static void end_observe(struct sensor *sensor)
+{
+	struct probe_counts counts;
+	uint64_t lost = 0;
+
+	if (sensor->observe == NULL || sensor->probe_state == NULL)
+		return;
+	sensor->probe->counts(sensor->probe_state, &counts);
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		lost += counts.of[i].dropped;
+	fprintf(stderr, "tocsin-sensor: %llu events shown, %llu lost\n", (unsigned long long)sensor->seq,
+		(unsigned long long)lost);
+}
+
 static void sensor_end(struct sensor *sensor)
 {
 	if (sensor->probe_state != NULL) {
@@ -645,6 +697,7 @@ static void sensor_end(struct sensor *sensor)
 		report(sensor);
 	}
 	seal(sensor);
+	end_observe(sensor);
 	exporter_stop(sensor->exporter);
 	policy_stop(sensor->policy);
 	push_stop(sensor->push);
@@ -669,6 +722,7 @@ static void sensor_end(struct sensor *sensor)
 	names_free(sensor->groups);
 	interest_free(sensor->interest);
 	prefilter_free(sensor->prefilter);
+	observe_free(sensor->observe);
 	fields_free(sensor->fields);
 	buf_done(&sensor->batch);
 	buf_done(&sensor->report);

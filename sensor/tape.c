@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 static const char *reason(int r)
 {
@@ -28,8 +29,11 @@ int tape_open(struct tape *tape, const struct options *options)
 	return r;
 }
 
+/* Its own process is nobody's parent: a traced command has none. */
 static void was_read(void *userdata, const struct proc_facts *facts, unsigned what, bool at_start)
 {
+	if (facts->tgid == (uint32_t)getpid())
+		return;
 	recorder_put_process(userdata, at_start ? RECORDING_PROCESS : RECORDING_LOOKED_UP, facts, what);
 }
 

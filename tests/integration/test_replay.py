@@ -66,7 +66,7 @@ def test_what_was_recorded_gives_the_same_events_byte_for_byte(rules, tmp_path):
         sensor = subprocess.Popen([SENSOR, "--print", "--rules", rules, "--spool-dir", str(tmp_path), "--record",
                                    recording], stdout=live, stderr=errors)
     try:
-        wait_for(lambda: "start: version" in log.read_text())
+        wait_for(lambda: "start: version" in log.read_text(), 60)
         assert stat.S_IMODE(os.stat(recording).st_mode) == 0o600
         python("import os; os.system('mkdir /nonexistent-r/x; true')")
         wait_for(lambda: os.stat(recording).st_size > HEADER + 4096, what="records on disk within a second")
