@@ -261,6 +261,15 @@ static bool call_is_wanted(const struct ptrace *probe, const struct record *reco
 	return !(plan->flags & PLAN_OPEN) || open_is_wanted(probe, record, plan);
 }
 
+/* Rules may want an open for who makes it: by the name that the process had when it was last heard of. */
+static void set_comm(struct ptrace *probe, const struct thread *thread, struct record *record)
+{
+	const struct thread *leader = thread_find(probe, thread->tgid);
+
+	if (leader != NULL)
+		memcpy(record->comm, leader->last.comm, sizeof(record->comm));
+}
+
 static void call_end(struct ptrace *probe, struct thread *thread)
 {
 	struct record *record = thread->call;
@@ -276,6 +285,7 @@ static void call_end(struct ptrace *probe, struct thread *thread)
 	}
 	record->ret = info.exit.rval;
 	record->tgid = thread->tgid;
+	set_comm(probe, thread, record);
 	probe->counts.of[record->class].seen++;
 	tracee_add_answer(record, thread->tid, plan);
 	tracee_add_object(record, thread->tid, plan);
