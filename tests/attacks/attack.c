@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -134,6 +136,11 @@ static int traceme(char **arguments)
 {
 	(void)arguments;
 	return ptrace(PTRACE_TRACEME, 0, 0, 0) < 0 ? fail("ptrace") : 0;
+}
+
+static int disguise(char **arguments)
+{
+	return prctl(PR_SET_NAME, arguments[0]) < 0 ? fail("prctl") : 0;
 }
 
 static int poke(char **arguments)
@@ -393,6 +400,14 @@ static int shell(char **arguments)
 	return start(command);
 }
 
+static int ring(char **arguments)
+{
+	struct io_uring_params how = { 0 };
+
+	(void)arguments;
+	return syscall(SYS_io_uring_setup, 4, &how) < 0 ? fail("io_uring_setup") : 0;
+}
+
 static int packets(char **arguments)
 {
 	(void)arguments;
@@ -472,6 +487,7 @@ static const struct {
 	{ "trace", 0, trace },
 	{ "traceme", 0, traceme },
 	{ "memory", 0, from_memory },
+	{ "disguise", 1, disguise },
 	{ "poke", 0, poke },
 	{ "terminal", 1, terminal },
 	{ "read", 1, read_file },
@@ -492,6 +508,7 @@ static const struct {
 	{ "shell", 0, shell },
 	{ "packets", 0, packets },
 	{ "unix", 1, call_unix },
+	{ "ring", 0, ring },
 	{ "module", 0, module },
 	{ "bpf", 0, load_bpf },
 	{ "page-faults", 0, page_faults },

@@ -217,7 +217,8 @@ def outcome(request, tmp_path_factory):
     range_ = Range(folder)
     rules = [path for path in RULES.values() if os.path.exists(path)]
     hub = Hub(tmp_path_factory.mktemp("hub"), {
-        "rules_files": [str(path) for path in rules], "rule_matching": "all", "append_output": [{"extra_fields": SHOWN}],
+        "rules_files": [str(path) for path in rules], "rule_matching": "all", "rules": [{"enable": {"rule": "*"}}],
+        "append_output": [{"extra_fields": SHOWN}],
         "outputs": {"archive": {"type": "file", "path": str(folder / "alerts.json")}}})
     try:
         hub.start()
