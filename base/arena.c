@@ -43,8 +43,10 @@ void *arena_alloc(struct arena *arena, size_t size)
 	size_t padded = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
 	void *at;
 
-	if (padded < size || padded > arena->limit || arena->used > arena->limit - padded)
+	if (padded < size || padded > arena->limit || arena->used > arena->limit - padded) {
+		arena->was_full = true;
 		return NULL;
+	}
 	if (block == NULL || block->size - block->used < padded) {
 		block = arena_grow(arena, padded);
 		if (block == NULL)
@@ -80,6 +82,7 @@ void arena_reset(struct arena *arena)
 	struct arena_block *keep = arena->blocks;
 
 	arena->used = 0;
+	arena->was_full = false;
 	if (keep == NULL)
 		return;
 	for (struct arena_block *block = keep->next, *next; block != NULL; block = next) {
@@ -98,4 +101,5 @@ void arena_done(struct arena *arena)
 	}
 	arena->blocks = NULL;
 	arena->used = 0;
+	arena->was_full = false;
 }

@@ -12,6 +12,7 @@ struct arena {
 	struct arena_block *blocks; /* newest first */
 	size_t used;                /* bytes handed out since the last reset */
 	size_t limit;               /* arena_alloc() fails beyond it */
+	bool was_full;              /* it did, since the last reset */
 };
 
 /* An arena that hands out at most `limit` bytes. Allocates nothing yet. */

@@ -374,12 +374,22 @@ static bool must_wait(const struct pipeline *line, const struct batch *batch)
 	return batch->open > 0 || (batch->depends && line->asking != NULL) || builds_on_waiting(line, batch);
 }
 
+/* Another batch's alert that repeats an incident may be on disk before the one that opened it: it then
+ * brings the incident along, as one that nobody has been told of. */
+static void set_waits(struct pipeline *line, const struct batch *batch, bool waits)
+{
+	for (size_t i = 0; i < batch->commit.alerts_count; i++)
+		if (batch->alerts[i].change == ALERT_OPENED)
+			incidents_wait(line->incidents, batch->alerts[i].incident, waits);
+}
+
 bool judge_submit(struct pipeline *line, struct batch *batch, int *ret)
 {
 	ask_all(line, batch);
 	*ret = go_on(line, batch);
 	if (*ret < 0 || !must_wait(line, batch))
 		return true;
+	set_waits(line, batch, true);
 	batch->next = NULL;
 	if (line->asking == NULL)
 		line->asking_end = &line->asking;
@@ -403,8 +413,10 @@ void judge_collect(struct pipeline *line)
 
 		next = batch->next;
 		batch->next = NULL;
+		set_waits(line, batch, false);
 		batch->result = go_on(line, batch);
 		waits = batch->result == 0 && must_wait(line, batch);
+		set_waits(line, batch, waits);
 		*(waits ? line->asking_end : end) = batch;
 		if (waits)
 			line->asking_end = &batch->next;

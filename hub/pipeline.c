@@ -368,17 +368,17 @@ static int take_judged(struct pipeline *line, struct batch *batch, const struct 
 
 static int take_event(struct pipeline *line, struct batch *batch, const struct item *item)
 {
-	const struct rule *hits[HITS_MAX];
+	const struct rule *hits[HITS_ROOM];
 	struct hash128 identity = identity_of(line, item);
-	struct watch_hit fed[HITS_MAX];
+	struct watch_hit fed[HITS_ROOM];
 	struct watching watching = { 0 };
 	size_t count = 0, fresh = 0, fed_count = 0;
 	int r;
 
 	counter_add(&line->events, 1);
 	if (line->set->rules != NULL) {
-		count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
-		fed_count = rules_match_watches(line->set->rules, line->set->scratch, line->event, fed, HITS_MAX);
+		count = raise_match(line, hits);
+		fed_count = raise_match_watches(line, fed);
 	}
 	if (judge_concerns(hits, count)) {
 		r = watching_take(line, batch, fed, fed_count, NULL, identity, item, &watching);
@@ -401,7 +401,7 @@ static int take_event(struct pipeline *line, struct batch *batch, const struct i
 	r = watching_take(line, batch, fed, fed_count, NULL, identity, item, &watching);
 	if (r < 0)
 		return r;
-	if (count + fed_count > 0 && fresh + watching.fresh == 0)
+	if (count + watching.counted > 0 && fresh + watching.fresh == 0)
 		return take_duplicate(line, batch);
 	count += watching.fired;
 	if (count == 0)
@@ -660,6 +660,9 @@ void pipeline_metrics(struct pipeline *line, struct metrics *metrics)
 	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_events_deduplicated", NULL,
 	               "Events and alerts that had been taken before.");
 	metrics_u64(metrics, NULL, counter_get(&line->duplicates));
+	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_events_cut", NULL,
+	               "Events that matched more rules than may fire on one.");
+	metrics_u64(metrics, NULL, counter_get(&line->cut));
 	metrics_family(metrics, METRIC_COUNTER, "tocsin_hub_events_rejected", NULL,
 	               "Events and alerts that could not be read.");
 	metrics_u64(metrics, NULL, counter_get(&line->rejected));

@@ -17,7 +17,8 @@ enum {
 	POOL_MAX = 2048,             /* batches kept for reuse */
 	BATCH_MEMORY = 256 << 20,    /* most one batch may hold */
 	BATCH_KEEP = 64 << 10,       /* one that held more gives its memory back */
-	HITS_MAX = 64,               /* rules that one event can fire */
+	HITS_MAX = 64,               /* rules that one event can fire; the rest is cut off, and counted */
+	HITS_ROOM,                   /* of whoever asks: one more tells that there are more */
 	FINGERPRINT_FIELDS_MAX = 16,
 	RAW_MAX = 64 << 10,          /* bytes of another engine's original that stay with its alert */
 	RESTORE_ALERTS = 20000,      /* read back at start to bring incidents up to date */
@@ -75,7 +76,8 @@ struct pipeline {
 	uint64_t failed;                  /* commits, since the start */
 	size_t underway;
 
-	counter events, alerts[PRIORITY_COUNT], rejected, duplicates, unmatched, passed_on, failures;
+	int64_t cut_told_ns;              /* when the log last said that hits were cut off */
+	counter cut, events, alerts[PRIORITY_COUNT], rejected, duplicates, unmatched, passed_on, failures;
 };
 
 /* Raises an alert: completes `compose` with its incident, writes the line and adds the row. `item` is
@@ -97,6 +99,10 @@ bool raise_become(struct pipeline *line, struct batch *batch, const struct compo
 /* Hands a batch that waits for no verdict to the journal, or ends it with a -errno. */
 void pipeline_hand_over(struct pipeline *line, struct batch *batch, int result);
 
+/* The rules that the pipeline's event matches, at most HITS_MAX; room for HITS_ROOM. */
+size_t raise_match(struct pipeline *line, const struct rule *hits[HITS_ROOM]);
+size_t raise_match_watches(struct pipeline *line, struct watch_hit hits[HITS_ROOM]);
+
 /* The set has changed. */
 void raise_use(struct pipeline *line);
 
@@ -116,7 +122,8 @@ bool raise_incident(struct batch *batch, const struct incident *incident, bool o
 
 /* What an event gave to hub-only rules. */
 struct watching {
-	size_t fresh; /* rules that it was new to */
+	size_t counted; /* rules to which it matters that it is not taken twice */
+	size_t fresh;   /* those of them that it was new to */
 	size_t fired;
 };
 

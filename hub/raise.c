@@ -1,6 +1,9 @@
 /* From a match to an alert in the batch: text, incident, identity, line. */
 #include "hub/judge.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+
 #include <errno.h>
 
 /* Two troubles of the hub itself are two incidents when they are about different outputs or sensors. */
@@ -58,7 +61,7 @@ bool raise_incident(struct batch *batch, const struct incident *incident, bool o
 		.id = incident->id,
 		.key = arena_str(&batch->arena, incident_key(incident)),
 		.first_ns = incident->first_ns, .last_ns = incident->last_ns,
-		.count = incident->count, .announced = incident->announced,
+		.count = incident->count, .announced = incident->waits ? 0 : incident->announced,
 		.announced_ns = incident->announced_ns, .open = open, .priority = incident->priority,
 	};
 
@@ -99,7 +102,7 @@ int raise_alert(struct pipeline *line, struct batch *batch, struct compose *comp
 	compose_alert(&line->line, compose);
 	row.json = arena_str(&batch->arena, buf_str(&line->line));
 	if (!buf_ok(&line->line) || row.json.at == NULL ||
-	    (opened && !raise_incident(batch, incident, true)) || !batch_add_alert(batch, &row)) {
+	    ((opened || incident->waits) && !raise_incident(batch, incident, true)) || !batch_add_alert(batch, &row)) {
 		incidents_unhit(line->incidents, incident->id, opened);
 		return -ENOMEM;
 	}
@@ -166,6 +169,33 @@ int raise_judged(struct pipeline *line, struct batch *batch, const struct rule *
 	return r < 0 ? r : raise_from_alert(line, batch, &compose, identity, item);
 }
 
+/* --- what an event matches ---------------------------------------------------------------------- */
+
+static size_t cut_hits(struct pipeline *line, size_t count)
+{
+	int64_t now = line->event->received_ns;
+
+	if (count <= HITS_MAX)
+		return count;
+	counter_add(&line->cut, 1);
+	if (line->cut_told_ns == 0 || now - line->cut_told_ns >= 60 * NS_PER_S || now < line->cut_told_ns) {
+		line->cut_told_ns = now;
+		log_warning("an event matches more than %d rules: those behind them do not fire (%llu such events)",
+		            HITS_MAX, (unsigned long long)counter_get(&line->cut));
+	}
+	return HITS_MAX;
+}
+
+size_t raise_match(struct pipeline *line, const struct rule *hits[HITS_ROOM])
+{
+	return cut_hits(line, rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_ROOM));
+}
+
+size_t raise_match_watches(struct pipeline *line, struct watch_hit hits[HITS_ROOM])
+{
+	return cut_hits(line, rules_match_watches(line->set->rules, line->set->scratch, line->event, hits, HITS_ROOM));
+}
+
 /* --- an alert as an event ----------------------------------------------------------------------- */
 
 static const struct str alert_source = STR("alert");
@@ -210,8 +240,8 @@ static void unbecome(struct pipeline *line)
 int raise_from_alert(struct pipeline *line, struct batch *batch, const struct compose *alert,
                      struct hash128 identity, const struct item *item)
 {
-	const struct rule *hits[HITS_MAX];
-	struct watch_hit fed[HITS_MAX];
+	const struct rule *hits[HITS_ROOM];
+	struct watch_hit fed[HITS_ROOM];
 	struct watching watching = { 0 };
 	struct str source = line->event->source;
 	size_t count, fed_count;
@@ -222,8 +252,8 @@ int raise_from_alert(struct pipeline *line, struct batch *batch, const struct co
 		return 0;
 	if (!raise_become(line, batch, alert))
 		return -ENOMEM;
-	count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
-	fed_count = rules_match_watches(line->set->rules, line->set->scratch, line->event, fed, HITS_MAX);
+	count = raise_match(line, hits);
+	fed_count = raise_match_watches(line, fed);
 	if (judge_concerns(hits, count)) {
 		r = judge_alert(line, batch, hits, count, alert, identity, item);
 		count = 0;
@@ -240,16 +270,16 @@ int raise_from_alert(struct pipeline *line, struct batch *batch, const struct co
 int raise_from_finding(struct pipeline *line, struct batch *batch, struct hash128 identity,
                        const struct item *item)
 {
-	const struct rule *hits[HITS_MAX];
-	struct watch_hit fed[HITS_MAX];
+	const struct rule *hits[HITS_ROOM];
+	struct watch_hit fed[HITS_ROOM];
 	struct watching watching = { 0 };
 	size_t count, fed_count, fresh;
 	int r = 0;
 
 	if (item->original.text.len == 0 || line->set->rules == NULL)
 		return 0;
-	count = rules_match(line->set->rules, line->set->scratch, line->event, hits, HITS_MAX);
-	fed_count = rules_match_watches(line->set->rules, line->set->scratch, line->event, fed, HITS_MAX);
+	count = raise_match(line, hits);
+	fed_count = raise_match_watches(line, fed);
 	if (judge_concerns(hits, count)) {
 		r = judge_event(line, batch, hits, count, identity, item, &fresh);
 		count = 0;

@@ -246,6 +246,14 @@ int watching_take(struct pipeline *line, struct batch *batch, const struct watch
 		struct hash128 own = identity_of_rule(line, identity, rule_name(hits[i].rule));
 		int r;
 
+		/* Heard twice is heard: what is to come always would fill the window. */
+		if (rule_watch(hits[i].rule)->kind == WATCH_ABSENT) {
+			r = feed(line, batch, &hits[i], alert, identity, own, item);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		ret->counted++;
 		if (window_seen(line->window, own, line->event->received_ns))
 			continue;
 		ret->fresh++;
@@ -292,6 +300,29 @@ void watching_forget(struct pipeline *line, const struct batch *batch)
 
 /* --- what does not come ------------------------------------------------------------------------- */
 
+/* A value of a key: as rules_watch_keys() writes it, lists apart. */
+static struct value value_of(struct batch *batch, const struct json *json, uint32_t node)
+{
+	struct str text = json_raw(json, node);
+	struct value value = { .kind = VALUE_NULL };
+	double real;
+
+	switch (json->nodes[node].kind) {
+	case JSON_STRING: return value_str(json_string(json, node, &batch->arena));
+	case JSON_FALSE:
+	case JSON_TRUE: return value_bool(json->nodes[node].kind == JSON_TRUE);
+	case JSON_NUMBER:
+		if (str_to_i64(text, &value.i))
+			value.kind = VALUE_INT;
+		else if (str_to_u64(text, &value.u))
+			value.kind = VALUE_UINT;
+		else if (str_to_double(text, &real))
+			value = (struct value){ .kind = VALUE_DOUBLE, .d = real };
+		return value;
+	default: return value;
+	}
+}
+
 /* The event that did not come has the fields of the key. */
 static void become_absent(struct pipeline *line, struct batch *batch, const struct watch_firing *firing, int64_t now)
 {
@@ -306,15 +337,13 @@ static void become_absent(struct pipeline *line, struct batch *batch, const stru
 	if (json_read(&json, 0, &end) < 0 || json.nodes[0].kind != JSON_OBJECT)
 		return;
 	for (uint32_t i = json_first(&json, 0); i != json_end(&json, 0); i = json.nodes[i + 1].next) {
-		struct str key = json_raw(&json, i), text;
+		struct str key = json_raw(&json, i);
+		struct value value = value_of(batch, &json, i + 1);
 
-		if (json.nodes[i + 1].kind != JSON_STRING)
-			continue;
-		text = json_string(&json, i + 1, &batch->arena);
-		if (str_eq(key, STR("hostname")))
-			event->hostname = text;
-		else
-			event_set(event, fields_find(line->set->fields, key), value_str(text));
+		if (!str_eq(key, STR("hostname")))
+			event_set(event, fields_find(line->set->fields, key), value);
+		else if (value.kind == VALUE_STR)
+			event->hostname = value_as_str(&value);
 	}
 }
 

@@ -172,6 +172,7 @@ int incidents_restore(struct incidents *incidents, struct str key, const struct 
 	incident->count = state->count;
 	incident->announced = state->announced;
 	incident->announced_ns = state->announced_ns;
+	incident->unannounced = state->announced == 0;
 	incident->priority = state->priority;
 	due_add(incidents, incident);
 	incidents_seen_id(incidents, state->id);
@@ -239,6 +240,14 @@ void incidents_unhit(struct incidents *incidents, uint64_t id, bool opened)
 	if (--incident->count > 0)
 		return;
 	free(take_out(incidents, incident));
+}
+
+void incidents_wait(struct incidents *incidents, uint64_t id, bool waits)
+{
+	struct incident *incident = find_id(incidents, id);
+
+	if (incident != NULL)
+		incident->waits = waits;
 }
 
 struct incident *incidents_due(struct incidents *incidents, int64_t now_ns, enum alert_change *ret)

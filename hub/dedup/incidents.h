@@ -18,6 +18,7 @@ struct incident {
 	int64_t announced_ns;
 	enum priority priority; /* the most severe so far */
 	bool unannounced;       /* its opening was lost: the next hit opens it */
+	bool waits;             /* its opening is not on disk, and may stay away for long */
 	bool dirty;             /* count or last differ from what was last written */
 	struct incident *quieter, *livelier; /* by last_ns */
 	struct incident *next_due, *prev_due; /* by announced_ns */
@@ -42,7 +43,8 @@ struct incidents_settings {
 int incidents_new(const struct incidents_settings *settings, struct incidents **ret);
 void incidents_free(struct incidents *incidents);
 
-/* Puts back what the journal kept, before the first alert. 0 or -ENOMEM. */
+/* Puts back what the journal kept, before the first alert; what was never announced is opened by its next
+ * hit. 0 or -ENOMEM. */
 int incidents_restore(struct incidents *incidents, struct str key, const struct incident *state);
 
 /* Raises a restored incident to what an alert in the journal says of it. */
@@ -58,6 +60,9 @@ struct incident *incidents_hit(struct incidents *incidents, struct str key, enum
 /* Takes back a hit whose commit failed; an incident without hits goes away. When it was the one that
  * opened the incident, the next hit opens it again. */
 void incidents_unhit(struct incidents *incidents, uint64_t id, bool opened);
+
+/* Whether what opens the incident waits for something before it goes to disk. */
+void incidents_wait(struct incidents *incidents, uint64_t id, bool waits);
 
 /* The next change that is due at `now_ns`: ALERT_ONGOING (announced is brought up to date) or
  * ALERT_RESOLVED (the incident is taken out: the caller frees it with free()); NULL: none. Resolves

@@ -368,6 +368,30 @@ bool opa_collect(struct opa *opa)
 
 /* --- figures ------------------------------------------------------------------------------------ */
 
+/* Servers that differ in their token alone are one series: the token is nobody's business. */
+static bool have_one_series(const struct opa_server *a, const struct opa_server *b)
+{
+	return a->timeout_ms == b->timeout_ms && strcmp(opa_server_name(a), opa_server_name(b)) == 0;
+}
+
+static bool stands_before(const struct opa *opa, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (have_one_series(opa->servers[i], opa->servers[at]))
+			return true;
+	return false;
+}
+
+static uint64_t sum(const struct opa *opa, size_t from, uint64_t (*value)(const struct opa_server *server))
+{
+	uint64_t all = 0;
+
+	for (size_t i = from; i < opa->servers_count; i++)
+		if (have_one_series(opa->servers[from], opa->servers[i]))
+			all += value(opa->servers[i]);
+	return all;
+}
+
 static void server_metrics(const struct opa *opa, struct metrics *metrics, const char *name,
                            const char *help, uint64_t (*value)(const struct opa_server *server))
 {
@@ -378,9 +402,11 @@ static void server_metrics(const struct opa *opa, struct metrics *metrics, const
 		struct metric_label labels[] = { { "url", str_of(opa_server_name(server)) },
 			                         { "timeout_ms", { 0 } }, { 0 } };
 
+		if (stands_before(opa, i))
+			continue;
 		snprintf(timeout, sizeof(timeout), "%lld", (long long)server->timeout_ms);
 		labels[1].value = str_of(timeout);
-		metrics_u64(metrics, labels, value(server));
+		metrics_u64(metrics, labels, sum(opa, i, value));
 	}
 }
 
@@ -422,7 +448,7 @@ void opa_metrics(const struct opa *opa, struct metrics *metrics)
 	metrics_u64(metrics, NULL, opa_cache_count(opa->cache));
 	server_metrics(opa, metrics, "tocsin_opa_queued", "Questions that wait to be sent.", queued);
 	server_metrics(opa, metrics, "tocsin_opa_circuit_open",
-	               "Whether the server has failed and is left alone.", is_open);
+	               "Whether the server has failed and is left alone; counted for each of its tokens.", is_open);
 	metrics_family(metrics, METRIC_HISTOGRAM, "tocsin_opa_query_seconds", "seconds",
 	               "Time of a query that was sent.");
 	metrics_histogram(metrics, NULL, &opa->time);

@@ -118,13 +118,25 @@ static void answer_batch(struct ingest *ingest, struct server_request *request,
 	       buf_str(out));
 }
 
+/* What its items led to, questions to OPA above all, is more than a request may hold: it would not be less the
+ * next time. */
+static bool refuse_large(struct ingest *ingest, struct server_request *request, const struct batch *batch)
+{
+	if (batch->arena.was_full)
+		problem(ingest, request, 413, "what this leads to is more than one request may hold: send fewer items",
+		        NULL);
+	return batch->arena.was_full;
+}
+
 /* The batch is on disk, or could not be put there. */
 static void batch_done(struct batch *batch, int result)
 {
 	struct server_request *request = batch->userdata;
 	struct ingest *ingest = request->userdata;
 
-	if (result == -ENOSPC)
+	if (result < 0 && refuse_large(ingest, request, batch))
+		; /* that is the answer */
+	else if (result == -ENOSPC)
 		busy(ingest, request, 503, "the journal is full: nothing of this was taken", 5000);
 	else if (result == -EAGAIN)
 		busy(ingest, request, 503, "not on disk yet: send it again", 1000);
@@ -148,8 +160,9 @@ static void take_body(struct ingest *ingest, struct server_request *request, str
 	batch->userdata = request;
 	batch->sender = str_of(request->peer);
 	if (pipeline_take(ingest->settings.pipeline, batch, body) < 0) {
+		if (!refuse_large(ingest, request, batch))
+			busy(ingest, request, 503, "out of memory", 1000);
 		batch_abandon(batch);
-		busy(ingest, request, 503, "out of memory", 1000);
 		return;
 	}
 	items = batch->items;

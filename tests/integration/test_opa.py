@@ -329,9 +329,14 @@ def test_killed_while_a_question_is_open(hub):
         assert result == [True]
         server.go.set()
         hub.start()
+        # What opened the incident was lost, not the incident.
+        (kept,) = alerts(hub)
+        assert kept["tocsin"]["change"] == "repeat"
         assert send(hub, event(1, "nc"), event(2, "cat", "open"), event(3, "cat", "open")) == [
             "accepted", "accepted", "duplicate"]
         assert sorted(alert["rule"] for alert in alerts(hub)) == ["Asked", "Plain", "Plain"]
+        again = [alert["tocsin"] for alert in alerts(hub) if alert["rule"] == "Plain"][-1]
+        assert (again["change"], again["incident"]) == ("opened", kept["tocsin"]["incident"])
         hub.audit()
 
 
@@ -552,6 +557,34 @@ def test_the_question_as_it_is_sent(hub, tmp_path):
             "fields": {"evt.type": "execve", "proc.name": 'n"c', "x.list": [1, "two", {"a": None}], "x.none": None}}}
         assert json.loads(some.body)["input"]["fields"] == {"proc.name": 'n"c', "user.name": None}
         assert "s3cret" not in hub.read_log()
+
+
+def test_rules_with_other_tokens_are_one_series(hub, tmp_path):
+    with Receiver(lambda _: (200, {"Content-Type": "application/json"}, '{"result":true}')) as server:
+        for name in ("one", "two"):
+            (tmp_path / name).write_text(name)
+        hub = hub(*(rule(name, server.url()[:-1], "a", token=f"file:{tmp_path / name}") for name in ("one", "two")))
+        send(hub, event(1, "nc"))
+        text = hub.request("GET", "/metrics")[2].decode()
+        assert text.count("tocsin_opa_queued{") == text.count("tocsin_opa_circuit_open{") == 1
+
+
+def test_a_request_that_asks_for_too_much_is_too_large(hub):
+    rules = [rule(f"Asked {i}", "http://127.0.0.1:1", "a") for i in range(60)]
+    hub = hub(*rules)
+    body = "\n".join(json.dumps(event(i, "nc", fill="x" * 900_000)) for i in range(1, 8))
+    status, _, answer = hub.request("POST", "/api/v1/events", body)
+    assert status == 413 and b"send fewer items" in answer
+    assert send(hub, event(8, "nc")) == ["accepted"]
+
+
+def test_more_rules_than_may_fire_on_one_event_are_counted(hub):
+    rules = [PLAIN.replace("Plain", f"Plain {i}") for i in range(70)]
+    hub = hub(*rules)
+    assert send(hub, event(1, "a", "open"), event(2, "b", "open")) == ["accepted"] * 2
+    assert len(alerts(hub)) == 128
+    assert hub.metric("tocsin_hub_events_cut_total") == 2
+    assert hub.read_log().count("more than 64 rules") == 1
 
 
 def test_a_token_that_cannot_be_read(hub, tmp_path):

@@ -55,8 +55,8 @@ RULES = """
   desc: the heartbeat stands still
   condition: evt.type = beat and proc.name = heart
   within: 2s
-  by: [hostname, proc.name]
-  output: "nothing of %proc.name since %watch.first_time (%watch.count before)"
+  by: [hostname, proc.name, proc.pid]
+  output: "nothing of %proc.name (%proc.pid) since %watch.first_time (%watch.count before)"
   priority: ERROR
 - threshold: Alerts
   desc: two alerts of one rule
@@ -84,7 +84,7 @@ def event(hub, kind, path=None, host="n1", user="bob", proc="sh", at=0, sensor="
     hub.seq += 1
     when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(hub.now + at)) + f".{hub.seq:09d}Z"
     item = {"time": when, "source": "syscall", "hostname": host,
-            "fields": {"evt.type": kind, "fd.name": path, "proc.name": proc, "user.name": user}}
+            "fields": {"evt.type": kind, "fd.name": path, "proc.name": proc, "user.name": user, "proc.pid": 77}}
     if sensor:
         item["sensor"] = {"id": sensor, "boot": "b", "seq": hub.seq}
     return item
@@ -138,7 +138,7 @@ def test_each_kind_fires_with_what_it_came_from(hub):
     wait_for(lambda: alerts(hub, "Silent"), 15, "the silence")
     time.sleep(2)
     (alert,) = alerts(hub, "Silent")
-    assert "nothing of heart since 20" in alert["output"] and alert["hostname"] == "n1"
+    assert "nothing of heart (77) since 20" in alert["output"] and alert["hostname"] == "n1"
     send(hub, event(hub, "fchmod", proc="heart", at=10))
     wait_for(lambda: len(alerts(hub, "Silent")) == 2, 15, "the next silence")
 
@@ -156,6 +156,13 @@ def test_what_is_sent_again_counts_once(hub):
         assert alerts(hub, "Many") == [] if sensor else len(alerts(hub, "Many")) == 1
         send(hub, event(hub, "open", "/t1", user=f"u{sensor}", sensor=sensor))
         assert len(alerts(hub, "Many")) == (1 if sensor else 2)
+
+
+def test_what_must_come_takes_no_place_among_what_was_seen(hub):
+    beats = [event(hub, "fchmod", proc="heart", sensor=None) for _ in range(3)]
+    assert send(hub, *beats)["unmatched"] == 3
+    assert hub.metric("tocsin_hub_dedup_entries") == 0
+    assert send(hub, *beats)["unmatched"] == 3
 
 
 def test_state_survives_a_kill(hub):
