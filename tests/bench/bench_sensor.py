@@ -7,7 +7,6 @@ As root. Prints the machine, then a part after the other; --only takes their nam
 """
 import argparse
 import contextlib
-import ctypes
 import gzip
 import http.server
 import json
@@ -141,7 +140,7 @@ def calls(build, rounds):
     done = subprocess.run([build / "tests/bench/bench_probe", RULES, str(rounds)], capture_output=True, text=True, check=True)
     figures = json.loads(done.stdout)
     for name, ways in figures.items():
-        if name == "rounds":
+        if not isinstance(ways, dict):
             continue
         none, empty, ours = ways["none"][0], ways["empty"][0], ways["sensor"][0]
         print(f"  {name:18} none {none:9.1f}  empty program {empty:9.1f} ({empty / none:.3f})  sensor {ours:9.1f}"
@@ -171,7 +170,163 @@ def latency(build, rounds):
     print(f"  at its output    {spread(waits, '{:.2f}')} ms")
 
 
-PARTS = {"calls": calls, "latency": latency}
+def alternate(rounds, work, cpu, build):
+    """Ratios of what `work` takes with the sensor to what it takes without, round by round."""
+    ratios, bare = [], []
+    for _ in range(rounds):
+        before = work()
+        with sensor(build, cpu=cpu):
+            ours = work()
+        after = work()
+        bare.append((before + after) / 2)
+        ratios.append(ours / bare[-1])
+    return bare, ratios
+
+
+def pinned(command, cpu):
+    return command if cpu is None else ["taskset", "-c", str(cpu), *map(str, command)]
+
+
+def timed(*command, cpu=None):
+    before = time.monotonic()
+    subprocess.run(pinned(command, cpu), check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.monotonic() - before
+
+
+def fork_exec(cpu):
+    """Seconds of 1,000 times /bin/true by busybox' shell, or what there is."""
+    return timed("sh", "-c", "i=0; while [ $i -lt 1000 ]; do /bin/true; i=$((i+1)); done", cpu=cpu)
+
+
+def compile_job(cpu):
+    sources = [ROOT / "base" / name for name in ("str.c", "json.c", "buf.c", "clock.c")]
+    return sum(timed("cc", "-std=gnu17", "-D_GNU_SOURCE", "-DTOCSIN_VERSION=\"0\"", "-I", ROOT, "-O1", "-c", source, "-o", "/dev/null", cpu=cpu)
+               for source in sources)
+
+
+def http_server(cpu, build):
+    """CPU seconds of an epoll server for each request, 64 connections; the load is on all processors."""
+    server = subprocess.Popen(pinned([build / "tests/tools/null_server"], cpu), stdout=subprocess.PIPE, text=True)
+    try:
+        port = int(server.stdout.readline())
+        done = subprocess.run([build / "tests/tools/load", "-p", str(port), "-c", "64", "-b", "1", "-s", "2"],
+                              capture_output=True, text=True, check=True)
+        return cpu_seconds(server.pid) / json.loads(done.stdout)["accepted"]
+    finally:
+        server.kill()
+        server.wait()
+
+
+def redis(cpu):
+    """CPU seconds of redis-server for each request of redis-benchmark, 50 connections."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    server = subprocess.Popen(pinned(["redis-server", "--port", port, "--save", "", "--appendonly", "no"], cpu),
+                              stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: subprocess.run(["redis-cli", "-p", port, "ping"], capture_output=True).stdout == b"PONG\n", 10, "redis")
+        before = cpu_seconds(server.pid)
+        subprocess.run(["redis-benchmark", "-p", port, "-t", "get,set", "-c", "50", "-n", "40000", "-q"], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return (cpu_seconds(server.pid) - before) / 80000
+    finally:
+        server.kill()
+        server.wait()
+
+
+def work(build, rounds):
+    """real work: ratio of time with the sensor to time without, all shipped rules (redis and http: the server's CPU a request)"""
+    jobs = {"fork+exec": fork_exec, "compile": compile_job, "http": lambda cpu: http_server(cpu, build)}
+    if shutil.which("redis-server"):
+        jobs["redis"] = redis
+    for name, job in jobs.items():
+        for where, work_cpu, sensor_cpu in (("pinned", 0, 1), ("shared", None, None)):
+            bare, ratios = alternate(max(3, rounds // 4), lambda: job(work_cpu), sensor_cpu, build)
+            print(f"  {name:10} {where:7} {spread(ratios, '{:.3f}')}   without: {statistics.median(bare):.3g} s")
+
+
+def memory(build, rounds):
+    """resident memory, MiB: all, and what is not a mapped file (the rings count as files)"""
+    def show(what, pid):
+        print(f"  {what:24} {proc_status(pid, 'VmRSS') / 1024:5.1f}  {proc_status(pid, 'RssAnon') / 1024:5.1f}")
+
+    with sensor(build) as ours:
+        time.sleep(1)
+        show("at start", ours.pid)
+    for count in (10000, 30000):
+        sleepers = subprocess.Popen([build / "tests/bench/bench_load", "sleepers", str(count)], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, text=True, process_group=0)
+        try:
+            started = int(sleepers.stdout.readline())
+            with sensor(build) as ours:
+                time.sleep(1)
+                show(f"{started} processes", ours.pid)
+        finally:
+            sleepers.stdin.close()
+            sleepers.wait()
+
+
+def idle(build, rounds):
+    """CPU of the sensor, percent of a core, while nothing is done here; 20 s"""
+    with sensor(build) as ours:
+        time.sleep(2)
+        before, since = cpu_seconds(ours.pid), time.monotonic()
+        time.sleep(20)
+        print(f"  {(cpu_seconds(ours.pid) - before) / (time.monotonic() - since) * 100:.3f} %")
+
+
+EVERY_READ = """
+- rule: Never
+  desc: The kernel cannot tell, so every read reaches the rules.
+  condition: evt.type in (open, openat, openat2) and fd.name startswith /etc and proc.cmdline contains no-such-word
+  output: "%evt.type"
+  priority: NOTICE
+"""
+
+
+def throughput(build, rounds):
+    """events a second through ring, tables and all shipped rules; one core reads /etc/hostname, the sensor has the other"""
+    seconds = 5
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as rules:
+        rules.write(RULES.read_text() + EVERY_READ)
+        rules.flush()
+        sink = Sink()
+        with sensor(build, "--hub", f"http://127.0.0.1:{sink.port}", cpu=1, rules=rules.name) as ours:
+            before = cpu_seconds(ours.pid)
+            made = int(subprocess.run(pinned([build / "tests/bench/bench_load", "opens", "/etc/hostname", str(seconds)], 0),
+                                      capture_output=True, text=True, check=True).stdout)
+            time.sleep(1.2)
+            cpu = cpu_seconds(ours.pid) - before
+        stats = [json.loads(body)["stats"] for _, path, body in sink.came if "heartbeat" in path][-1]
+    taken = stats["seen"] - sum(stats["lost"].values())
+    print(f"  made {made / seconds:,.0f}/s; seen {stats['seen']:,}, lost {sum(stats['lost'].values()):,};"
+          f" CPU of the sensor {cpu / taken * 1e9:.0f} ns an event: {taken / cpu:,.0f}/s on one core")
+
+
+def flood(build, rounds):
+    """60 reads of /etc/shadow beside floods of opens, connects, writes and forks on every core: how many arrive, and when"""
+    sink = Sink()
+    with sensor(build, "--hub", f"http://127.0.0.1:{sink.port}"):
+        floods = subprocess.Popen([build / "tests/tools/flood", "12"], stdout=subprocess.PIPE, text=True)
+        time.sleep(1)
+        waits = []
+        for _ in range(60):
+            before = time.monotonic()
+            os.close(os.open("/etc/shadow", os.O_RDONLY))
+            while (arrived := sink.first(b"/etc/shadow", "/api/v1/events", before)) is None and time.monotonic() - before < 3:
+                time.sleep(0.002)
+            if arrived:
+                waits.append((arrived - before) * 1000)
+            time.sleep(0.05)
+        made = json.loads(floods.communicate()[0])
+    stats = [json.loads(body)["stats"] for _, path, body in sink.came if "heartbeat" in path][-1]
+    print(f"  {len(waits)} of 60, {spread(waits)} ms, latest {max(waits):.1f}; flood {sum(made.values()):,} calls; seen {stats['seen']:,},"
+          f" filtered {stats['filtered']:,}, shed {sum(stats['lost'].values()):,}; equation"
+          f" {'holds' if stats['seen'] == stats['filtered'] + stats['emitted'] + sum(stats['lost'].values()) else 'BROKEN'}")
+
+
+PARTS = {"calls": calls, "work": work, "memory": memory, "idle": idle, "latency": latency, "throughput": throughput, "flood": flood}
 
 
 def main():
