@@ -149,6 +149,7 @@ struct plan_losses {
 #define PLAN_PREFIX_MAX	  256	/* bytes of a path that prefixes look at: the kernel's trie takes no more */
 #define PLAN_NAME_MAX	  32	/* bytes of a component that is looked up whole, or of its begin or end */
 #define PLAN_COMM	  16
+#define PLAN_PAIRS	  64 /* words of a set of first two letters */
 
 struct plan_prefix {
 	__u32 bits;

@@ -100,7 +100,7 @@ static __always_inline void fill_head(struct record *record, struct task_struct 
 	record->ppid = (__u32)parent->tgid;
 	record->start_ns = leader->start_boottime;
 	record->parent_start_ns = parent->group_leader->start_boottime;
-	record->cgroup_id = bpf_get_current_cgroup_id();
+	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 	read_16(record->comm, &leader->comm);
 	fill_ids(record, task);
 	fill_cred(record, task);
@@ -131,6 +131,19 @@ static __always_inline void string_take(struct scratch *scratch, struct record_s
 #define CUT_MARK "/..." /* in front of what is known of a path whose beginning is not */
 #define CUT_LEN	 (sizeof(CUT_MARK) - 1)
 
+/* Within scratch; if it is short always 64 bytes: asking at each word what is left would double what the
+ * verifier has to go through. */
+static __always_inline void copy_text(char *to, const char *from, __u32 len)
+{
+	if (len > 64) {
+		bpf_probe_read_kernel(to, masked(len, PATH_HALF - 1), from);
+		return;
+	}
+#pragma unroll
+	for (__u32 i = 0; i < 64; i += 8)
+		*(__u64 *)(to + i) = *(const __u64 *)(from + i);
+}
+
 /* A path that was walked. */
 static __always_inline void add_walked(struct walk *walk, __u16 tag)
 {
@@ -150,7 +163,7 @@ static __always_inline void add_walked(struct walk *walk, __u16 tag)
 	}
 	off = masked(scratch->walked.off, PATH_HALF - 1);
 	len = masked(PATH_HALF - off, PATH_HALF - 1);
-	bpf_probe_read_kernel(string->text, len, &scratch->path[off]);
+	copy_text(string->text, &scratch->path[off], len);
 	string_take(scratch, string, tag, len);
 }
 

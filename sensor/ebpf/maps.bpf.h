@@ -156,6 +156,9 @@ struct plan_interest interests[PLAN_CALLS];
  * path, and of those that are as its last component. */
 __u64 any_first[PLAN_NAME_MAX], last_first[PLAN_NAME_MAX];
 __u64 any_lead_first, last_lead_first; /* of those whose begin is watched */
+/* How the entries of a table begin: by the first byte & 63, the second & 63 as a bit. Of prefixes after the
+ * slash. */
+__u64 prefix_pairs[PLAN_PAIRS], comm_pairs[PLAN_PAIRS];
 /* The kinds of opens that some entry of each table lets pass: the others need no look. */
 __u16 prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds;
 __u32 own_tgid;
@@ -167,6 +170,11 @@ static __always_inline __u32 masked(__u32 value, __u32 mask)
 {
 	asm volatile("" : "+r"(value));
 	return value & mask;
+}
+
+static __always_inline bool has_pair(const __u64 *pairs, char first, char second)
+{
+	return pairs[first & (PLAN_PAIRS - 1)] & 1ULL << (second & 63);
 }
 
 static __always_inline struct scratch *scratch_of(__u32 slot)

@@ -73,6 +73,8 @@ static struct watched tables(const struct tocsin_bpf *object)
 		.last_first = object->bss->last_first,
 		.any_lead_first = &object->bss->any_lead_first,
 		.last_lead_first = &object->bss->last_lead_first,
+		.prefix_pairs = object->bss->prefix_pairs,
+		.comm_pairs = object->bss->comm_pairs,
 		.prefix_kinds = &object->bss->prefix_kinds,
 		.ending_kinds = &object->bss->ending_kinds,
 		.name_kinds = &object->bss->name_kinds,

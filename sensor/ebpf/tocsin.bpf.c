@@ -204,7 +204,9 @@ static __always_inline bool comm_is_watched(struct scratch *scratch, struct task
 
 	if (!(comm_kinds & kind))
 		return false;
-	bpf_probe_read_kernel(scratch->comm.text, sizeof(scratch->comm.text), &leader->comm);
+	read_16(scratch->comm.text, &leader->comm);
+	if (!has_pair(comm_pairs, scratch->comm.text[0], scratch->comm.text[1]))
+		return false;
 	kinds = bpf_map_lookup_elem(&watched_comms, &scratch->comm);
 	return kinds != NULL && (*kinds & kind);
 }

@@ -147,6 +147,7 @@ struct mm_struct {
 };
 
 struct kernfs_node {
+	__u64 id;
 	const char *name;
 	struct kernfs_node *__parent; /* 6.15 and later */
 };

@@ -19,20 +19,40 @@ struct walk {
 	struct kernfs_node *node;
 };
 
+/* Eight bytes of a name to before `end`. */
+static __always_inline void copy_word(struct scratch *scratch, __u32 end, const void *from)
+{
+	*(__u64 *)&scratch->path[masked(end - 8, PATH_HALF - 1)] = read_word(from);
+}
+
+/* A name of at most 32 bytes to before `end`, by whole words from its end on, always as many: a branch for each
+ * would double what the verifier has to go through. What they bring along in front of the name is overwritten by
+ * what comes next, or stays in front of the path. */
+static __always_inline void copy_short_name(struct scratch *scratch, __u32 end, const void *name, __u32 len)
+{
+	copy_word(scratch, end, name + len - 8);
+	copy_word(scratch, end - 8, name + len - 16);
+	copy_word(scratch, end - 16, name + len - 24);
+	copy_word(scratch, end - 24, name + len - 32);
+}
+
 /* Writes "/name" in front of what is there. */
 static __always_inline bool walk_name(struct walk *walk, const void *name, __u32 len)
 {
-	__u32 off = walk->scratch->walked.off;
+	struct scratch *scratch = walk->scratch;
+	__u32 off = scratch->walked.off;
 
 	if (len > NAME_MAX_BYTES)
 		len = NAME_MAX_BYTES;
 	if (off < len + 1 || off > PATH_HALF)
 		return false;
+	if (direct_reads && len <= 32 && off >= 32)
+		copy_short_name(scratch, off, name, len);
+	else
+		bpf_probe_read_kernel(&scratch->path[masked(off - len, PATH_HALF - 1)], masked(len, 255), name);
 	off -= len + 1;
-	walk->scratch->path[masked(off, PATH_HALF - 1)] = '/';
-	bpf_probe_read_kernel(&walk->scratch->path[(masked(off, PATH_HALF - 1)) + 1],
-			      masked(len, 255), name);
-	walk->scratch->walked.off = off;
+	scratch->path[masked(off, PATH_HALF - 1)] = '/';
+	scratch->walked.off = off;
 	return true;
 }
 
@@ -248,6 +268,8 @@ static __always_inline bool walk_has_prefix(const struct walk *walk)
 	struct plan_prefix *key = (void *)&walk->scratch->path[off] - sizeof(key->bits);
 	__u16 *kinds;
 
+	if (!has_pair(prefix_pairs, key->path[1], key->path[2]))
+		return false;
 	key->bits = (len > PLAN_PREFIX_MAX ? PLAN_PREFIX_MAX : len) * 8;
 	kinds = bpf_map_lookup_elem(&watched_prefixes, key);
 	return kinds != NULL && (*kinds & walk->scratch->walked.kinds);

@@ -67,12 +67,26 @@ static struct plan_name_kinds kinds_of(const struct interest *interest, const st
 					 interest_kinds(interest, RULES_FACT_COMPONENT, entry->text) };
 }
 
-/* By length and first letter most components are told not to be in a table. */
+/* A text that begins so is in the table. An entry of one letter stands for all second ones. */
+static void note_pair(__u64 *pairs, struct str text)
+{
+	unsigned char first = text.len > 0 ? (unsigned char)text.at[0] : 0;
+
+	if (text.len == 0)
+		memset(pairs, 0xff, sizeof(*pairs) * PLAN_PAIRS);
+	else
+		pairs[first % PLAN_PAIRS] |= text.len < 2 ? ~0ULL : 1ULL << (text.at[1] & 63);
+}
+
+/* By length and first letter most components are told not to be in a table; by their first two letters most
+ * paths and processes. */
 static void note_first(const struct watched *watched, const struct interest_entry *entry)
 {
 	const __u64 bit = 1ULL << (entry->text.at[0] & 63);
 
 	switch (entry->kind) {
+	case RULES_FACT_PREFIX: note_pair(watched->prefix_pairs, str_from(entry->text, 1)); break;
+	case RULES_FACT_COMM: note_pair(watched->comm_pairs, entry->text); break;
 	case RULES_FACT_LAST: watched->last_first[entry->text.len] |= bit; break;
 	case RULES_FACT_COMPONENT: watched->any_first[entry->text.len] |= bit; break;
 	case RULES_FACT_LEAD: *watched->last_lead_first |= bit; break;
@@ -155,6 +169,8 @@ int watched_put(const struct watched *watched, const struct interest *interest, 
 	memset(watched->any_first, 0, sizeof(uint64_t) * PLAN_NAME_MAX);
 	memset(watched->last_first, 0, sizeof(uint64_t) * PLAN_NAME_MAX);
 	*watched->any_lead_first = *watched->last_lead_first = 0;
+	memset(watched->prefix_pairs, 0, sizeof(uint64_t) * PLAN_PAIRS);
+	memset(watched->comm_pairs, 0, sizeof(uint64_t) * PLAN_PAIRS);
 	for (size_t i = 0; i < interest->count; i++)
 		if (put_entry(watched, interest, &interest->entries[i]) < 0)
 			return -errno;
