@@ -17,6 +17,7 @@ struct http_settings {
 	bool insecure;              /* do not check the server's certificate */
 	const char *proxy;          /* NULL: the environment's */
 	const char *unix_socket;    /* connect there instead of to the URL's host; NULL: no */
+	bool http2;                 /* speak HTTP/2 at once, as gRPC wants; else HTTP/1.1 */
 	size_t answer_max;          /* bytes of an answer that are kept; 0: 4 KiB */
 	const _Atomic bool *cancel; /* when it turns true, requests under way end within a second; NULL: never */
 };

@@ -75,12 +75,13 @@ static void *run(void *userdata)
 	struct containers *containers = userdata;
 	CLEANUP(cleanup_free) struct box_draft *draft = calloc(1, sizeof(*draft));
 	struct way_http *http = way_http_new(containers->settings.root, &containers->stopping);
+	struct way_cri *cri = way_cri_new(containers->settings.root, &containers->stopping);
 
 	pthread_mutex_lock(&containers->lock);
 	while (draft != NULL && !containers->stopping) {
 		struct doc doc = { .arena = &draft->arena };
 		struct answer answer = { 0 };
-		struct way_question question = { &answer.id, containers->settings.root, &doc, draft, http };
+		struct way_question question = { &answer.id, containers->settings.root, &doc, draft, http, cri };
 
 		if (containers->questions_count == 0) {
 			pthread_cond_wait(&containers->changed, &containers->lock);
@@ -101,6 +102,7 @@ static void *run(void *userdata)
 	if (draft != NULL)
 		box_draft_done(draft);
 	way_http_free(http);
+	way_cri_free(cri);
 	return NULL;
 }
 

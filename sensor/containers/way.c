@@ -8,7 +8,7 @@
 
 /* Files first: they are there before the container's first process, and nobody needs to answer. */
 const struct way *const ways[WAYS] = { &way_runc, &way_bundle, &way_storage, &way_docker_files,
-				       &way_sockets };
+				       &way_cri, &way_sockets };
 
 bool way_can_ask(const struct container_id *id)
 {
@@ -35,6 +35,9 @@ static const struct trace {
 	{ "containerd", "/run/containerd/runc", "names, images, pods, mounts", false },
 	{ "containerd", "/run/containerd/io.containerd.runtime.v2.task", "names, images, pods, mounts", false },
 	{ "k3s", "/run/k3s/containerd/io.containerd.runtime.v2.task", "names, images, pods, mounts", false },
+	{ "containerd", "/run/containerd/containerd.sock", "pod labels", true },
+	{ "k3s", "/run/k3s/containerd/containerd.sock", "pod labels", true },
+	{ "CRI-O", "/run/crio/crio.sock", "labels, pod labels", true },
 	{ "runc", "/run/runc", "pods, mounts, privileges", false },
 	{ "crun", "/run/crun", "pods, mounts, privileges", false },
 };

@@ -8,6 +8,7 @@
 #include "sensor/containers/doc.h"
 
 struct way_http;
+struct way_cri;
 
 struct way_question {
 	const struct container_id *id;
@@ -15,6 +16,7 @@ struct way_question {
 	struct doc *doc;
 	struct box_draft *draft;
 	struct way_http *http;
+	struct way_cri *cri;
 };
 
 struct way {
@@ -26,14 +28,22 @@ struct way {
 	int (*ask)(struct way_question *question);
 };
 
-extern const struct way way_runc, way_bundle, way_storage, way_docker_files, way_sockets;
+extern const struct way way_runc, way_bundle, way_storage, way_docker_files, way_cri, way_sockets;
 
-enum { WAYS = 5 };
+enum { WAYS = 6 };
 extern const struct way *const ways[WAYS]; /* in the order in which they are asked */
 
 /* Clients for the sockets; `cancel` as in struct http_settings. */
 struct way_http *way_http_new(const char *root, const _Atomic bool *cancel);
 void way_http_free(struct way_http *http);
+
+struct way_cri *way_cri_new(const char *root, const _Atomic bool *cancel);
+void way_cri_free(struct way_cri *cri);
+
+/* What CRI answers, for tests and fuzzers: a ContainerStatusResponse, and a PodSandboxStatusResponse. -ENOENT:
+ * it is of another container. -EBADMSG: it is none. */
+int way_read_cri_container(struct box_draft *draft, const struct container_id *id, struct str answer);
+int way_read_cri_pod(struct box_draft *draft, struct str answer);
 
 /* What Docker's and Podman's APIs answer for one container; also what Docker keeps on disk. */
 int way_read_docker(struct way_question *question);

@@ -14,15 +14,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct container_id id = {
 		.text = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", .len = 64
 	};
-	struct way_question question = { &id, "", &doc, &draft, NULL };
+	struct way_question question = { &id, "", &doc, &draft, NULL, NULL };
 	struct box *box;
 
 	if (size == 0)
 		return 0;
 	box_draft_begin(&draft);
 	buf_add(&doc.bytes, (struct str){ (const char *)data + 1, size - 1 });
-	if (doc_parse(&doc) == 0)
-		readers[data[0] % 4](&question);
+	if (data[0] % 6 == 4)
+		way_read_cri_container(&draft, &id, buf_str(&doc.bytes));
+	else if (data[0] % 6 == 5)
+		way_read_cri_pod(&draft, buf_str(&doc.bytes));
+	else if (doc_parse(&doc) == 0)
+		readers[data[0] % 6](&question);
 	box = box_seal(&draft);
 	if (box == NULL || box->labels.count > BOX_LABELS_MAX || box->bytes > BOX_ARENA_MAX)
 		abort();

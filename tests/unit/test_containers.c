@@ -148,7 +148,7 @@ static int read_text(int (*read)(struct way_question *question), struct str text
 	struct box_draft *draft = calloc(1, sizeof(*draft));
 	struct doc doc = { .arena = &draft->arena };
 	struct container_id id = { .text = ID, .len = 64 };
-	struct way_question question = { &id, "", &doc, draft, NULL };
+	struct way_question question = { &id, "", &doc, draft, NULL, NULL };
 	int r;
 
 	box_draft_begin(draft);
