@@ -7,7 +7,7 @@
 #include "sensor/flags.h"
 #include "sensor/plan.h"
 
-#define CALLS_MAX	 112
+#define CALLS_MAX	 160
 #define CALL_PARAMS_MAX	 8
 #define CALL_COMPAT_NONE 0xffff
 
@@ -30,9 +30,17 @@ enum param_kind {
 	PARAM_GID,
 	PARAM_PID,
 	PARAM_INT,
+	PARAM_INT32,
+	PARAM_UINT32,
 	PARAM_HEX,
-	PARAM_TUPLE,	   /* of the socket */
+	PARAM_ADDRESS,	  /* the result in hex, or errno by name */
+	PARAM_TUPLE,	  /* of the socket */
 	PARAM_OBJECT_PATH, /* of the file that the descriptor is */
+	PARAM_TEXT,	  /* the third text */
+	PARAM_OPTION,	  /* of prctl(2): a number where the name is not given */
+	PARAM_CAPS,	  /* inheritable, permitted, effective after the call, by place */
+	PARAM_WORD,	  /* `place` counts 32-bit words of the data that was taken */
+	PARAM_WORD_FLAGS, /* the same, as bits of `table` */
 };
 
 struct param {
@@ -42,11 +50,19 @@ struct param {
 	const struct flag *table;
 };
 
+/* When a call is watched. */
+enum call_watch {
+	CALL_WANTED, /* when a rule can match it */
+	CALL_STATE,  /* always: the tables depend on it */
+	CALL_NAMED,  /* when a rule can match it that asks for its type: too frequent for those that ask for
+			none, and for no rules at all */
+};
+
 struct call {
 	const char *name;
 	uint16_t nr;	 /* x86-64 */
 	uint16_t compat; /* i386, or CALL_COMPAT_NONE */
-	bool state;	 /* always watched: the tables depend on it */
+	enum call_watch watch;
 	struct plan plan;
 	struct param params[CALL_PARAMS_MAX];
 };

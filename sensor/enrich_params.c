@@ -14,10 +14,19 @@ static uint64_t argument(const struct record *record, const struct param *param)
 	return param->place == 0 ? (uint64_t)record->ret : record->args[param->place - 1];
 }
 
+/* As Falco shows it: the object; else its number, or why there is none. */
 static void add_fd(struct enrich *enrich)
 {
+	const struct record *record = enrich->record;
+	const struct plan *plan = &enrich->call->plan;
+
 	if (enrich->fd_typechar == '\0') {
-		buf_add_i64(&enrich->text, enrich->record->object.fd);
+		if ((plan->flags & PLAN_RETURNS_FD) && record->ret < 0)
+			buf_add(&enrich->text, flags_errno(record->ret));
+		else if (plan->flags & PLAN_RETURNS_FD)
+			buf_add_i64(&enrich->text, record->ret);
+		else if (plan->object_arg != 0)
+			buf_add_i64(&enrich->text, (int32_t)record->args[plan->object_arg - 1]);
 		return;
 	}
 	buf_addf(&enrich->text, "<%c>", enrich->fd_typechar);
@@ -47,10 +56,16 @@ static void add_user(struct enrich *enrich, const struct names *names, uint32_t 
 	buf_add(&enrich->text, name);
 }
 
-static void add_pid(struct enrich *enrich, uint32_t pid)
+/* Zero and less mean groups of processes, or all. */
+static void add_pid(struct enrich *enrich, int32_t number)
 {
-	const struct proc *proc = procs_find(enrich->settings.procs, pid);
+	uint32_t pid = (uint32_t)number;
+	const struct proc *proc = number <= 0 ? NULL : procs_find(enrich->settings.procs, pid);
 
+	if (number <= 0) {
+		buf_add_i64(&enrich->text, number);
+		return;
+	}
 	if (proc != NULL && enrich->record->pidns_level == 0)
 		buf_add(&enrich->text, str_of(proc->comm));
 	else
@@ -65,9 +80,42 @@ static bool put_number(struct enrich *enrich, field_id id, const struct param *p
 	switch (param->kind) {
 	case PARAM_NUMBER: enrich_put_int(enrich, id, enrich->record->ret); return true;
 	case PARAM_INT: enrich_put_int(enrich, id, (int64_t)value); return true;
+	case PARAM_INT32:
 	case PARAM_PLAIN_FD: enrich_put_int(enrich, id, (int32_t)value); return true;
+	case PARAM_UINT32: enrich_put_int(enrich, id, (uint32_t)value); return true;
 	default: return false;
 	}
+}
+
+/* A word of the data that was taken. */
+static bool word_of(const struct record *record, const struct param *param, uint32_t *ret)
+{
+	struct str data = record_text(record, RECORD_STRING_DATA);
+	size_t at = (size_t)(param->place - 1) * sizeof(*ret);
+
+	if (data.len < at + sizeof(*ret))
+		return false;
+	memcpy(ret, data.at + at, sizeof(*ret));
+	return true;
+}
+
+static void add_word(struct enrich *enrich, const struct param *param)
+{
+	uint32_t word;
+
+	if (!word_of(enrich->record, param, &word))
+		return;
+	if (param->kind == PARAM_WORD_FLAGS)
+		flags_add(&enrich->text, param->table, word);
+	else
+		buf_add_u64(&enrich->text, word);
+}
+
+static uint64_t caps_of(const struct record *record, uint8_t place)
+{
+	return place == 1   ? record->cap_inheritable
+	       : place == 2 ? record->cap_permitted
+			    : record->cap_effective;
 }
 
 static void add_param(struct enrich *enrich, const struct param *param)
@@ -78,6 +126,11 @@ static void add_param(struct enrich *enrich, const struct param *param)
 
 	switch (param->kind) {
 	case PARAM_RESULT: buf_add(out, flags_errno(record->ret)); break;
+	case PARAM_NUMBER: buf_add_i64(out, record->ret); break;
+	case PARAM_INT: buf_add_i64(out, (int64_t)value); break;
+	case PARAM_INT32:
+	case PARAM_PLAIN_FD: buf_add_i64(out, (int32_t)value); break;
+	case PARAM_UINT32: buf_add_u64(out, (uint32_t)value); break;
 	case PARAM_FD: add_fd(enrich); break;
 	case PARAM_DIR_FD:
 		if ((int32_t)value == AT_FDCWD)
@@ -95,10 +148,23 @@ static void add_param(struct enrich *enrich, const struct param *param)
 	case PARAM_MODE: flags_add(out, flags_chmod, value & 07777); break;
 	case PARAM_UID: add_user(enrich, enrich->settings.users, (uint32_t)value); break;
 	case PARAM_GID: add_user(enrich, enrich->settings.groups, (uint32_t)value); break;
-	case PARAM_PID: add_pid(enrich, (uint32_t)value); break;
+	case PARAM_PID: add_pid(enrich, (int32_t)value); break;
 	case PARAM_HEX: buf_addf(out, "%#llx", (unsigned long long)value); break;
+	case PARAM_ADDRESS:
+		if (record->ret < 0 && record->ret > -4096)
+			buf_add(out, flags_errno(record->ret));
+		else
+			buf_addf(out, "%#llx", (unsigned long long)value);
+		break;
 	case PARAM_TUPLE:
 	case PARAM_OBJECT_PATH: buf_add(out, enrich->fd_name); break;
+	case PARAM_TEXT: buf_add(out, record_text(record, RECORD_STRING_TEXT)); break;
+	case PARAM_OPTION:
+		buf_add_u64(out, record_text(record, RECORD_STRING_NAME).at == NULL ? value : 0);
+		break;
+	case PARAM_CAPS: buf_addf(out, "%#llx", (unsigned long long)caps_of(record, param->place)); break;
+	case PARAM_WORD:
+	case PARAM_WORD_FLAGS: add_word(enrich, param); break;
 	default: break;
 	}
 }
@@ -161,11 +227,7 @@ static void put_args(struct enrich *enrich)
 
 	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
 		buf_addf(&enrich->text, "%s%s=", i > 0 ? " " : "", params[i].name);
-		if (params[i].kind == PARAM_NUMBER || params[i].kind == PARAM_INT ||
-		    params[i].kind == PARAM_PLAIN_FD)
-			buf_add_i64(&enrich->text, (int64_t)argument(enrich->record, &params[i]));
-		else
-			add_param(enrich, &params[i]);
+		add_param(enrich, &params[i]);
 	}
 	enrich_put_text(enrich, FIELD_EVT_ARGS);
 }

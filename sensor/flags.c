@@ -169,50 +169,6 @@ const struct flag names_ptrace[] = {
 	{ "PTRACE_SETSIGMASK", 0x420b },   { NULL, 0 },
 };
 
-const struct flag names_signal[] = {
-	{ "SIGHUP", 1 }, { "SIGINT", 2 }, { "SIGQUIT", 3 }, { "SIGILL", 4 },
-	{ "SIGTRAP", 5 }, { "SIGABRT", 6 }, { "SIGBUS", 7 }, { "SIGFPE", 8 },
-	{ "SIGKILL", 9 }, { "SIGUSR1", 10 }, { "SIGSEGV", 11 }, { "SIGUSR2", 12 },
-	{ "SIGPIPE", 13 }, { "SIGALRM", 14 }, { "SIGTERM", 15 }, { "SIGSTKFLT", 16 },
-	{ "SIGCHLD", 17 }, { "SIGCONT", 18 }, { "SIGSTOP", 19 }, { "SIGTSTP", 20 },
-	{ "SIGTTIN", 21 }, { "SIGTTOU", 22 }, { "SIGURG", 23 }, { "SIGXCPU", 24 },
-	{ "SIGXFSZ", 25 }, { "SIGVTALRM", 26 }, { "SIGPROF", 27 }, { "SIGWINCH", 28 },
-	{ "SIGIO", 29 }, { "SIGPWR", 30 }, { "SIGSYS", 31 },
-	{ NULL, 0 },
-};
-
-const struct flag names_prctl[] = {
-	{ "PR_SET_PDEATHSIG", 1 }, { "PR_GET_PDEATHSIG", 2 }, { "PR_GET_DUMPABLE", 3 },
-	{ "PR_SET_DUMPABLE", 4 }, { "PR_GET_KEEPCAPS", 7 }, { "PR_SET_KEEPCAPS", 8 },
-	{ "PR_SET_NAME", 15 }, { "PR_GET_NAME", 16 }, { "PR_GET_SECCOMP", 21 },
-	{ "PR_SET_SECCOMP", 22 }, { "PR_CAPBSET_READ", 23 }, { "PR_CAPBSET_DROP", 24 },
-	{ "PR_GET_SECUREBITS", 27 }, { "PR_SET_SECUREBITS", 28 }, { "PR_SET_TIMERSLACK", 29 },
-	{ "PR_SET_MM", 35 }, { "PR_SET_CHILD_SUBREAPER", 36 }, { "PR_GET_CHILD_SUBREAPER", 37 },
-	{ "PR_SET_NO_NEW_PRIVS", 38 }, { "PR_GET_NO_NEW_PRIVS", 39 }, { "PR_CAP_AMBIENT", 47 },
-	{ "PR_SET_PTRACER", 0x59616d61 }, { "PR_SET_VMA", 0x53564d41 },
-	{ NULL, 0 },
-};
-
-const struct flag names_shutdown[] = {
-	{ "SHUT_RD", 0 }, { "SHUT_WR", 1 }, { "SHUT_RDWR", 2 }, { NULL, 0 },
-};
-
-const struct flag names_seccomp[] = {
-	{ "SECCOMP_SET_MODE_STRICT", 0 }, { "SECCOMP_SET_MODE_FILTER", 1 },
-	{ "SECCOMP_GET_ACTION_AVAIL", 2 }, { "SECCOMP_GET_NOTIF_SIZES", 3 }, { NULL, 0 },
-};
-
-const struct flag flags_pidfd_open[] = {
-	{ "PIDFD_NONBLOCK", O_NONBLOCK }, { NULL, 0 },
-};
-
-const struct flag flags_io_uring[] = {
-	{ "IORING_SETUP_IOPOLL", 1 },	    { "IORING_SETUP_SQPOLL", 2 },
-	{ "IORING_SETUP_SQ_AFF", 4 },	    { "IORING_SETUP_CQSIZE", 8 },
-	{ "IORING_SETUP_CLAMP", 16 },	    { "IORING_SETUP_ATTACH_WQ", 32 },
-	{ "IORING_SETUP_R_DISABLED", 64 },  { NULL, 0 },
-};
-
 const struct flag names_bpf[] = {
 	{ "BPF_MAP_CREATE", 0 },           { "BPF_MAP_LOOKUP_ELEM", 1 },
 	{ "BPF_MAP_UPDATE_ELEM", 2 },      { "BPF_MAP_DELETE_ELEM", 3 },

@@ -14,12 +14,14 @@ struct flag {
 
 extern const struct flag flags_open[], flags_openat2_resolve[], flags_chmod[], flags_clone[],
 	flags_exec[], flags_memfd[], flags_unlinkat[], flags_linkat[], flags_renameat2[],
-	flags_mount[], flags_umount[], flags_finit_module[], flags_userfaultfd[], flags_pidfd_open[],
-	flags_io_uring[];
+	flags_mount[], flags_umount[], flags_finit_module[], flags_userfaultfd[], flags_fchownat[],
+	flags_mknod[], flags_pidfd_open[], flags_delete_module[], flags_epoll_create[], flags_prot[],
+	flags_mmap[], flags_io_uring_setup[], flags_io_uring_features[], flags_io_uring_enter[];
 
 /* Values that are one of a set rather than bits. */
 extern const struct flag names_family[], names_ptrace[], names_bpf[], names_signal[], names_prctl[],
-	names_shutdown[], names_seccomp[];
+	names_fcntl[], names_shutdown[], names_socket_level[], names_socket_option[],
+	names_io_uring_register[];
 
 /* "A|B"; without any name the number in hex. */
 void flags_add(struct buf *out, const struct flag *table, uint64_t value);

@@ -8,6 +8,7 @@
 
 struct making {
 	struct interest *interest;
+	const struct rules *all; /* NULL: there are none */
 	struct rules_interest *rules;
 	size_t cap;
 	bool failed; /* out of memory */
@@ -223,11 +224,28 @@ static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 	m->interest->because[call->nr][kind] = because;
 }
 
+/* Whether a rule asks for this call; a rule that takes any type does not. */
+static bool is_named(const struct making *m, const struct call *call)
+{
+	size_t count = m->all == NULL ? 0 : rules_count(m->all);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct rule *rule = rules_at(m->all, i);
+
+		if (rule_is_enabled(rule) && rule_wants_type(rule, str_of(call->name)) &&
+		    !rule_wants_type(rule, STR("")))
+			return true;
+	}
+	return false;
+}
+
 static void ask_call(struct making *m, const struct call *call)
 {
 	struct plan_interest *of = &m->interest->calls[call->nr];
 
-	if (m->rules == NULL || (call->state && !(call->plan.flags & PLAN_FAILED_ONLY))) {
+	if (call->watch == CALL_NAMED && !is_named(m, call))
+		return;
+	if (m->rules == NULL || (call->watch == CALL_STATE && !(call->plan.flags & PLAN_FAILED_ONLY))) {
 		*of = (struct plan_interest){ .can = UINT16_MAX, .pass = UINT16_MAX };
 		return;
 	}
@@ -331,6 +349,7 @@ int interest_new(const struct rules *rules, struct interest **ret)
 	if (interest == NULL)
 		return -ENOMEM;
 	arena_init(&interest->arena, 64 << 20);
+	m.all = rules;
 	m.rules = rules == NULL ? NULL : rules_interest_new(rules);
 	m.failed = rules != NULL && m.rules == NULL;
 	for (size_t i = 0; i < calls_count && !m.failed; i++)

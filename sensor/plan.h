@@ -8,6 +8,9 @@
 
 #define PLAN_CALLS  512 /* call numbers; higher ones are never watched */
 #define PLAN_COMPAT 512
+/* Numbers from here on are ours: calls that only 32-bit programs can make here. Far from the kernel's. */
+#define PLAN_FOREIGN 480
+#define PLAN_DATA_MAX 80 /* bytes of data, as much as Falco takes */
 
 #define PLAN_CLASS_SLOTS                                                                           \
 	8 /* counters are indexed by class & 7, which the kernel can prove to fit */
@@ -25,7 +28,11 @@ enum plan_flag {
 	PLAN_SUCCESS_ONLY = 1 << 9,
 	PLAN_LENGTH_AT = 1 << 11,   /* the address's length is behind a pointer */
 	PLAN_TARGET_TEXT = 1 << 10, /* the first name is text, the second a path (symlink) */
+	PLAN_NAME_OF_THREAD = 1 << 12, /* prctl(2): there is a name only with these options: */
 };
+
+#define PLAN_PR_SET_NAME 15
+#define PLAN_PR_GET_NAME 16
 
 /* Argument places are from 1; 0 is none. */
 struct plan {
@@ -38,6 +45,9 @@ struct plan {
 	__u8 address_len_arg; /* or 0 with PLAN_MESSAGE */
 	__u8 open_arg;
 	__u8 mode_arg;
+	__u8 text_arg; /* a third text */
+	__u8 data_arg; /* memory of the process, of which data_len bytes are taken */
+	__u8 data_len; /* at most PLAN_DATA_MAX */
 };
 
 /* Two rings: a flood of opens cannot take the place of an exec. Both are powers of two. */

@@ -92,6 +92,8 @@ enum record_string_tag {
 	RECORD_STRING_CGROUP,  /* path below the hierarchy's mount */
 	RECORD_STRING_ADDRESS, /* a struct sockaddr argument */
 	RECORD_STRING_UNIX,    /* sun_path of the object's own or its peer's address */
+	RECORD_STRING_TEXT,    /* a third text argument */
+	RECORD_STRING_DATA,    /* bytes of the process's memory, at most PLAN_DATA_MAX */
 };
 
 /* In a tag: the text is not whole. Of a path that was walked the beginning is missing, and "/..." stands

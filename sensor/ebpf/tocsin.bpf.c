@@ -97,6 +97,12 @@ static __always_inline void add_directory(struct scratch *scratch, struct task_s
 		add_path(scratch, &fs->pwd, tag);
 }
 
+static __always_inline bool has_name(const struct record *record, const struct plan *plan)
+{
+	return !(plan->flags & PLAN_NAME_OF_THREAD) || record->args[0] == PLAN_PR_SET_NAME ||
+	       record->args[0] == PLAN_PR_GET_NAME;
+}
+
 /* A name argument, and for a relative path where it starts from. */
 static __always_inline void add_name(struct scratch *scratch, struct task_struct *task,
 				     const struct plan *plan, int which, __u16 tag, __u16 dir_tag)
@@ -109,6 +115,8 @@ static __always_inline void add_name(struct scratch *scratch, struct task_struct
 	if (place == 0) /* open_by_handle_at has none */
 		return;
 	address = arg(&scratch->record, place);
+	if (address == 0 || !has_name(&scratch->record, plan))
+		return;
 	add_user_text(scratch, address, tag);
 	if (text)
 		return;
@@ -391,6 +399,11 @@ __noinline int take_call(struct scratch *scratch)
 	add_name(scratch, task, plan, 1, RECORD_STRING_NAME2, RECORD_STRING_DIR2);
 	if (plan->address_arg != 0)
 		add_address(scratch, plan);
+	if (plan->text_arg != 0 && arg(&scratch->record, plan->text_arg) != 0)
+		add_user_text(scratch, arg(&scratch->record, plan->text_arg), RECORD_STRING_TEXT);
+	if (plan->data_arg != 0 && scratch->record.ret >= 0)
+		add_user_bytes(scratch, arg(&scratch->record, plan->data_arg), plan->data_len,
+			       RECORD_STRING_DATA);
 	if (plan->flags & PLAN_CWD) {
 		fs = READ(task, fs);
 		if (fs != NULL)
@@ -433,7 +446,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	__u64 nr = regs->orig_ax; /* -1: no call, or one that a tracer cancelled */
 	bool compat = (task->thread_info.status & TS_COMPAT) != 0;
 
-	if (nr >= PLAN_CALLS)
+	if (nr >= PLAN_FOREIGN)
 		return 0;
 	if (compat)
 		nr = nr == COMPAT_SOCKETCALL ? socketcall_number((__u32)regs->bx) : compat_calls[nr];

@@ -72,6 +72,12 @@ static uint64_t arg(const struct record *record, uint8_t place)
 	return place >= 1 && place <= 6 ? record->args[place - 1] : 0;
 }
 
+static bool has_name(const struct record *record, const struct plan *plan)
+{
+	return !(plan->flags & PLAN_NAME_OF_THREAD) || record->args[0] == PLAN_PR_SET_NAME ||
+	       record->args[0] == PLAN_PR_GET_NAME;
+}
+
 static void add_name(struct record *record, uint32_t tid, const struct plan *plan, int which)
 {
 	static const enum record_string_tag tags[] = { RECORD_STRING_NAME, RECORD_STRING_NAME2 };
@@ -80,7 +86,7 @@ static void add_name(struct record *record, uint32_t tid, const struct plan *pla
 	uint8_t dir = plan->dir_arg[which];
 	char first = '\0', what[32];
 
-	if (plan->name_arg[which] == 0)
+	if (plan->name_arg[which] == 0 || arg(record, plan->name_arg[which]) == 0 || !has_name(record, plan))
 		return;
 	tracee_add_text(record, tid, arg(record, plan->name_arg[which]), tags[which]);
 	tracee_read(tid, arg(record, plan->name_arg[which]), &first, 1);
@@ -137,20 +143,34 @@ static bool is_answer(const struct plan *plan)
 	return (plan->flags & PLAN_NEEDS_ADDRESS) != 0 && (plan->flags & PLAN_SUCCESS_ONLY) != 0;
 }
 
-void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan)
-{
-	if (is_answer(plan) && record->ret >= 0)
-		add_address(record, tid, plan);
-}
-
 void tracee_add_arguments(struct record *record, uint32_t tid, const struct plan *plan)
 {
 	add_name(record, tid, plan, 0);
 	add_name(record, tid, plan, 1);
 	if (plan->address_arg != 0 && !is_answer(plan))
 		add_address(record, tid, plan);
+	if (plan->text_arg != 0 && arg(record, plan->text_arg) != 0)
+		tracee_add_text(record, tid, arg(record, plan->text_arg), RECORD_STRING_TEXT);
 	if (plan->flags & PLAN_OPEN)
 		read_open(record, tid, plan);
+}
+
+static void add_data(struct record *record, uint32_t tid, const struct plan *plan)
+{
+	char bytes[PLAN_DATA_MAX];
+
+	if (plan->data_arg != 0 && plan->data_len <= sizeof(bytes) &&
+	    tracee_read(tid, arg(record, plan->data_arg), bytes, plan->data_len))
+		record_add(record, RECORD_STRING_DATA, (struct str){ bytes, plan->data_len });
+}
+
+void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan)
+{
+	if (record->ret < 0)
+		return;
+	if (is_answer(plan))
+		add_address(record, tid, plan);
+	add_data(record, tid, plan);
 }
 
 static void endpoint_take(const struct sockaddr_storage *address, uint8_t *ip, uint16_t *port)
