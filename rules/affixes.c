@@ -1,6 +1,7 @@
 /* Making the tries of affixes, and walking down them. */
 #include "rules/affixes.h"
 
+#include "rules/fragments.h"
 #include "rules/postings.h"
 
 #include <stdlib.h>
@@ -65,6 +66,10 @@ static enum affix kind_of(enum op op)
 	case OP_STARTSWITH: return AFFIX_PREFIX;
 	case OP_ENDSWITH: return AFFIX_SUFFIX;
 	case OP_PMATCH: return AFFIX_PATH;
+	case OP_CONTAINS:
+	case OP_ICONTAINS:
+	case OP_GLOB:
+	case OP_IGLOB: return AFFIX_INSIDE;
 	default: return AFFIX_KINDS;
 	}
 }
@@ -83,7 +88,8 @@ enum affix affix_of(const struct rules *rules, const struct predicate *predicate
 
 		if (text.len == 0 || text.len > AFFIX_MAX ||
 		    (kind == AFFIX_PATH &&
-		     (!is_plain_path(text) || bring(kind, text, space).len == 0)))
+		     (!is_plain_path(text) || bring(kind, text, space).len == 0)) ||
+		    (kind == AFFIX_INSIDE && !fragments_can(predicate->op, text)))
 			return AFFIX_KINDS;
 	}
 	return kind;
@@ -172,12 +178,22 @@ static bool plant_all(struct planting *p, size_t count)
 	return true;
 }
 
+static bool index_root(struct planting *p)
+{
+	const struct branch *root = p->affixes->trie;
+
+	p->affixes->begins = compile_take(p->c, 256 * sizeof(*p->affixes->begins));
+	for (uint32_t i = 0; p->affixes->begins != NULL && i < root->count; i++)
+		p->affixes->begins[p->affixes->trie[root->first + i].byte] = (uint16_t)(i + 1);
+	return p->affixes->begins != NULL;
+}
+
 /* One term's literals of one kind. */
 static bool make_one(struct compiler *c, uint32_t term, enum affix kind, struct entry *entries, size_t count)
 {
 	struct planting p = { .c = c, .affixes = &c->rules->terms[term].affixes[kind], .entries = entries };
 
-	return count == 0 || plant_all(&p, count);
+	return count == 0 || (plant_all(&p, count) && index_root(&p));
 }
 
 /* A predicate that has an affix, to be sorted by where it belongs. */
@@ -230,6 +246,30 @@ static size_t list_entries(struct compiler *c, const struct place_of *place, str
 	return predicate->count;
 }
 
+static bool make_inside(struct compiler *c, const struct place_of *places, size_t count)
+{
+	uint32_t *predicates = arena_alloc(c->loader->arena, count * sizeof(*predicates));
+
+	for (size_t i = 0; predicates != NULL && i < count; i++)
+		predicates[i] = places[i].predicate;
+	return predicates != NULL && fragments_make(c, places->term, predicates, count);
+}
+
+/* The tries, or what stands inside, of the places that have one term and one kind. */
+static bool make_places(struct compiler *c, const struct place_of *places, size_t count, struct entry *entries)
+{
+	size_t filled = 0;
+
+	if (places->kind == AFFIX_INSIDE)
+		return make_inside(c, places, count);
+	for (size_t i = 0; i < count; i++)
+		filled += list_entries(c, &places[i], entries + filled);
+	for (size_t i = 0; i < filled; i++)
+		if (entries[i].text.at == NULL)
+			return false;
+	return make_one(c, places->term, places->kind, entries, filled);
+}
+
 bool affixes_make(struct compiler *c)
 {
 	struct rules *rules = c->rules;
@@ -242,15 +282,10 @@ bool affixes_make(struct compiler *c)
 	if (entries == NULL)
 		return false;
 	for (size_t i = 0, end; i < count; i = end) {
-		size_t filled = 0;
-
 		for (end = i; end < count && places[end].term == places[i].term &&
 			      places[end].kind == places[i].kind; end++)
-			filled += list_entries(c, &places[end], entries + filled);
-		for (size_t j = 0; j < filled; j++)
-			if (entries[j].text.at == NULL)
-				return false;
-		if (!make_one(c, places[i].term, places[i].kind, entries, filled))
+			;
+		if (!make_places(c, &places[i], end - i, entries))
 			return false;
 	}
 	return !c->loader->out_of_memory;
@@ -258,7 +293,7 @@ bool affixes_make(struct compiler *c)
 
 /* ---- looking ---- */
 
-static void hit(struct rules_scratch *scratch, uint32_t predicate)
+void affix_hit(struct rules_scratch *scratch, uint32_t predicate)
 {
 	uint64_t bit = (uint64_t)1 << (predicate % 64);
 
@@ -272,54 +307,88 @@ static const struct branch *child_of(const struct affixes *affixes, const struct
 {
 	const struct branch *children = affixes->trie + branch->first;
 
+	if (branch == affixes->trie)
+		return affixes->begins[byte] == 0 ? NULL : &children[affixes->begins[byte] - 1];
 	for (uint32_t i = 0; i < branch->count; i++)
 		if (children[i].byte == byte)
 			return &children[i];
 	return NULL;
 }
 
-/* Down the trie from the value's first byte on, or with `back` from its last. */
-static void walk(struct rules_scratch *scratch, const struct affixes *affixes, struct str value, bool back)
+/* One byte down the trie. False: nothing goes on like that. */
+static bool step(struct rules_scratch *scratch, const struct affixes *affixes, const struct branch **at, char byte)
+{
+	*at = child_of(affixes, *at, (uint8_t)byte);
+	if (*at == NULL)
+		return false;
+	if ((*at)->number_plus_1 == 0)
+		return true;
+	for (uint32_t i = affixes->predicates.first[(*at)->number_plus_1 - 1];
+	     i < affixes->predicates.first[(*at)->number_plus_1]; i++)
+		affix_hit(scratch, affixes->predicates.at[i]);
+	return true;
+}
+
+static void walk(struct rules_scratch *scratch, const struct affixes *affixes, struct str value)
 {
 	const struct branch *at = affixes->trie;
 
-	for (size_t i = 0; i < value.len; i++) {
-		at = child_of(affixes, at, (uint8_t)value.at[back ? value.len - 1 - i : i]);
-		if (at == NULL)
-			return;
-		if (at->number_plus_1 == 0)
+	for (size_t i = 0; i < value.len && step(scratch, affixes, &at, value.at[i]); i++)
+		;
+}
+
+static void walk_back(struct rules_scratch *scratch, const struct affixes *affixes, struct str value)
+{
+	const struct branch *at = affixes->trie;
+
+	for (size_t i = value.len; i > 0 && step(scratch, affixes, &at, value.at[i - 1]); i--)
+		;
+}
+
+/* The value as write_path() would have it, which need not be written: most differ from all patterns soon. */
+static void walk_path(struct rules_scratch *scratch, const struct affixes *affixes, struct str value)
+{
+	const struct branch *at = affixes->trie;
+	bool inside = false;
+
+	for (size_t i = 0; i <= value.len; i++) {
+		bool slash = i == value.len || value.at[i] == '/';
+
+		if (slash && !inside)
 			continue;
-		for (uint32_t j = affixes->predicates.first[at->number_plus_1 - 1];
-		     j < affixes->predicates.first[at->number_plus_1]; j++)
-			hit(scratch, affixes->predicates.at[j]);
+		if (at == affixes->trie && !step(scratch, affixes, &at, '/'))
+			return;
+		if (!step(scratch, affixes, &at, slash ? '/' : value.at[i]))
+			return;
+		inside = !slash;
 	}
 }
 
-static void look_at(struct rules_scratch *scratch, const struct term *term, struct str value)
+static void look_at(struct rules_scratch *scratch, const struct term *term, enum affix kind, struct str value)
 {
-	char space[AFFIX_MAX];
-
-	if (term->affixes[AFFIX_PREFIX].trie != NULL)
-		walk(scratch, &term->affixes[AFFIX_PREFIX], value, false);
-	if (term->affixes[AFFIX_SUFFIX].trie != NULL)
-		walk(scratch, &term->affixes[AFFIX_SUFFIX], value, true);
-	if (term->affixes[AFFIX_PATH].trie != NULL)
-		walk(scratch, &term->affixes[AFFIX_PATH], bring(AFFIX_PATH, value, space), false);
+	switch (kind) {
+	case AFFIX_PREFIX: walk(scratch, &term->affixes[kind], value); break;
+	case AFFIX_SUFFIX: walk_back(scratch, &term->affixes[kind], value); break;
+	case AFFIX_PATH: walk_path(scratch, &term->affixes[kind], value); break;
+	case AFFIX_INSIDE: fragments_look(scratch, &term->inside, value); break;
+	case AFFIX_KINDS: break;
+	}
 }
 
-bool affixes_look(struct rules_scratch *scratch, uint32_t number)
+bool affixes_look(struct rules_scratch *scratch, uint32_t number, enum affix kind)
 {
 	const struct term *term = &scratch->rules->terms[number];
 	const struct slot *slot = term_values(scratch, number);
-	uint64_t bit = (uint64_t)1 << (number % 64);
+	uint32_t look = number * AFFIX_KINDS + kind;
+	uint64_t bit = (uint64_t)1 << (look % 64);
 
-	if ((scratch->looked[number / 64] & bit) != 0)
+	if ((scratch->looked[look / 64] & bit) != 0)
 		return true;
 	for (uint32_t i = 0; i < slot->count; i++)
 		if (slot->values[i].kind != VALUE_STR)
 			return false;
-	scratch->looked[number / 64] |= bit;
+	scratch->looked[look / 64] |= bit;
 	for (uint32_t i = 0; i < slot->count; i++)
-		look_at(scratch, term, value_as_str(&slot->values[i]));
+		look_at(scratch, term, kind, value_as_str(&slot->values[i]));
 	return true;
 }

@@ -43,7 +43,16 @@ enum affix {
 	AFFIX_PREFIX = 0, /* startswith */
 	AFFIX_SUFFIX,	  /* endswith: of the value backwards */
 	AFFIX_PATH,	  /* pmatch without wildcards: of its components, each with a slash around */
+	AFFIX_INSIDE,	  /* contains, icontains, glob: of three bytes wherever they stand, see fragments.h */
 	AFFIX_KINDS,
+	AFFIX_TRIES = AFFIX_INSIDE,
+};
+
+/* How guards look at an event: along a term's value for each kind of affix, or these ways. */
+enum look {
+	LOOK_WORD = AFFIX_KINDS, /* the term's value among its words */
+	LOOK_TEST,		 /* a predicate is tested */
+	LOOKS,
 };
 
 /* One step of a trie: its children lie one behind the other. */
@@ -57,8 +66,24 @@ struct branch {
 /* The literals of one kind that a term is compared to, as a trie, each with a number. */
 struct affixes {
 	struct branch *trie; /* NULL: there are none */
+	uint16_t *begins; /* by byte: which child of the trie's root, plus 1; 0: none */
 	uint32_t count;
 	struct postings predicates; /* by number: those that hold then */
+};
+
+/* Three bytes of a predicate's literal. */
+struct fragment {
+	uint32_t predicate, literal;
+	uint32_t offset; /* of the three bytes in the literal */
+};
+
+/* What a value may have anywhere, by three bytes of it. */
+struct fragments {
+	uint64_t *has; /* bits by hash: there is a fragment of that hash; NULL: there are none */
+	unsigned shift; /* of the product that the hash is taken from */
+	struct fragment *all;
+	uint32_t count;
+	struct postings by_hash; /* numbers of fragments */
 };
 
 struct term {
@@ -83,7 +108,8 @@ struct term {
 	struct table words;
 	size_t words_len_max;
 	struct postings by_word; /* the guards that hold when the value is this word */
-	struct affixes affixes[AFFIX_KINDS];
+	struct affixes affixes[AFFIX_TRIES];
+	struct fragments inside;
 };
 
 struct literal {
@@ -183,8 +209,9 @@ struct source {
 	struct by_type *watches; /* the hub-only ones; NULL: there are none */
 	uint32_t *by_type; /* rule numbers, type after type */
 	uint32_t first[EVTTYPE_WORDS * 64 + 1];
-	/* See guards.h. Of each type the rules without a guard, and the terms that guards look at. */
-	struct by_type unguarded, guard_terms;
+	/* See guards.h. Of each type the rules without a guard, and what guards look at: a term's number
+	 * or a predicate's, times LOOKS, plus how it is looked at. */
+	struct by_type unguarded, looks;
 };
 
 /* Generations of the fields about ancestors. */
@@ -243,7 +270,7 @@ struct rules_scratch {
 	uint64_t *known, *truth; /* bits by node */
 	uint32_t *touched;	 /* words of `known` that are not 0 */
 	size_t touched_count;
-	uint64_t *looked;	 /* bits by term: affixes_look() has been there */
+	uint64_t *looked;	 /* bits by term and kind: affixes_look() has been there */
 	uint64_t *hit;		 /* bits by predicate */
 	uint32_t *hits;		 /* those that are set */
 	size_t hits_count;

@@ -19,7 +19,7 @@ enum known {
 
 struct guard {
 	enum known known;
-	uint32_t count;
+	uint32_t count, tests; /* how many of the predicates must be tested each by itself */
 	const uint32_t *predicates;
 	float chance;
 };
@@ -40,7 +40,7 @@ struct making {
 };
 
 /* A guard that mostly holds would only cost. */
-static const float chance_max = 0.3f;
+static const float chance_max = 0.45f;
 
 static bool has_guarding_words(const struct rules *rules, const struct predicate *predicate)
 {
@@ -65,16 +65,34 @@ static enum known type_holds(const struct making *m, const struct predicate *pre
 	return hit == (predicate->op != OP_NE) ? KNOWN_TRUE : KNOWN_FALSE;
 }
 
+/* Many names of very many are still seldom met. */
+static float chance_of(const struct predicate *predicate, float chance)
+{
+	static const float one_max = 0.11f, many = 0.2f;
+
+	return predicate->count > 1 && chance > many && chance / (float)predicate->count < one_max ? many : chance;
+}
+
+/* What is quickly told of a value that has few: many rules ask the same. */
+static bool is_quick_test(const struct rules *rules, const struct predicate *predicate)
+{
+	const struct term *term = &rules->terms[predicate->term];
+
+	return (predicate->class == CLASS_BOOL || predicate->class == CLASS_NUMBER) && predicate->right == NONE &&
+	       predicate->count <= TEST_LITERALS_MAX && term->kind == AST_FIELD && !term->is_list && !term->is_many;
+}
+
 static struct guard guard_of_check(struct making *m, const struct node *node)
 {
 	const struct rules *rules = m->c->rules;
 	const struct predicate *predicate = &rules->predicates[node->first];
 	struct guard guard = { .known = type_holds(m, predicate) };
+	bool is_found = predicate->affix_plus_1 > 0 || has_guarding_words(rules, predicate);
+	float chance = chance_of(predicate, node->chance);
 
-	if (guard.known == KNOWN_NOTHING && node->chance <= chance_max &&
-	    (predicate->affix_plus_1 > 0 || has_guarding_words(rules, predicate)))
-		guard = (struct guard){ .known = KNOWN_GUARD, .count = 1, .predicates = &node->first,
-					.chance = node->chance };
+	if (guard.known == KNOWN_NOTHING && chance <= chance_max && (is_found || is_quick_test(rules, predicate)))
+		guard = (struct guard){ .known = KNOWN_GUARD, .count = 1, .tests = !is_found,
+					.predicates = &node->first, .chance = chance };
 	return guard;
 }
 
@@ -89,6 +107,16 @@ static struct guard guard_of_not(struct making *m, const struct node *node)
 	}
 }
 
+/* A test is made for each event, what is found by a value is not. */
+static bool is_better(const struct guard *guard, const struct guard *than)
+{
+	if (guard->known != KNOWN_GUARD || than->known != KNOWN_GUARD)
+		return than->known != KNOWN_GUARD;
+	if (guard->tests != than->tests)
+		return guard->tests < than->tests;
+	return guard->chance < than->chance;
+}
+
 static struct guard guard_of_and(struct making *m, const struct node *node)
 {
 	struct guard best = { .known = KNOWN_TRUE };
@@ -100,8 +128,7 @@ static struct guard guard_of_and(struct making *m, const struct node *node)
 			return *guard;
 		if (guard->known == KNOWN_TRUE)
 			continue;
-		if (best.known != KNOWN_GUARD ||
-		    (guard->known == KNOWN_GUARD && guard->chance < best.chance))
+		if (is_better(guard, &best))
 			best = *guard;
 	}
 	return best;
@@ -146,9 +173,11 @@ static struct guard guard_of_or(struct making *m, const struct node *node)
 		only = all.known == KNOWN_GUARD ? NULL : guard;
 		all.known = KNOWN_GUARD;
 		all.count += guard->count;
+		all.tests += guard->tests;
 		all.chance += guard->chance;
 	}
-	if (nothing || all.chance > chance_max || all.count > GUARD_PREDICATES_MAX)
+	if (nothing || all.chance > chance_max || all.count > GUARD_PREDICATES_MAX ||
+	    all.tests > GUARD_TESTS_MAX)
 		return (struct guard){ 0 };
 	if (all.known != KNOWN_GUARD)
 		return all;
@@ -295,17 +324,26 @@ static bool add_pairs(struct making *m, uint32_t rule, const struct guard *guard
 	return true;
 }
 
-static bool add_terms(struct making *m, const struct guard *guard, struct lists *terms, size_t from)
+static uint32_t look_of(const struct rules *rules, uint32_t number)
 {
-	const struct rules *rules = m->c->rules;
+	const struct predicate *predicate = &rules->predicates[number];
 
+	if (predicate->affix_plus_1 > 0)
+		return predicate->term * LOOKS + predicate->affix_plus_1 - 1;
+	if (has_guarding_words(rules, predicate))
+		return predicate->term * LOOKS + LOOK_WORD;
+	return number * LOOKS + LOOK_TEST;
+}
+
+static bool add_looks(struct making *m, const struct guard *guard, struct lists *looks, size_t from)
+{
 	for (uint32_t i = 0; i < guard->count; i++) {
-		uint32_t term = rules->predicates[guard->predicates[i]].term;
+		uint32_t look = look_of(m->c->rules, guard->predicates[i]);
 		size_t j = from;
 
-		while (j < terms->count && terms->at[j] != term)
+		while (j < looks->count && looks->at[j] != look)
 			j++;
-		if (j == terms->count && !push(m->c, terms, term))
+		if (j == looks->count && !push(m->c, looks, look))
 			return false;
 	}
 	return true;
@@ -328,9 +366,9 @@ static uint32_t find_guards(struct making *m, const struct source *source)
 
 /* One type's lists, behind those of earlier types. */
 static bool list_type(struct making *m, const struct source *source, struct lists *unguarded,
-		      struct lists *terms)
+		      struct lists *looks)
 {
-	size_t from = terms->count;
+	size_t from = looks->count;
 	bool few = find_guards(m, source) < GUARDED_MIN || m->memory > GUARDS_MEMORY_MAX;
 
 	for (uint32_t i = source->first[m->type]; i < source->first[m->type + 1]; i++) {
@@ -343,7 +381,7 @@ static bool list_type(struct making *m, const struct source *source, struct list
 			continue;
 		}
 		m->memory += guard->count * sizeof(struct pair);
-		if (!add_pairs(m, rule, guard) || !add_terms(m, guard, terms, from))
+		if (!add_pairs(m, rule, guard) || !add_looks(m, guard, looks, from))
 			return false;
 	}
 	return true;
@@ -351,18 +389,18 @@ static bool list_type(struct making *m, const struct source *source, struct list
 
 static bool list_source(struct making *m, struct source *source)
 {
-	struct lists unguarded = { 0 }, terms = { 0 };
+	struct lists unguarded = { 0 }, looks = { 0 };
 
 	for (m->type = 0; m->type < evttypes_count(); m->type++) {
 		source->unguarded.first[m->type] = (uint32_t)unguarded.count;
-		source->guard_terms.first[m->type] = (uint32_t)terms.count;
-		if (!list_type(m, source, &unguarded, &terms))
+		source->looks.first[m->type] = (uint32_t)looks.count;
+		if (!list_type(m, source, &unguarded, &looks))
 			return false;
 	}
 	source->unguarded.first[evttypes_count()] = (uint32_t)unguarded.count;
-	source->guard_terms.first[evttypes_count()] = (uint32_t)terms.count;
+	source->looks.first[evttypes_count()] = (uint32_t)looks.count;
 	source->unguarded.rules = unguarded.at;
-	source->guard_terms.rules = terms.at;
+	source->looks.rules = looks.at;
 	return true;
 }
 
@@ -428,19 +466,35 @@ static void choose_by_words(struct rules_scratch *scratch, const struct term *te
 }
 
 /* False: a value that is not a text. */
-static bool choose_by_term(struct rules_scratch *scratch, uint32_t number, uint32_t source, size_t type)
+static bool choose_by_affix(struct rules_scratch *scratch, uint32_t term, enum affix kind, uint32_t source, size_t type)
 {
-	const struct term *term = &scratch->rules->terms[number];
 	size_t before;
 
-	/* What an earlier question left in `hit` has been chosen from, or is of another term. */
+	/* What an earlier question left in `hit` has been chosen from, or is another look's. */
+	term_values(scratch, term);
 	before = scratch->hits_count;
-	if (!affixes_look(scratch, number))
+	if (!affixes_look(scratch, term, kind))
 		return false;
 	for (size_t i = before; i < scratch->hits_count; i++)
 		choose(scratch, scratch->hits[i], source, type);
-	choose_by_words(scratch, term, &scratch->slots[number], source, type);
 	return true;
+}
+
+static bool choose_by_look(struct rules_scratch *scratch, uint32_t look, uint32_t source, size_t type)
+{
+	uint32_t number = look / LOOKS;
+
+	switch (look % LOOKS) {
+	case LOOK_TEST:
+		if (predicate_holds(scratch, &scratch->rules->predicates[number]))
+			choose(scratch, number, source, type);
+		return true;
+	case LOOK_WORD:
+		term_values(scratch, number);
+		choose_by_words(scratch, &scratch->rules->terms[number], &scratch->slots[number], source, type);
+		return true;
+	default: return choose_by_affix(scratch, number, look % LOOKS, source, type);
+	}
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -470,12 +524,12 @@ static void sort_chosen(struct rules_scratch *scratch)
 bool guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type)
 {
 	uint32_t number = (uint32_t)(source - scratch->rules->sources);
-	const uint32_t *terms = source->guard_terms.rules;
+	const uint32_t *looks = source->looks.rules;
 	bool ok = true;
 
 	scratch->chosen_count = 0;
-	for (uint32_t i = source->guard_terms.first[type]; i < source->guard_terms.first[type + 1] && ok; i++)
-		ok = choose_by_term(scratch, terms[i], number, type);
+	for (uint32_t i = source->looks.first[type]; i < source->looks.first[type + 1] && ok; i++)
+		ok = choose_by_look(scratch, looks[i], number, type);
 	for (uint32_t i = 0; i < scratch->chosen_count; i++)
 		scratch->is_chosen[scratch->chosen[i] / 64] = 0;
 	sort_chosen(scratch);

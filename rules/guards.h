@@ -2,9 +2,11 @@
  *
  * A guard of a condition is a set of predicates of which one must hold for the condition to hold: of an
  * `and` that of any one child will do, of an `or` all children need one. Predicates that qualify compare
- * a text with literals (=, in, startswith, endswith, pmatch), so that one look at the value — a hash for
- * whole words, a walk along it for what it begins and ends with — says which of all rules' predicates hold. Rules whose guard is not among
- * them are not looked at: ten thousand rules about ten thousand paths cost little more than one. */
+ * a text with literals (=, in, startswith, endswith, pmatch, contains, glob), so that one look at the value — a
+ * hash for whole words, a walk along it for what it begins and ends with and has inside — says which of all
+ * rules' predicates hold; or they are numbers and flags that many rules have in common, tested once. Rules whose
+ * guard is not among them are not looked at: ten thousand rules about ten thousand paths cost little more than
+ * one. */
 #ifndef RULES_GUARDS_H
 #define RULES_GUARDS_H
 
@@ -12,6 +14,8 @@
 
 enum {
 	GUARD_PREDICATES_MAX = 256,   /* of one rule */
+	GUARD_TESTS_MAX = 4,	      /* of them that are tested each by itself */
+	TEST_LITERALS_MAX = 32,	      /* of one of these */
 	GUARDS_MEMORY_MAX = 64 << 20, /* bytes while loading; then rules go without */
 	GUARDED_MIN = 4,	      /* fewer rules of a type are faster looked at one by one */
 };

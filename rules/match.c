@@ -262,7 +262,8 @@ bool predicate_holds(struct rules_scratch *scratch, const struct predicate *pred
 
 	if (term_values(scratch, predicate->term)->count == 0)
 		return false;
-	if (predicate->affix_plus_1 > 0 && !scratch->plain && affixes_look(scratch, predicate->term)) {
+	if (predicate->affix_plus_1 > 0 && !scratch->plain &&
+	    affixes_look(scratch, predicate->term, predicate->affix_plus_1 - 1)) {
 		size_t number = (size_t)(predicate - scratch->rules->predicates);
 
 		return (scratch->hit[number / 64] >> (number % 64) & 1) != 0;

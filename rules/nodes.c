@@ -33,9 +33,30 @@ static uint32_t check_cost(const struct rules *rules, const struct predicate *pr
 	return cost;
 }
 
+/* Names of flags, of which any event has some. */
+static bool has_flags(const struct term *term)
+{
+	return term->base == FIELD_THREAD_CAP_EFFECTIVE || term->base == FIELD_THREAD_CAP_PERMITTED ||
+	       term->base == FIELD_THREAD_CAP_INHERITABLE ||
+	       (term->base == FIELD_EVT_ARG && (str_eq(term->arg, STR("flags")) || str_eq(term->arg, STR("mode"))));
+}
+
+/* What few bytes say many texts have. */
+static float part_chance(const struct predicate *predicate)
+{
+	enum { SHORT = 4 };
+	float chance = 0;
+
+	for (uint32_t i = 0; i < predicate->count; i++)
+		chance += predicate->literals[i].text.len <= SHORT ? 0.1f : 0.01f;
+	return chance < 0.9f ? chance : 0.9f;
+}
+
 /* That a field has one of its usual few values is likely, a name or path is one of many. */
 static float one_chance(const struct term *term)
 {
+	if (has_flags(term))
+		return 0.3f;
 	switch (term->base) {
 	case FIELD_EVT_TYPE: return 0.2f;
 	case FIELD_EVT_DIR: return 0.9f;
@@ -71,6 +92,13 @@ static float check_chance(const struct rules *rules, const struct predicate *pre
 	case OP_LE:
 	case OP_GT:
 	case OP_GE: return 0.5f;
+	case OP_CONTAINS:
+	case OP_ICONTAINS:
+	case OP_STARTSWITH:
+	case OP_ENDSWITH:
+		if (predicate->right == NONE && term->class == CLASS_TEXT && !has_flags(term) && !term->is_many)
+			return part_chance(predicate);
+		return chance;
 	default: return chance;
 	}
 }

@@ -38,7 +38,7 @@ struct rules_scratch *rules_scratch_new(const struct rules *rules)
 	scratch->known = calloc(words_of(rules->nodes_count), sizeof(*scratch->known));
 	scratch->truth = calloc(words_of(rules->nodes_count), sizeof(*scratch->truth));
 	scratch->touched = calloc(words_of(rules->nodes_count), sizeof(*scratch->touched));
-	scratch->looked = calloc(words_of(rules->terms_count), sizeof(*scratch->looked));
+	scratch->looked = calloc(words_of(rules->terms_count * AFFIX_KINDS), sizeof(*scratch->looked));
 	scratch->hit = calloc(words_of(rules->predicates_count), sizeof(*scratch->hit));
 	scratch->hits = calloc(rules->predicates_count + 1, sizeof(*scratch->hits));
 	scratch->is_chosen = calloc(words_of(rules->rules_count), sizeof(*scratch->is_chosen));
@@ -97,7 +97,7 @@ void scratch_begin(struct rules_scratch *scratch, const struct event *event)
 	scratch->event = event;
 	scratch->text_used = 0;
 	memset(scratch->filled, 0, words_of(rules->terms_count) * sizeof(*scratch->filled));
-	memset(scratch->looked, 0, words_of(rules->terms_count) * sizeof(*scratch->looked));
+	memset(scratch->looked, 0, words_of(rules->terms_count * AFFIX_KINDS) * sizeof(*scratch->looked));
 	/* Of many rules an event touches few: only what it touched is cleared. */
 	for (size_t i = 0; i < scratch->touched_count; i++)
 		scratch->known[scratch->touched[i]] = 0;

@@ -96,8 +96,10 @@ static inline void random_text_check(struct dice *dice, struct buf *out)
 	static const char *const sets[] = { "in", "pmatch", "intersects", "startswith oneof",
 					    "contains anyof", "endswith allof", "= oneof", "icontains allof" };
 	static const char *const regexes[] = { "[a-z]+", "/etc/.*", ".*sh", "(bash|cat)" };
+	static const char *const globs[] = { "*shadow*", "/etc/*d", "?ash", "*/BA?H", "*[x]/y", "n*inx*-g", "*bas*" };
+	static const char *const parts[] = { "ash", "etc/", "shadow", "ETC/SH", "/bin/", "inx", "x -" };
 
-	switch (roll(dice, 7)) {
+	switch (roll(dice, 9)) {
 	case 0:
 		buf_addf(out, "%s exists", ROLL_OF(dice, random_texts));
 		return;
@@ -107,6 +109,14 @@ static inline void random_text_check(struct dice *dice, struct buf *out)
 		return;
 	case 2:
 		buf_addf(out, "%s regex '%s'", ROLL_OF(dice, random_texts), ROLL_OF(dice, regexes));
+		return;
+	case 7:
+		buf_addf(out, "%s %s '%s'", ROLL_OF(dice, random_texts), roll(dice, 2) ? "glob" : "iglob",
+			 ROLL_OF(dice, globs));
+		return;
+	case 8:
+		buf_addf(out, "%s %s '%s'", ROLL_OF(dice, random_texts), roll(dice, 2) ? "contains" : "icontains",
+			 ROLL_OF(dice, parts));
 		return;
 	case 3:
 	case 4:
