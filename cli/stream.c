@@ -103,6 +103,26 @@ static int listen_once(const struct client *client, const char *url, struct sse 
 	return result;
 }
 
+int stream_listen(const struct client *client, const char *path, struct sse *sse)
+{
+	char error[CURL_ERROR_SIZE];
+	struct buf url = { 0 };
+	bool heard;
+	int result = CLI_NO;
+
+	buf_add(&url, str_of(client->url));
+	buf_add(&url, str_of(path));
+	if (buf_text(&url) != NULL)
+		result = listen_once(client, url.at, sse, &heard, error);
+	buf_done(&url);
+	if (result != CLI_DONE)
+		return result;
+	if (!heard)
+		return client_unreachable(client, error);
+	cli_complain("%s: the connection is lost", client->url);
+	return CLI_NO;
+}
+
 int stream_follow(const struct client *client, const char *path, struct sse *sse)
 {
 	char error[CURL_ERROR_SIZE];

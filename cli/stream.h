@@ -9,4 +9,7 @@
  * first try is CLI_UNREACHABLE; later it is waited for, and the stream goes on behind the last id. */
 int stream_follow(const struct client *client, const char *path, struct sse *sse);
 
+/* The same over one connection: when it breaks that is an end. */
+int stream_listen(const struct client *client, const char *path, struct sse *sse);
+
 #endif

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/stream.h"
+#include "cli/tail_node.h"
 #include "include/priority.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ enum {
 
 static const char *lines_word = "10", *priority, *rule, *host, *text_word, *source;
 static bool no_follow, follow;
+static struct tail_node node = { .duration = "30s", .rate = "200" };
 
 static const struct cli_option options[] = {
 	{ "lines", 'n', "N", "10", "begin with so many older alerts", &lines_word, NULL },
@@ -29,6 +31,10 @@ static const struct cli_option options[] = {
 	{ "host", 0, "H", NULL, "from this host", &host, NULL },
 	{ "source", 0, "S", NULL, "of this source", &source, NULL },
 	{ "text", 0, "T", NULL, "that hold this text", &text_word, NULL },
+	{ "node", 0, "H", NULL, "events of this node in place of alerts, as they happen", &node.node, NULL },
+	{ "filter", 0, "CONDITION", NULL, "with --node: those for which this is true, as in a rule", &node.filter, NULL },
+	{ "for", 0, "TIME", "30s", "with --node: for so long, at most 10m", &node.duration, NULL },
+	{ "rate", 0, "N", "200", "with --node: at most so many a second, the rest is counted", &node.rate, NULL },
 	{ 0 },
 };
 
@@ -256,11 +262,18 @@ static int run(int argc, char **argv)
 	if (priority != NULL && !priority_parse(str_of(priority), &value))
 		return cli_usage("--priority: \"%s\" is unknown (emergency, alert, critical, error, warning, "
 		                 "notice, informational, debug)", priority);
+	if ((node.node == NULL) != (node.filter == NULL))
+		return cli_usage("--node and --filter go together: which events, and of which node?");
 	if (!cli_number("-n", lines_word, LINES_MAX, &lines))
 		return CLI_USAGE;
 	status = client_open(&client);
 	if (status != CLI_YES)
 		return status;
+	if (node.node != NULL) {
+		status = tail_node(&client, &node);
+		client_close(&client);
+		return status;
+	}
 	status = print_history(&client, lines, &last);
 	if (status == CLI_YES && !no_follow)
 		status = follow_from(&client, last);
@@ -274,6 +287,7 @@ const struct cli_verb verb_tail = {
 	.summary = "show alerts as they come, one line each: time, priority, host, rule, output",
 	.examples = "  tocsin tail --priority warning\n"
 	            "  tocsin tail --host web-1 --text /etc/shadow\n"
+	            "  tocsin tail --node web-1 --filter 'proc.name = bash or fd.name startswith /etc/' --for 2m\n"
 	            "  tocsin tail -n 1000 --no-follow -o json | jq .alert.rule",
 	.needs = CLI_HUB | CLI_FORMAT | CLI_COLOR,
 	.options = options,

@@ -11,6 +11,7 @@
 #include "hub/notify.h"
 #include "hub/process.h"
 #include "hub/reload.h"
+#include "hub/tails.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,7 @@ struct hub {
 	struct reload *reload;
 	struct journal *journal;
 	struct sensors *sensors;
+	struct tails *tails;
 	struct pipeline *pipeline;
 	struct deliver *deliver;
 	struct health *health;
@@ -227,14 +229,21 @@ static int open_health(struct hub *hub)
 	return hub->health == NULL ? -ENOMEM : 0;
 }
 
+static int open_tails(struct hub *hub)
+{
+	hub->tails = tails_new();
+	return hub->tails == NULL ? -ENOMEM : 0;
+}
+
 static int open_doors(struct hub *hub)
 {
 	const struct api_settings api = { .config = hub->config, .journal = hub->journal,
-		                          .deliver = hub->deliver, .status = write_status,
+		                          .tails = hub->tails, .deliver = hub->deliver, .status = write_status,
 		                          .sensors = write_sensors, .rules = write_rules,
 		                          .reload_rules = ask_reload, .userdata = hub };
 	const struct ingest_settings ingest = { .config = hub->config, .pipeline = hub->pipeline,
 		                                .journal = hub->journal, .sensors = hub->sensors,
+		                                .tails = hub->tails,
 		                                .metrics = write_metrics,
 		                                .rules_are_current = rules_are_current,
 		                                .policy = write_policy, .userdata = hub };
@@ -250,7 +259,8 @@ static int open_doors(struct hub *hub)
 	if (hub->api != NULL)
 		log_info("web UI and API on %s (port %u)", hub->config->admin.listen, api_port(hub->api));
 	log_info("taking events on %s (port %u)", hub->config->listen, ingest_port(hub->ingest));
-	return watch(hub, ingest_fd(hub->ingest));
+	r = watch(hub, tails_fd(hub->tails));
+	return r < 0 ? r : watch(hub, ingest_fd(hub->ingest));
 }
 
 static int open_all(struct hub *hub)
@@ -269,6 +279,8 @@ static int open_all(struct hub *hub)
 		r = open_outputs(hub);
 	if (r == 0)
 		r = open_health(hub);
+	if (r == 0)
+		r = open_tails(hub);
 	return r == 0 ? open_doors(hub) : r;
 }
 
@@ -352,6 +364,8 @@ static int turn(struct hub *hub, int timeout_ms)
 			pipeline_collect(hub->pipeline);
 		else if (events[i].data.fd == reload_fd(hub->reload))
 			take_rules(hub);
+		else if (events[i].data.fd == tails_fd(hub->tails))
+			ingest_tails_asked(hub->ingest);
 	}
 	ingest_run(hub->ingest); /* also sends the answers that pipeline_collect() made */
 	return stop;
@@ -392,6 +406,7 @@ void hub_free(struct hub *hub)
 	health_free(hub->health);
 	pipeline_free(hub->pipeline);
 	sensors_free(hub->sensors);
+	tails_free(hub->tails);
 	reload_free(hub->reload);
 	for (const int *fd = (int[]){ hub->lock_fd, hub->epoll_fd, hub->signal_fd, hub->timer_fd, -2 };
 	     *fd != -2; fd++)

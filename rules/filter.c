@@ -20,7 +20,7 @@ void rules_filter_add(struct buf *out, const char *name, struct str condition)
 	/* How far it is indented is said, so that it may begin with blanks. */
 	buf_addf(out, "- rule: %s\n  desc: asked for\n  condition: |2-\n" INDENT, name);
 	add_line(out, condition);
-	buf_add(out, STR("\n  output: asked for\n  priority: DEBUG\n"));
+	buf_add(out, STR("\n  output: asked for\n  priority: EMERGENCY\n"));
 }
 
 /* The text without "rule 'filter': ", which nobody has written. */

@@ -8,7 +8,7 @@
 enum { RULES_FILTER_MAX = 4096 }; /* bytes of a condition */
 
 /* Appends a rule of this name with the condition, as a rules file has it. The condition stands on one
- * line: control characters in it become blanks. */
+ * line: control characters in it become blanks. The rule is severe, so that no threshold leaves it out. */
 void rules_filter_add(struct buf *out, const char *name, struct str condition);
 
 /* Whether the condition is one. What is wrong with it is appended for people: a line "column N: …" for

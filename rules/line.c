@@ -225,7 +225,7 @@ static void add_result(const struct line *line)
 	unpaint(line);
 }
 
-void line_add(struct buf *out, const struct event *event, const struct fields *fields, bool color)
+void event_line_add(struct buf *out, const struct event *event, const struct fields *fields, bool color)
 {
 	struct line line = { .out = out, .event = event, .fields = fields, .color = color };
 

@@ -9,6 +9,6 @@ enum { LINE_VALUE_MAX = 300 }; /* bytes of one value; what is longer is cut, and
 
 /* Appends the line and a newline. Values are an attacker's bytes: what could drive a terminal is shown as
  * buf_add_printable() does. Times are local. */
-void line_add(struct buf *out, const struct event *event, const struct fields *fields, bool color);
+void event_line_add(struct buf *out, const struct event *event, const struct fields *fields, bool color);
 
 #endif

@@ -340,7 +340,7 @@ bool observe_wants(struct observe *observe, struct prefilter *prefilter, const s
 void observe_add(const struct observe *observe, const struct event *event, const struct fields *fields,
 		 struct buf *out)
 {
-	line_add(out, event, fields, observe->options->color);
+	event_line_add(out, event, fields, observe->options->color);
 }
 
 bool observe_is_json(const struct observe *observe)

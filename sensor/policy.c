@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/read.h"
+#include "rules/filter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,9 +23,14 @@ struct policy {
 	struct policy_settings settings;
 	struct http_settings http_settings;
 	struct http *http;
-	struct buf url, authorization, answer;
+	struct buf url, authorization, node, answer;
 	char known[POLICY_VERSION_LEN + 1]; /* the newest that was received, good or not */
 	_Atomic bool stopping;
+	_Atomic bool tail_over; /* whoever looked on has gone */
+	struct buf text;	/* of the newest set that did load */
+	struct tail_order tail; /* the thread's: what is looked on at, until then */
+	struct buf filter;
+	int64_t tail_until;
 	bool has_thread;
 	pthread_t thread;
 
@@ -97,7 +103,7 @@ static int read_files(const struct json *json, struct arena *arena, struct bundl
 
 	if (files == 0 || count > RULES_FILES_MAX)
 		return -EBADMSG;
-	ret->texts = arena_zalloc(arena, (count + 1) * sizeof(*ret->texts));
+	ret->texts = arena_zalloc(arena, (count + 1) * sizeof(*ret->texts)); /* one more: see add_filter() */
 	if (ret->texts == NULL)
 		return -ENOMEM;
 	for (uint32_t i = json_first(json, files); i != json_end(json, files); i = json->nodes[i].next) {
@@ -185,12 +191,34 @@ static int read_bundle(const struct json *json, struct arena *arena, struct bund
 	return r < 0 ? r : read_choices(json, arena, ret);
 }
 
-static int compile_json(const struct json *json, struct arena *arena, struct buf *report,
+/* The filter as the first rule; no choice turns it off. Both lists have room for one more. */
+static int add_filter(struct bundle *bundle, struct str filter, struct arena *arena)
+{
+	struct rules_choice *choices = (struct rules_choice *)(uintptr_t)bundle->settings.choices;
+	struct buf text = { 0 };
+	struct str rule;
+
+	rules_filter_add(&text, TAIL_RULE, filter);
+	rule = buf_ok(&text) ? arena_str(arena, buf_str(&text)) : (struct str){ 0 };
+	buf_done(&text);
+	if (rule.at == NULL)
+		return -ENOMEM;
+	memmove(bundle->texts + 1, bundle->texts, bundle->count * sizeof(*bundle->texts));
+	bundle->texts[0] = (struct rules_text){ .name = TAIL_RULE, .text = rule };
+	bundle->count++;
+	choices[bundle->settings.choices_count++] = (struct rules_choice){ .enable = true, .pattern = TAIL_RULE };
+	bundle->settings.match_all = true;
+	return 0;
+}
+
+static int compile_json(const struct json *json, struct str filter, struct arena *arena, struct buf *report,
 			struct policy_set *ret)
 {
 	struct bundle bundle;
 	int r = read_bundle(json, arena, &bundle);
 
+	if (r == 0 && filter.len > 0)
+		r = add_filter(&bundle, filter, arena);
 	if (r < 0)
 		return r;
 	bundle.settings.extras = &bundle.extra;
@@ -202,8 +230,8 @@ static int compile_json(const struct json *json, struct arena *arena, struct buf
 				   &ret->prefilter);
 }
 
-/* 0 with *ret filled, or what is wrong in `report`. */
-static int compile(struct str text, struct buf *report, struct policy_set *ret)
+/* 0 with *ret filled, or what is wrong in `report`. With a filter: see add_filter(). */
+static int compile(struct str text, struct str filter, struct buf *report, struct policy_set *ret)
 {
 	const struct hash_key open_key = { 0 };
 	CLEANUP(cleanup_free) struct json_node *nodes = calloc(NODES_MAX, sizeof(*nodes));
@@ -217,7 +245,7 @@ static int compile(struct str text, struct buf *report, struct policy_set *ret)
 	if (r == 0 && json_read(&json, 0, &end) < 0)
 		r = -EBADMSG;
 	if (r == 0)
-		r = compile_json(&json, &arena, report, ret);
+		r = compile_json(&json, filter, &arena, report, ret);
 	arena_done(&arena);
 	if (r == -EBADMSG)
 		buf_add(report, STR("the hub's answer is no set of rules\n"));
@@ -275,6 +303,7 @@ static bool ask(struct policy *policy, int wait_s, unsigned *ret_pause_ms)
 {
 	char tag[64], prefer[32];
 	const char *headers[5] = { tag, prefer };
+	size_t count = 2;
 	struct http_request request = { .method = "GET", .url = buf_text(&policy->url), .headers = headers,
 					.answer = policy->answer };
 	bool answered;
@@ -282,7 +311,9 @@ static bool ask(struct policy *policy, int wait_s, unsigned *ret_pause_ms)
 	snprintf(tag, sizeof(tag), "If-None-Match: \"%s\"", policy->known);
 	snprintf(prefer, sizeof(prefer), "Prefer: wait=%d", wait_s);
 	if (policy->authorization.len > 0)
-		headers[2] = policy->authorization.at;
+		headers[count++] = policy->authorization.at;
+	if (policy->node.len > 0)
+		headers[count++] = policy->node.at;
 	buf_clear(&request.answer);
 	http_perform(policy->http, &request, 1, 1, NULL, NULL);
 	policy->answer = request.answer;
@@ -299,6 +330,120 @@ static bool ask(struct policy *policy, int wait_s, unsigned *ret_pause_ms)
 	return answered && request.status == 200;
 }
 
+/* ---- looking on ---- */
+
+static struct str tail_filter(const struct policy *policy)
+{
+	return policy->tail.id[0] == '\0' ? (struct str){ 0 } : buf_str(&policy->filter);
+}
+
+static void remember(struct policy *policy, struct str text)
+{
+	buf_clear(&policy->text);
+	buf_add(&policy->text, text);
+}
+
+/* The set in force, with the filter or without. */
+static int compile_again(struct policy *policy)
+{
+	struct str text = buf_str(&policy->text);
+	struct buf report = { .max = 1 << 16 };
+	struct policy_set set;
+	int r = text.len == 0 ? -ENODATA /* the packaged rules are in force */
+			      : compile(text, tail_filter(policy), &report, &set);
+
+	if (r < 0)
+		log_warning("tail: %.*s", STR_ARG(report.len > 0 ? buf_str(&report) : str_of(strerror(-r))));
+	buf_done(&report);
+	if (r < 0)
+		return r;
+	set.tail = policy->tail;
+	pthread_mutex_lock(&policy->lock);
+	policy_set_done(&policy->ready);
+	policy->ready = set;
+	pthread_mutex_unlock(&policy->lock);
+	return 0;
+}
+
+static bool is_number(struct str text)
+{
+	uint64_t value;
+
+	return text.len <= TAIL_ID_LEN && str_to_u64(text, &value);
+}
+
+static uint64_t number_of(const struct json *json, uint32_t object, struct str key, uint64_t max)
+{
+	uint32_t node = json_get(json, object, key);
+	uint64_t value = 0;
+
+	if (node == 0 || json->nodes[node].kind != JSON_NUMBER || !str_to_u64(json_raw(json, node), &value))
+		return 0;
+	return value < max ? value : max;
+}
+
+/* False: it is no order, and the rules are in the answer. */
+static bool read_order(struct policy *policy, struct arena *arena)
+{
+	struct json_node nodes[32];
+	struct json json = { .text = buf_str(&policy->answer), .nodes = nodes, .cap = 32, .depth_max = 4 };
+	struct str id, filter;
+	uint32_t tail;
+	size_t end;
+
+	if (!str_starts(json.text, STR("{\"tail\":")) || json_read(&json, 0, &end) < 0)
+		return false;
+	tail = json_get(&json, 0, STR("tail"));
+	if (tail == 0 || json.nodes[tail].kind != JSON_OBJECT)
+		return false;
+	id = member(&json, tail, STR("id"), arena);
+	filter = member(&json, tail, STR("filter"), arena);
+	policy->tail = (struct tail_order){ .ms = number_of(&json, tail, STR("ms"), TAIL_MS_MAX),
+					    .rate = number_of(&json, tail, STR("rate"), TAIL_RATE_MAX) };
+	buf_clear(&policy->filter);
+	buf_add(&policy->filter, filter);
+	if (is_number(id) && filter.len > 0 && buf_ok(&policy->filter))
+		memcpy(policy->tail.id, id.at, id.len);
+	return true;
+}
+
+static void end_tail(struct policy *policy)
+{
+	policy->tail = (struct tail_order){ 0 };
+	atomic_store(&policy->tail_over, false);
+}
+
+static bool take_order(struct policy *policy)
+{
+	struct arena arena;
+	bool is_order;
+
+	arena_init(&arena, 1 << 20);
+	is_order = read_order(policy, &arena);
+	arena_done(&arena);
+	if (!is_order)
+		return false;
+	atomic_store(&policy->tail_over, false);
+	policy->tail_until = clock_mono() + (int64_t)policy->tail.ms * NS_PER_MS;
+	if (policy->tail.id[0] != '\0' && compile_again(policy) < 0)
+		end_tail(policy);
+	return true;
+}
+
+static void look_at_tail(struct policy *policy)
+{
+	if (policy->tail.id[0] == '\0' ||
+	    (!atomic_load(&policy->tail_over) && clock_mono() < policy->tail_until))
+		return;
+	end_tail(policy);
+	compile_again(policy);
+}
+
+void policy_tail_over(struct policy *policy)
+{
+	atomic_store(&policy->tail_over, true);
+}
+
 /* Takes what the answer holds: a set that is ready, or the reason why not. */
 static void take_answer(struct policy *policy)
 {
@@ -306,11 +451,13 @@ static void take_answer(struct policy *policy)
 	struct buf report = { .max = 1 << 16 };
 	struct str text = buf_str(&policy->answer);
 	struct policy_set set;
-	int r = compile(text, &report, &set);
+	int r = compile(text, tail_filter(policy), &report, &set);
 
 	/* Known in any case: what does not load is not fetched over and over. */
 	snprintf(policy->known, sizeof(policy->known), "%016llx", (unsigned long long)hash64_of(&open_key, text));
 	if (r == 0) {
+		set.tail = policy->tail;
+		remember(policy, text);
 		keep(policy, text);
 		log_notice("rules: version %s from the hub, %zu enabled", set.version,
 			   prefilter_rules_count(set.prefilter));
@@ -359,8 +506,11 @@ static void *run(void *userdata)
 	unsigned failed = 0, pause_ms;
 
 	while (!atomic_load(&policy->stopping)) {
-		if (ask(policy, POLICY_WAIT_S, &pause_ms))
+		int wait_s = policy->tail.id[0] == '\0' ? POLICY_WAIT_S : POLICY_WAIT_TAIL_S;
+
+		if (ask(policy, wait_s, &pause_ms) && !take_order(policy))
 			take_answer(policy);
+		look_at_tail(policy);
 		failed = pause_ms == 0 ? 0 : failed + 1;
 		if (pause_ms == 0)
 			continue;
@@ -374,6 +524,14 @@ static void *run(void *userdata)
 
 /* ---- life ---- */
 
+static bool is_header(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return false;
+	return true;
+}
+
 static int setup(struct policy *policy)
 {
 	const struct policy_settings *settings = &policy->settings;
@@ -383,6 +541,9 @@ static int setup(struct policy *policy)
 	buf_addf(&policy->url, "%s/api/v1/sensors/rules", settings->hub);
 	if (settings->token != NULL)
 		buf_addf(&policy->authorization, "Authorization: Bearer %s", settings->token);
+	if (is_header(settings->node))
+		buf_addf(&policy->node, "X-Tocsin-Node: %s", settings->node);
+	buf_text(&policy->node);
 	buf_text(&policy->url);
 	buf_text(&policy->authorization);
 	if (!buf_ok(&policy->url) || !buf_ok(&policy->authorization))
@@ -397,10 +558,11 @@ static int setup(struct policy *policy)
 static bool take_kept(struct policy *policy, struct policy_set *ret)
 {
 	struct buf text = { .max = POLICY_TEXT_MAX }, report = { .max = 1 << 16 };
-	bool ok = read_kept(policy, &text) == 0 && compile(buf_str(&text), &report, ret) == 0;
+	bool ok = read_kept(policy, &text) == 0 && compile(buf_str(&text), STR(""), &report, ret) == 0;
 
 	if (ok) {
 		memcpy(policy->known, ret->version, sizeof(policy->known));
+		remember(policy, buf_str(&text));
 		log_info("rules: version %s, kept from before, %zu enabled", ret->version,
 			 prefilter_rules_count(ret->prefilter));
 	}
@@ -484,6 +646,9 @@ void policy_stop(struct policy *policy)
 	policy_set_done(&policy->ready);
 	http_free(policy->http);
 	buf_done(&policy->url);
+	buf_done(&policy->node);
+	buf_done(&policy->text);
+	buf_done(&policy->filter);
 	if (policy->authorization.len > 0)
 		explicit_bzero(policy->authorization.at, policy->authorization.len);
 	buf_done(&policy->authorization);

@@ -120,6 +120,18 @@ bool prefilter_match(struct prefilter *prefilter, const struct event *event)
 	       rules_match_watches(prefilter->rules, prefilter->scratch, event, &fed, 1) > 0;
 }
 
+bool prefilter_match_beside(struct prefilter *prefilter, const struct event *event, struct str name,
+			    bool *ret_named)
+{
+	const struct rule *hits[2];
+	struct watch_hit fed;
+	size_t count = rules_match(prefilter->rules, prefilter->scratch, event, hits, 2);
+
+	*ret_named = count > 0 && str_eq(rule_name(hits[0]), name);
+	return count > *ret_named ||
+	       rules_match_watches(prefilter->rules, prefilter->scratch, event, &fed, 1) > 0;
+}
+
 size_t prefilter_hits(struct prefilter *prefilter, const struct event *event, const struct rule **hits,
 		      size_t max)
 {

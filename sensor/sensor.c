@@ -13,6 +13,7 @@
 #include "sensor/policy.h"
 #include "sensor/prefilter.h"
 #include "sensor/push.h"
+#include "sensor/tail.h"
 #include "sensor/tape.h"
 #include "sensor/wire.h"
 
@@ -39,6 +40,9 @@ struct sensor {
 	struct push *push;
 	struct tape tape;
 	struct observe *observe; /* NULL: rules decide */
+	struct tail *tail;	 /* NULL: nobody looks on */
+	bool has_filter;	 /* TAIL_RULE is among the rules */
+	bool tailed;		 /* the event at hand is to be seen by who looks on */
 	bool unheard;		 /* nobody reads standard output any more */
 	struct exporter *exporter; /* NULL: nobody asked for metrics */
 	struct buf report;
@@ -99,6 +103,7 @@ static int start_hub_rules(struct sensor *sensor)
 {
 	const struct policy_settings settings = { .hub = sensor->options->hub,
 						  .token = sensor->options->token,
+						  .node = sensor->hostname,
 						  .http = &sensor->http,
 						  .folder = sensor->options->spool_dir,
 						  .fallback = TOCSIN_RULES_FILE };
@@ -424,15 +429,28 @@ static bool is_asked_for(const struct sensor *sensor, const struct record *recor
 
 static bool matches(struct sensor *sensor, const struct event *event)
 {
-	return sensor->observe != NULL ? observe_wants(sensor->observe, sensor->prefilter, event)
-				       : prefilter_match(sensor->prefilter, event);
+	bool named = false, matched;
+
+	if (sensor->observe != NULL)
+		return observe_wants(sensor->observe, sensor->prefilter, event);
+	if (!sensor->has_filter)
+		return prefilter_match(sensor->prefilter, event);
+	matched = prefilter_match_beside(sensor->prefilter, event, STR(TAIL_RULE), &named);
+	sensor->tailed |= named;
+	return matched;
 }
 
 /* By the file's own name; if no rule knows that, by the one that it was opened by. */
 static bool is_wanted(struct sensor *sensor, struct event *event)
 {
-	return matches(sensor, event) ||
-	       (enrich_by_asked_name(sensor->enrich, event) && matches(sensor, event));
+	bool wanted;
+
+	sensor->tailed = false;
+	wanted = matches(sensor, event) ||
+		 (enrich_by_asked_name(sensor->enrich, event) && matches(sensor, event));
+	if (sensor->tailed && sensor->tail != NULL)
+		tail_put(sensor->tail, event, sensor->fields, &sensor->wire);
+	return wanted;
 }
 
 /* An event that waited: with what is known of its container now, or without. */
@@ -504,7 +522,7 @@ static void on_record(const struct record *record, void *userdata)
 			sensor->failed++;
 		else if (is_held(sensor, record, event))
 			; /* it is looked at again */
-		else if (is_asked_for(sensor, record) || is_wanted(sensor, event))
+		else if (is_wanted(sensor, event) || is_asked_for(sensor, record))
 			ship(sensor, event);
 		else
 			sensor->filtered++;
@@ -550,6 +568,27 @@ static void report(struct sensor *sensor)
 		exporter_set(sensor->exporter, buf_str(text));
 }
 
+/* Somebody at the hub looks on, or nobody does any more. */
+static void look_on(struct sensor *sensor, const struct tail_order *order)
+{
+	const struct tail_settings settings = { .hub = sensor->options->hub, .token = sensor->options->token,
+						.http = &sensor->http };
+	int r;
+
+	sensor->has_filter = order->id[0] != '\0';
+	if (sensor->tail != NULL && strcmp(tail_id(sensor->tail), order->id) == 0)
+		return; /* other rules meanwhile */
+	tail_stop(TAKE(sensor->tail));
+	if (!sensor->has_filter)
+		return;
+	r = tail_start(&settings, order, &sensor->tail);
+	if (r < 0)
+		log_warning("tail: cannot begin: %s", strerror(-r));
+	else
+		log_notice("tail: somebody at the hub looks on, for %llu s at most",
+			   (unsigned long long)(order->ms + 999) / 1000);
+}
+
 /* Other rules from the hub: from the next record on. */
 static void adopt(struct sensor *sensor, struct policy_set *set)
 {
@@ -587,6 +626,7 @@ static void adopt(struct sensor *sensor, struct policy_set *set)
 	missing = sensor->probe->rearm(sensor->probe_state, &settings);
 	interest_free(sensor->interest);
 	sensor->interest = interest;
+	look_on(sensor, &set->tail);
 	log_info("rules: version %s in force", sensor->version);
 	if (missing > 0)
 		log_warning("rules: %zu system calls that they want can only be seen when the command starts again",
@@ -631,6 +671,10 @@ static void tick(struct sensor *sensor)
 	if (sensor->policy != NULL && now >= sensor->next_policy) {
 		sensor->next_policy = now + SENSOR_POLICY_MS * NS_PER_MS;
 		take_policy(sensor);
+	}
+	if (sensor->tail != NULL && tail_is_over(sensor->tail)) {
+		tail_stop(TAKE(sensor->tail));
+		policy_tail_over(sensor->policy);
 	}
 	if (now < sensor->next_tick)
 		return;
@@ -700,6 +744,7 @@ static void sensor_end(struct sensor *sensor)
 	end_observe(sensor);
 	exporter_stop(sensor->exporter);
 	policy_stop(sensor->policy);
+	tail_stop(sensor->tail);
 	push_stop(sensor->push);
 	if (sensor->outbox != NULL) {
 		struct outbox_stats stats;

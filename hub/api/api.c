@@ -14,6 +14,7 @@ static void (*const calls[API_CALLS])(struct api_call *call) = {
 	[API_ALERTS] = alerts_list,
 	[API_ALERT] = alerts_one,
 	[API_STREAM] = stream_open,
+	[API_TAIL] = tails_watch,
 	[API_OUTPUTS] = outputs_list,
 	[API_OUTPUT_KICK] = outputs_kick,
 	[API_LETTERS] = letters_list,
@@ -215,15 +216,21 @@ static void on_request(void *userdata, struct server_request *request)
 static void on_closed(void *userdata, struct server_request *request)
 {
 	stream_closed(userdata, request);
+	tails_closed(userdata, request);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
+
+static bool is_watched(const struct api *api)
+{
+	return api->streams_count > 0 || api->onlookers != NULL;
+}
 
 static int wait_ms(const struct api *api)
 {
 	int ms = server_timeout_ms(api->server);
 
-	if (api->streams_count > 0 && (ms < 0 || ms > API_TICK_MS))
+	if (is_watched(api) && (ms < 0 || ms > API_TICK_MS))
 		ms = API_TICK_MS;
 	return ms;
 }
@@ -238,8 +245,9 @@ static void *run(void *userdata)
 	while (!api->stopping) {
 		poll(fds, ARRAY_LEN(fds), wait_ms(api));
 		server_run(api->server);
-		if (api->streams_count > 0 && clock_mono() - ticked_ns >= API_TICK_MS * NS_PER_MS) {
+		if (is_watched(api) && clock_mono() - ticked_ns >= API_TICK_MS * NS_PER_MS) {
 			stream_tick(api);
+			tails_tick(api);
 			ticked_ns = clock_mono();
 		}
 	}

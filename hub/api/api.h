@@ -12,11 +12,13 @@
 #include "hub/journal/journal.h"
 
 struct api;
+struct tails;
 
 struct api_settings {
 	const struct config *config; /* admin.*, data_dir; these must outlive the API */
 	struct journal *journal;
 	struct deliver *deliver;     /* NULL: no outputs */
+	struct tails *tails;         /* NULL: nobody can look on at nodes */
 
 	/* What the hub knows of itself. Called on the API's thread; may be NULL. */
 	void (*status)(void *userdata, struct buf *out);  /* members, each after a comma: ,"rules":{…} */

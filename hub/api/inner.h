@@ -32,6 +32,7 @@ enum {
 	"X-Content-Type-Options: nosniff", "Referrer-Policy: no-referrer", "X-Frame-Options: DENY"
 
 struct stream;
+struct onlooker;
 
 struct api {
 	struct api_settings settings;
@@ -43,6 +44,7 @@ struct api {
 	struct buf out;           /* the answer being made */
 	struct stream *streams;
 	unsigned streams_count;
+	struct onlooker *onlookers;
 	int64_t started_ns;       /* wall clock */
 	int64_t started_mono_ns;
 	int wake_fd;
@@ -91,6 +93,7 @@ const char *api_argument(const void *request, const char *name);
 void alerts_list(struct api_call *call);
 void alerts_one(struct api_call *call);
 void stream_open(struct api_call *call);
+void tails_watch(struct api_call *call);
 void outputs_list(struct api_call *call);
 void outputs_kick(struct api_call *call);
 void letters_list(struct api_call *call);
@@ -113,8 +116,12 @@ void assets_openapi(struct api_call *call);
 enum { API_TICK_MS = 100 };
 void stream_tick(struct api *api);
 
-/* The request of a stream is over. */
+/* The same for those who look on at nodes. */
+void tails_tick(struct api *api);
+
+/* The request of a stream is over; of another request these do nothing. */
 void stream_closed(struct api *api, struct server_request *request);
+void tails_closed(struct api *api, const struct server_request *request);
 
 /* Ends the streams of a session that was logged out. */
 void stream_end_session(struct api *api, struct hash128 session);

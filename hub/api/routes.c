@@ -5,6 +5,7 @@ const struct api_route api_routes[] = {
 	{ "GET",  "/alerts",              API_ALERTS,         API_ANY },
 	{ "GET",  "/alerts/{id}",         API_ALERT,          API_ANY },
 	{ "GET",  "/stream",              API_STREAM,         API_ANY },
+	{ "GET",  "/tail",                API_TAIL,           API_TOKEN },
 	{ "GET",  "/outputs",             API_OUTPUTS,        API_ANY },
 	{ "POST", "/outputs/{name}/kick", API_OUTPUT_KICK,    API_ANY },
 	{ "GET",  "/dead-letters",        API_LETTERS,        API_ANY },

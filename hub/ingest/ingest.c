@@ -6,6 +6,7 @@
 #include "hub/ingest/senders.h"
 #include "hub/ingest/unpack.h"
 #include "hub/server.h"
+#include "hub/tails.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 enum {
 	LATE_MAX_MS = 1000,  /* the longest that an answer is held back before it is a refusal */
 	LATE_STEP_MS = 5,
-	CODES = 9,
+	CODES = 10,
 };
 
 /* A request that waits for room or for its sender's bucket. */
@@ -35,7 +36,7 @@ struct ingest {
 	counter late_total;
 };
 
-static const unsigned code_list[CODES] = { 200, 400, 401, 404, 405, 413, 415, 429, 503 };
+static const unsigned code_list[CODES] = { 200, 400, 401, 404, 405, 410, 413, 415, 429, 503 };
 
 static void count_code(struct ingest *ingest, unsigned status)
 {
@@ -332,6 +333,30 @@ static void sensor_rules(struct ingest *ingest, struct server_request *request)
 	policy_ask(ingest->policy, request);
 }
 
+void ingest_tails_asked(struct ingest *ingest)
+{
+	tails_hear(ingest->settings.tails);
+	policy_orders(ingest->policy);
+}
+
+/* What a sensor sends to who looks on. 410: nobody does any more. */
+static void sensor_tail(struct ingest *ingest, struct server_request *request)
+{
+	const char *id = server_query(request, "id"), *withheld = server_query(request, "withheld");
+	uint64_t number = 0, count = 0;
+
+	if (id == NULL || !str_to_u64(str_of(id), &number) ||
+	    (withheld != NULL && !str_to_u64(str_of(withheld), &count))) {
+		problem(ingest, request, 400, "id= is as the order has it, withheld= a number", NULL);
+		return;
+	}
+	if (tails_put(ingest->settings.tails, number, buf_str(&request->body), count,
+	              server_query(request, "end") != NULL))
+		answer(ingest, request, 200, "application/json", STR("{}\n"));
+	else
+		problem(ingest, request, 410, "nobody looks on any more", NULL);
+}
+
 void ingest_rules_changed(struct ingest *ingest)
 {
 	policy_changed(ingest->policy);
@@ -420,6 +445,7 @@ static const struct route {
 	{ { "/api/v1/events", 14 },            "POST", false, events },
 	{ { "/api/v1/sensors/heartbeat", 25 }, "POST", false, heartbeat },
 	{ { "/api/v1/sensors/rules", 21 },     "GET",  false, sensor_rules },
+	{ { "/api/v1/sensors/tail", 20 },      "POST", false, sensor_tail },
 	{ { "/test", 5 },                      "POST", false, test_event },
 	{ { "/metrics", 8 },                   "GET",  true,  metrics_page },
 	{ { "/ping", 5 },                      NULL,   true,  ping },
@@ -493,7 +519,8 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, char
 {
 	const struct config *config = settings->config;
 	struct ingest *ingest = calloc(1, sizeof(*ingest));
-	const struct policy_settings policy = { .rules = settings->policy, .userdata = settings->userdata };
+	const struct policy_settings policy = { .rules = settings->policy, .userdata = settings->userdata,
+	                                        .tails = settings->tails };
 	const struct server_settings server = {
 		.listen = config->listen,
 		.body_max = (size_t)config->ingest.max_body,

@@ -13,6 +13,7 @@ struct ingest_settings {
 	struct pipeline *pipeline;
 	struct journal *journal;
 	struct sensors *sensors;
+	struct tails *tails;
 	/* Writes the families of the other rooms. */
 	void (*metrics)(void *userdata, struct metrics *metrics);
 	bool (*rules_are_current)(void *userdata);
@@ -31,6 +32,9 @@ void ingest_run(struct ingest *ingest);
 
 /* Other rules are in force: sensors that wait for them are told. */
 void ingest_rules_changed(struct ingest *ingest);
+
+/* Somebody wants to look on at a node: its sensor is told. */
+void ingest_tails_asked(struct ingest *ingest);
 
 /* Takes no new connections: the hub is stopping. */
 void ingest_quiesce(struct ingest *ingest);

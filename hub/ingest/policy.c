@@ -2,6 +2,7 @@
 #include "hub/ingest/policy.h"
 
 #include "base/clock.h"
+#include "hub/tails.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,11 +114,47 @@ static int64_t wait_of(const struct server_request *request)
 	return seconds > POLICY_WAIT_MAX_S ? POLICY_WAIT_MAX_S : (int64_t)seconds;
 }
 
+/* True: answered with an order, in place of rules. */
+static bool send_order(struct policy *policy, struct server_request *request)
+{
+	const char *node = server_header(request, "X-Tocsin-Node");
+	static const char *const headers[] = { "Cache-Control: no-cache", NULL };
+	struct buf text = { 0 };
+	bool ordered;
+
+	if (node == NULL)
+		return false;
+	ordered = tails_order(policy->settings.tails, str_of(node), &text);
+	if (ordered)
+		server_answer(request, 200, "application/json", buf_str(&text), headers);
+	buf_done(&text);
+	return ordered;
+}
+
+void policy_orders(struct policy *policy)
+{
+	struct waiting **at = &policy->first;
+
+	while (*at != NULL) {
+		struct waiting *waiting = *at;
+
+		if (!send_order(policy, waiting->request)) {
+			at = &waiting->next;
+			continue;
+		}
+		*at = waiting->next;
+		policy->count--;
+		free(waiting);
+	}
+}
+
 void policy_ask(struct policy *policy, struct server_request *request)
 {
 	int64_t wait_s = wait_of(request);
 	struct waiting *waiting;
 
+	if (wait_s > 0 && send_order(policy, request))
+		return;
 	if (!has_it(policy, request)) {
 		send_rules(policy, request);
 		return;

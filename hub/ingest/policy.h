@@ -8,6 +8,7 @@
 #include "hub/server.h"
 
 struct policy;
+struct tails;
 
 enum {
 	POLICY_WAIT_MAX_S = 60,
@@ -18,6 +19,7 @@ struct policy_settings {
 	/* The version of the rules and, unless `out` is NULL, their text. */
 	void (*rules)(void *userdata, char version[17], struct buf *out);
 	void *userdata;
+	struct tails *tails; /* what else sensors are asked for in this way */
 };
 
 /* NULL: out of memory. */
@@ -29,6 +31,10 @@ void policy_ask(struct policy *policy, struct server_request *request);
 
 /* Other rules are in force: answers all who wait. */
 void policy_changed(struct policy *policy);
+
+/* Somebody looks on at a node: its sensor is answered with that, if it waits. A sensor says where it is by
+ * X-Tocsin-Node, its hostname. */
+void policy_orders(struct policy *policy);
 
 /* Answers those whose time is over. */
 void policy_tick(struct policy *policy);
