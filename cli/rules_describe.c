@@ -218,6 +218,46 @@ static void key_types(struct buf *out, const struct described *item)
 	types_add_json(out, item->has_types ? &item->types : &none);
 }
 
+/* Falco's plugins, by the fields that they supply and the source that they bring. */
+static const struct {
+	const char *name, *prefix, *source;
+} plugin_rows[] = {
+	{ "cloudtrail", "ct.", "aws_cloudtrail" }, { "container", "container.", NULL }, { "container", "k8s.", NULL },
+	{ "container", "proc.is_container_", NULL }, { "gcpaudit", "gcp.", "gcp_auditlog" },
+	{ "github", "github.", "github" }, { "gitlab", "gitlab.", "gitlab" }, { "json", "jevt.", NULL },
+	{ "json", "json.", NULL }, { "k8saudit", "ka.", "k8s_audit" }, { "keycloak", "keycloak.", "keycloak" },
+	{ "okta", "okta.", "okta" },
+};
+
+static bool begins_one(const struct words *fields, const char *prefix)
+{
+	for (size_t i = 0; i < fields->count; i++)
+		if (str_starts(fields->at[i], str_of(prefix)))
+			return true;
+	return false;
+}
+
+static void key_plugins(struct buf *out, const struct described *item)
+{
+	const char *last = "";
+
+	key(out, "plugins");
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < ARRAY_LEN(plugin_rows); i++) {
+		const char *source = plugin_rows[i].source;
+
+		if (strcmp(plugin_rows[i].name, last) == 0 ||
+		    !(begins_one(&item->fields, plugin_rows[i].prefix) ||
+		      begins_one(&item->output_fields, plugin_rows[i].prefix) ||
+		      begins_one(&item->exception_fields, plugin_rows[i].prefix) ||
+		      (source != NULL && str_eq(item->source, str_of(source)))))
+			continue;
+		buf_addf(out, "%s\"%s\"", *last == '\0' ? "" : ",", plugin_rows[i].name);
+		last = plugin_rows[i].name;
+	}
+	buf_add_char(out, ']');
+}
+
 static void rule_json(struct job *job, const struct described *rule)
 {
 	struct buf *out = &job->out, state = { 0 };
@@ -235,8 +275,8 @@ static void rule_json(struct job *job, const struct described *rule)
 	key_str(out, "output_compiled", rule->index == SIZE_MAX ? rule->output
 	                                                       : rule_output(rules_at(job->set.rules, rule->index)));
 	key_words(out, "output_fields", &rule->output_fields);
-	key(out, "plugins");
-	buf_add(out, STR("[]},\"info\":{"));
+	key_plugins(out, rule);
+	buf_add(out, STR("},\"info\":{"));
 	key_bool(out, "capture", rule->capture);
 	key(out, "capture_duration");
 	buf_add_u64(out, rule->capture_ms);
@@ -267,8 +307,7 @@ static void macro_json(struct job *job, const struct described *macro)
 	key_types(out, macro);
 	key_words(out, "lists", &macro->lists);
 	key_words(out, "macros", &macro->macros);
-	key(out, "plugins");
-	buf_add(out, STR("[]"));
+	key_plugins(out, macro);
 	key_bool(out, "used", macro->used);
 	buf_add(out, STR("},\"info\":{"));
 	key_str(out, "condition", macro->condition);

@@ -329,17 +329,32 @@ static bool add_list(struct layout *l, const struct part *part)
 	return true;
 }
 
-/* As it was written, moved to where the keys stand now. */
+/* Where the dashes of a sequence stand that begins on the line below its key; 0: it is none. */
+static size_t dash_of(const struct layout *l, const struct part *part)
+{
+	if (part->value->kind != YAML_SEQUENCE || behind_key(l, part).len > 0)
+		return 0;
+	for (size_t number = part->from + 1; number < part->end; number++) {
+		struct str line = line_at(l, number);
+		size_t indent = indent_of(line);
+
+		if (indent < line.len && line.at[indent] == '-')
+			return indent;
+	}
+	return 0;
+}
+
+/* As it was written, moved to where the keys stand now; the dashes of a sequence stand two behind its key. */
 static void add_verbatim(struct layout *l, const struct part *part)
 {
 	struct str first = line_at(l, part->from);
-	size_t key = offset_of(part->key);
+	size_t key = offset_of(part->key), dash = dash_of(l, part), from = dash > 0 ? dash : key, to = dash > 0 ? 4 : 2;
 
 	buf_add(l->out, str_from(first, key));
 	buf_add_char(l->out, '\n');
 	for (size_t number = part->from + 1; number < part->end; number++) {
 		struct str line = line_at(l, number);
-		size_t indent = indent_of(line), wanted = indent + 2 > key ? indent + 2 - key : 0;
+		size_t indent = indent_of(line), wanted = indent + to > from ? indent + to - from : 0;
 
 		if (line.len > 0)
 			buf_addf(l->out, "%*s%.*s", (int)wanted, "", STR_ARG(str_from(line, indent)));

@@ -29,6 +29,12 @@ static bool is_continuation(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
+/* The mark that some editors put before everything; libyaml does not see it. */
+static size_t bom_len(struct str text)
+{
+	return str_starts(text, STR("\xef\xbb\xbf")) ? 3 : 0;
+}
+
 /* A mark's offset in bytes. Marks come nearly in order, so that all of them together cost one walk. */
 static size_t offset_of(struct reader *reader, const yaml_mark_t *mark)
 {
@@ -51,6 +57,8 @@ static struct yaml_place place_at(const struct yaml_file *file, unsigned line, s
 
 	while (start > 0 && file->text.at[start - 1] != '\n')
 		start--;
+	if (start == 0 && end >= bom_len(file->text))
+		start = bom_len(file->text);
 	return (struct yaml_place){
 		.line = line, .column = (unsigned)(end - start) + 1, .offset = end
 	};
@@ -76,7 +84,7 @@ static int fail(struct reader *reader, const yaml_mark_t *mark, const char *text
 /* Bytes that are no text: libyaml knows where they are, but gives no mark. */
 static int fail_bytes(struct reader *reader)
 {
-	size_t offset = reader->parser.problem_offset;
+	size_t offset = reader->parser.problem_offset + bom_len(reader->file->text);
 	unsigned line = 1;
 	char text[256];
 
@@ -90,6 +98,18 @@ static int fail_bytes(struct reader *reader)
 		       reader->parser.problem_value < 0 ? reader->parser.problem : text);
 }
 
+/* What is wrong most often where no token can start. */
+static const char *hint(struct reader *reader)
+{
+	struct str text = reader->file->text;
+	size_t at = offset_of(reader, &reader->parser.problem_mark);
+
+	if (strstr(reader->parser.problem, "cannot start any token") == NULL || at >= text.len ||
+	    strchr("%@`", text.at[at]) == NULL)
+		return "";
+	return ": a value that begins so must stand in quotes";
+}
+
 static int next_event(struct reader *reader, yaml_event_t *ret)
 {
 	char text[256];
@@ -100,9 +120,9 @@ static int next_event(struct reader *reader, yaml_event_t *ret)
 		return -ENOMEM;
 	if (reader->parser.error == YAML_READER_ERROR)
 		return fail_bytes(reader);
-	snprintf(text, sizeof(text), "%s%s%s", reader->parser.problem,
+	snprintf(text, sizeof(text), "%s%s%s%s", reader->parser.problem,
 		 reader->parser.context == NULL ? "" : " ",
-		 reader->parser.context == NULL ? "" : reader->parser.context);
+		 reader->parser.context == NULL ? "" : reader->parser.context, hint(reader));
 	return fail(reader, &reader->parser.problem_mark, text);
 }
 
@@ -300,16 +320,16 @@ int yaml_read(const struct yaml_file *file, struct arena *arena, const struct ya
 {
 	struct reader reader = { .file = file, .arena = arena, .error = reterr };
 	struct growing roots = { 0 };
+	struct str text;
 	int r;
 
 	if (!yaml_parser_initialize(&reader.parser))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
+	reader.bytes = bom_len(file->text);
+	text = str_from(file->text, reader.bytes);
 	yaml_parser_set_input_string(
-		&reader.parser, (const unsigned char *)(file->text.at == NULL ? "" : file->text.at),
-		file->text.len);
-	if (str_starts(file->text, STR("\xef\xbb\xbf")))
-		reader.bytes = 3;
+		&reader.parser, (const unsigned char *)(text.len == 0 ? "" : text.at), text.len);
 	r = read_stream(&reader, &roots);
 	table_done(&reader.anchor_names);
 	yaml_parser_delete(&reader.parser);

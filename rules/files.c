@@ -24,6 +24,7 @@ static int str_copy(struct str text, struct str *ret)
 	return copy == NULL ? -ENOMEM : 0;
 }
 
+/* At most `size` bytes. */
 static int read_all(int fd, size_t size, struct str *ret)
 {
 	CLEANUP(cleanup_free) char *text = malloc(size + 1);
@@ -51,16 +52,21 @@ static int read_file(const char *path, struct str *ret)
 {
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
+	int r;
 
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
+	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
-	if (st.st_size > RULES_FILE_MAX)
-		return -EFBIG;
-	return read_all(fd, (size_t)st.st_size, ret);
+	/* A pipe's length is known at its end. */
+	r = read_all(fd, S_ISREG(st.st_mode) && st.st_size <= RULES_FILE_MAX ? (size_t)st.st_size : RULES_FILE_MAX + 1,
+		     ret);
+	if (r < 0 || ret->len <= RULES_FILE_MAX)
+		return r;
+	free((void *)(uintptr_t)ret->at);
+	return -EFBIG;
 }
 
 static void refuse(struct reading *reading, const char *path, size_t number, const char *text)

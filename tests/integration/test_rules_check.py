@@ -176,6 +176,24 @@ def test_deprecated_fields_are_found_anywhere_in_an_output(rules):
                             ("evt.latency.s", "output")]
 
 
+def test_files_of_other_kinds(rules, tmp_path):
+    assert check("/dev/null").returncode == 0
+    assert "Is a directory" not in check(tmp_path / "none").stdout
+    marked = rules("marked.yaml", "\ufeff" + GOOD.replace("proc.name = bash", "proc.nam = bash"))
+    assert f"{marked}:3:36: error" in check(marked).stdout
+    source, sink = os.pipe()
+    with os.fdopen(sink, "w") as pipe:
+        pipe.write(GOOD)
+    done = subprocess.run([BUILD / "cli/tocsin", "rules", "check", f"/dev/fd/{source}"], pass_fds=[source],
+                          capture_output=True, text=True, timeout=60)
+    os.close(source)
+    assert done.returncode == 0 and "1 rule" in done.stdout
+
+
+def test_a_value_that_needs_quotes_is_told_so(rules):
+    assert "must stand in quotes" in check(rules("percent.yaml", GOOD.replace('"%proc.name"', "%proc.name"))).stdout
+
+
 def test_selection(rules):
     path = rules("two.yaml", GOOD + GOOD.replace("Shell", "Second"))
     assert result(check("-o", "json", "-D", "S*d", path))["tocsin"]["enabled"] == 1

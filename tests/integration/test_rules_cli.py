@@ -585,6 +585,20 @@ def test_fmt_lays_out_and_keeps_every_comment(tmp_path):
     assert "    and not proc.pname in (aaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbb,\n    ccccccccccc)\n" in narrow
 
 
+def test_fmt_puts_dashes_in_one_place():
+    text = "- list: l\n  items:\n  - a # first\n  - b\n- list: m\n  items:\n      - a\n      # second\n      - b\n"
+    assert rules_verb("fmt", "-", text=text).stdout.decode() == (
+        "- list: l\n  items:\n    - a # first\n    - b\n\n- list: m\n  items:\n    - a\n    # second\n    - b\n")
+
+
+def test_describe_names_the_plugins_of_fields(tmp_path):
+    (tmp_path / "p.yaml").write_text(
+        "- rule: R\n  desc: d\n  condition: evt.type = open and container.id != host\n  output: '%k8s.ns.name'\n"
+        "  priority: INFO\n- rule: S\n  desc: d\n  condition: evt.type = open\n  output: o\n  priority: INFO\n")
+    told = json.loads(rules_verb("describe", "-a", "-o", "json", tmp_path / "p.yaml").stdout)
+    assert [rule["details"]["plugins"] for rule in told["rules"]] == [["container"], []]
+
+
 def test_fmt_checks_and_writes_in_place(tmp_path):
     file, good = tmp_path / "a.yaml", tmp_path / "b.yaml"
     file.write_text(UNTIDY)
