@@ -37,6 +37,7 @@ static const char *const random_words[] = {
 	"bash", "sh",		"nginx",     "/etc/shadow",  "/etc",	 "/etc/passwd", "/usr/bin/BASH",
 	"",	"host",		"cat",	     "-c id",	     "O_WRONLY", "a b",		"7",
 	"Bash", "/etc/shadow.d", "*",	     "/tmp/x/y",     "<NA>",	 "nginx -g",	"sha",
+	"YmFzaA==", "-c -x id",
 };
 static const char *const random_types[] = { "execve", "openat", "open", "connect", "close", "execveat" };
 /* The last ones have no place in a comparison of fields nor in a transformer. */
@@ -50,6 +51,8 @@ static const char *const random_numbers[] = { "evt.rawres", "proc.pid", "user.ui
 static const char *const random_truths[] = { "evt.is_open_read", "evt.is_open_write", "proc.is_exe_upper_layer" };
 static const char *const random_addresses[] = { "fd.sip", "fd.cip", "fd.ip" };
 static const char *const random_nets[] = { "fd.snet", "fd.net" };
+static const char *const random_types_of_fds[] = { "file", "ipv4", "unix", "bash" };
+static const char *const random_raw[] = { "evt.rawarg.uid", "evt.rawarg.flags", "evt.rawarg.res" };
 static const char *const random_any[] = { "tracee.name", "tracee.args", "tracee.count" };
 static const char *const random_ips[] = { "10.0.0.1", "10.1.2.3", "127.0.0.1", "::1", "2001:db8::7" };
 static const char *const random_prefixes[] = { "10.0.0.0/8", "127.0.0.0/8", "2001:db8::/32" };
@@ -197,13 +200,49 @@ static inline void random_any_check(struct dice *dice, struct buf *out)
 	random_word(dice, out);
 }
 
+static inline void random_fd_type(struct dice *dice, struct buf *out)
+{
+	buf_addf(out, "'%s'", ROLL_OF(dice, random_types_of_fds));
+}
+
+/* What has its own types and rules: lists, bytes, options, decoded texts, raw arguments. */
+static inline void random_special_check(struct dice *dice, struct buf *out)
+{
+	static const char *const sets[] = { "in", "intersects" }, *const hex[] = { "62617368", "2f", "", "6361" },
+			  *const ops[] = { "=", "!=", "<", ">=" };
+
+	switch (roll(dice, 9)) {
+	case 0:
+		buf_addf(out, "b64(%s) %s ", random_plain_text(dice), roll(dice, 2) ? "=" : "contains");
+		random_word(dice, out);
+		return;
+	case 1:
+		buf_addf(out, "join(',', (%s, %s)) %s ", random_plain_text(dice), random_plain_text(dice),
+			 roll(dice, 2) ? "=" : "contains");
+		random_word(dice, out);
+		return;
+	case 2: buf_addf(out, "getopt(proc.args, 'xc:') %s ('c', 'id', 'x')", ROLL_OF(dice, sets)); return;
+	case 3: buf_addf(out, "getopt(proc.args, 'xc:')[%s] %s 'id'", roll(dice, 2) ? "c" : "x", roll(dice, 2) ? "=" : "!="); return;
+	case 4:
+	case 5:
+		buf_addf(out, "%s %s ", roll(dice, 3) ? "fd.types" : "tolower(fd.types)", ROLL_OF(dice, sets));
+		random_list(dice, out, random_fd_type);
+		return;
+	case 6: buf_addf(out, "len(fd.types) %s %u", ROLL_OF(dice, ops), roll(dice, 4)); return;
+	case 7: buf_addf(out, "evt.buffer %s '%s'", roll(dice, 2) ? "bcontains" : "bstartswith", ROLL_OF(dice, hex)); return;
+	default: buf_addf(out, "%s %s %u", ROLL_OF(dice, random_raw), ROLL_OF(dice, ops), roll(dice, 9));
+	}
+}
+
 static inline void random_check(struct dice *dice, struct buf *out, bool any)
 {
 	if (any && roll(dice, 2) == 0) {
 		random_any_check(dice, out);
 		return;
 	}
-	switch (roll(dice, 10)) {
+	switch (roll(dice, 12)) {
+	case 10:
+	case 11: random_special_check(dice, out); break;
 	case 0:
 	case 1: random_plain_check(dice, out, "evt.type", random_type); break;
 	case 2: random_number_check(dice, out); break;
@@ -248,6 +287,8 @@ static inline void random_rule(struct dice *dice, struct buf *out, uint32_t numb
 	buf_addf(out, "- rule: r%u\n  desc: d\n  priority: INFO\n  output: o\n", number);
 	if (any)
 		buf_add(out, STR("  source: tracee\n"));
+	if (roll(dice, 8) == 0)
+		buf_add(out, STR("  opa: {url: 'http://localhost:8181', path: a/b}\n"));
 	buf_add(out, STR("  condition: >\n    "));
 	if (roll(dice, 2) == 0)
 		buf_addf(out, "evt.type in (%s, %s) and ", ROLL_OF(dice, random_types),
@@ -296,6 +337,18 @@ static inline void random_set(struct dice *dice, struct event *event, const stru
 	event_set(event, fields_find(fields, str_of(name)), value);
 }
 
+static inline void random_set_list(struct dice *dice, struct event *event, const struct fields *fields, const char *name)
+{
+	static const struct value all[] = {
+		{ .kind = VALUE_STR, .len = 4, .s = "file" }, { .kind = VALUE_STR, .len = 4, .s = "ipv4" },
+		{ .kind = VALUE_STR, .len = 4, .s = "unix" }, { .kind = VALUE_STR, .len = 4, .s = "Bash" },
+		{ .kind = VALUE_STR, .len = 4, .s = "file" },
+	};
+	uint32_t from = roll(dice, ARRAY_LEN(all)), count = roll(dice, ARRAY_LEN(all) - from + 1);
+
+	random_set(dice, event, fields, name, (struct value){ .kind = VALUE_LIST, .len = count, .list = all + from });
+}
+
 static inline void random_event(struct dice *dice, struct event *event, const struct fields *fields)
 {
 	static const char *const also[] = { "proc.aname[1]", "proc.aname[3]", "proc.cwd", "fd.filename" };
@@ -317,6 +370,10 @@ static inline void random_event(struct dice *dice, struct event *event, const st
 		random_set(dice, event, fields, random_truths[i], value_bool(roll(dice, 2) == 0));
 	for (size_t i = 0; i < ARRAY_LEN(random_addresses); i++)
 		random_set(dice, event, fields, random_addresses[i], value_str(str_of(ROLL_OF(dice, random_ips))));
+	random_set_list(dice, event, fields, "fd.types");
+	random_set(dice, event, fields, "evt.buffer", value_str(str_of(ROLL_OF(dice, random_words))));
+	for (size_t i = 0; i < ARRAY_LEN(random_raw); i++)
+		random_set(dice, event, fields, random_raw[i], value_i64(roll(dice, 9)));
 	for (size_t i = 0; i < ARRAY_LEN(random_any); i++)
 		random_set(dice, event, fields, random_any[i], value_str(str_of(ROLL_OF(dice, random_words))));
 }
