@@ -56,6 +56,15 @@ static void intern_params(struct enrich *enrich)
 	enrich->open_name = intern(enrich->settings.fields, "evt.arg.", "name", UINT32_MAX);
 }
 
+/* A key of fixed halves makes one of the boot id. */
+static void set_machine(struct enrich *enrich)
+{
+	static const struct hash_key fixed = { 0x746f6373696e2d70, 0x726f632e75696400 };
+	struct hash128 hash = hash128_of(&fixed, enrich->settings.machine);
+
+	enrich->machine = (struct hash_key){ hash.lo, hash.hi };
+}
+
 int enrich_new(const struct enrich_settings *settings, struct enrich **ret)
 {
 	struct enrich *enrich = calloc(1, sizeof(*enrich));
@@ -64,6 +73,7 @@ int enrich_new(const struct enrich_settings *settings, struct enrich **ret)
 		return -ENOMEM;
 	enrich->settings = *settings;
 	arena_init(&enrich->arena, ENRICH_ARENA_MAX);
+	set_machine(enrich);
 	intern_ancestors(enrich);
 	intern_params(enrich);
 	enrich->wanted_count = fields_count(settings->fields);

@@ -17,6 +17,7 @@ struct enrich_settings {
 	struct procs *procs;
 	const struct names *users, *groups;
 	struct str hostname; /* outlives the enrich */
+	struct str machine;	/* the kernel's boot id: part of what a process is told by */
 	struct containers *containers; /* NULL: of a container only what its cgroup tells */
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/hash.h"
 #include "sensor/calls.h"
 #include "sensor/enrich.h"
 
@@ -38,6 +39,7 @@ struct wanted_label {
 
 struct enrich {
 	struct enrich_settings settings;
+	struct hash_key machine; /* of settings.machine */
 	struct event event;
 	struct arena arena;
 	struct buf text; /* scratch for one value */

@@ -50,6 +50,32 @@ static void put_ids(struct enrich *enrich)
 	enrich_put_bool(enrich, FIELD_PROC_IS_PGID_LEADER, record->pgid == record->tgid);
 }
 
+/* One program in one process: the same id in each of its events, and never of another one. With the start to
+ * the nanosecond: a number is taken again within the same tick of /proc. */
+static void put_uid(struct enrich *enrich, field_id id, uint32_t tgid, uint64_t start_ns, uint64_t exec_id)
+{
+	struct hash_state state;
+	char text[17];
+
+	hash_begin(&state, &enrich->machine);
+	hash_add_u64(&state, tgid);
+	hash_add_u64(&state, start_ns);
+	hash_add_u64(&state, exec_id);
+	snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash_end(&state).lo);
+	enrich_put(enrich, id, str_of(text));
+}
+
+static void put_uids(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+
+	put_uid(enrich, FIELD_PROC_UID, record->tgid, record->start_ns, record->exec_id);
+	if (record->parent_start_ns != 0)
+		put_uid(enrich, FIELD_PROC_PUID, record->ppid, record->parent_start_ns, record->parent_exec_id);
+	else if (record->ppid != 0)
+		enrich_put_null(enrich, FIELD_PROC_PUID);
+}
+
 static void put_caps(struct enrich *enrich, field_id id, uint64_t caps)
 {
 	if (!enrich_wants(enrich, id))
@@ -292,6 +318,7 @@ void enrich_process(struct enrich *enrich, int64_t boot_offset_ns)
 	put_image(enrich, boot_offset_ns);
 	put_cwd(enrich);
 	put_ids(enrich);
+	put_uids(enrich);
 	enrich_put_int(enrich, FIELD_PROC_PID_TS, (int64_t)record->start_ns + boot_offset_ns);
 	enrich_put_int(enrich, FIELD_PROC_DURATION, (int64_t)(record->time_ns - record->start_ns));
 	put_caps(enrich, FIELD_THREAD_CAP_PERMITTED, enrich->proc->cap_permitted);

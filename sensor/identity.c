@@ -29,6 +29,16 @@ static bool identity_is_valid(const char *text)
 	return strspn(text, "0123456789abcdef-") == IDENTITY_TEXT - 1;
 }
 
+void identity_machine(char ret[IDENTITY_TEXT])
+{
+	autoclose int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char text[IDENTITY_TEXT] = "";
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) != IDENTITY_TEXT - 1 || !identity_is_valid(text))
+		text[0] = '\0';
+	memcpy(ret, text, IDENTITY_TEXT);
+}
+
 /* Written beside and renamed, so that a crash leaves the old one or the new one. */
 static int identity_write(int folder, const char *id)
 {

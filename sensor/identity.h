@@ -4,6 +4,9 @@
 
 enum { IDENTITY_TEXT = 37 }; /* a UUID and its NUL */
 
+/* The kernel's boot id, new each time that the machine starts; "" when it cannot be read. */
+void identity_machine(char ret[IDENTITY_TEXT]);
+
 /* A random UUID (RFC 9562 version 4). 0 or -errno. */
 int identity_random(char ret[IDENTITY_TEXT]);
 

@@ -14,8 +14,6 @@
 
 enum { BUCKETS = 16384 };
 
-#define TICK_NS (NS_PER_S / 100) /* /proc/PID/stat counts the start in these */
-
 struct procs {
 	char *folder;
 	struct proc *buckets[BUCKETS];
@@ -223,7 +221,15 @@ static bool token_take(struct procs *procs)
 /* Whether both are the same moment as far as /proc can tell. */
 static bool same_start(uint64_t a, uint64_t b)
 {
-	return a / TICK_NS == b / TICK_NS;
+	return a / PROCS_TICK_NS == b / PROCS_TICK_NS;
+}
+
+/* Whether the entry is of the process of this id that began then; 0: nobody knows when. */
+static bool is_life(const struct proc *proc, uint64_t start_ns)
+{
+	if (start_ns == 0)
+		return true;
+	return proc->exact ? proc->start_ns == start_ns : same_start(proc->start_ns, start_ns);
 }
 
 /* Reads a process that was missed. With `start_ns` only the one that started then. */
@@ -279,6 +285,7 @@ static void refresh(struct procs *procs, struct proc *proc, const struct record 
 {
 	set_caps(proc, record);
 	proc->ppid = record->ppid;
+	proc->parent_start_ns = record->parent_start_ns;
 	proc->start_ns = record->start_ns;
 	proc->exact = true;
 	proc->dead = false;
@@ -317,10 +324,7 @@ static struct proc *find_same(struct procs *procs, const struct record *record)
 
 	if (proc == NULL)
 		return NULL;
-	if (proc->exact ? proc->start_ns == record->start_ns
-			: same_start(proc->start_ns, record->start_ns))
-		return proc;
-	return NULL;
+	return is_life(proc, record->start_ns) ? proc : NULL;
 }
 
 /* A process that no fork record told of; at worst all that is known is its name. */
@@ -406,10 +410,11 @@ static struct proc *apply_exec(struct procs *procs, const struct record *record)
 static struct proc *apply_fork(struct procs *procs, const struct record *record)
 {
 	uint32_t from = (uint32_t)record->args[0];
+	uint64_t from_start = record->args[1];
 	struct proc *parent = find(procs, from), *proc;
 
-	if (parent == NULL)
-		parent = look_up(procs, from, 0);
+	if (parent == NULL || !is_life(parent, from_start))
+		parent = look_up(procs, from, from_start);
 	if (parent == NULL)
 		return find_or_add(procs, record);
 	proc = proc_add(procs, record->tgid, image_ref(parent->image));
@@ -468,15 +473,22 @@ void procs_forget(struct procs *procs, const struct record *record)
 /* Nobody is older than his parent: an entry that is has only inherited a dead parent's number. */
 static bool can_be_parent(const struct proc *parent, const struct proc *child)
 {
-	return parent->start_ns / TICK_NS <= child->start_ns / TICK_NS;
+	return parent->start_ns / PROCS_TICK_NS <= child->start_ns / PROCS_TICK_NS;
 }
 
 static const struct proc *find_parent(struct procs *procs, const struct proc *child)
 {
 	struct proc *parent = find(procs, child->ppid);
+	uint64_t start_ns = child->parent_start_ns;
 
+	if (parent != NULL && !is_life(parent, start_ns)) {
+		/* An earlier one of that id, of which the end was missed; or a later one, and it stays. */
+		if (parent->start_ns > start_ns)
+			return NULL;
+		parent = NULL;
+	}
 	if (parent == NULL)
-		parent = look_up(procs, child->ppid, 0);
+		parent = look_up(procs, child->ppid, start_ns);
 	if (parent == NULL || !can_be_parent(parent, child))
 		return NULL;
 	touch(procs, parent);
@@ -495,6 +507,7 @@ static bool ask_for_parent(struct procs *procs, uint32_t tgid)
 	    !same_start(procs->facts.start_ns, child->start_ns) || procs->facts.ppid == child->ppid)
 		return false;
 	child->ppid = procs->facts.ppid;
+	child->parent_start_ns = 0;
 	return child->ppid != 0;
 }
 

@@ -15,6 +15,7 @@ enum {
 	PROCS_LOOKUPS_PER_S = 50, /* reads of /proc for missed processes */
 	PROCS_ANCESTORS_MAX = 32,
 	PROCS_DEAD_MAX = 256, /* ended processes that are remembered */
+	PROCS_TICK_NS = 10000000, /* /proc/PID/stat counts the start in these */
 };
 
 /* What is not known of a program, or not whole. */
@@ -44,6 +45,7 @@ struct image {
 
 struct proc {
 	uint32_t tgid, ppid;
+	uint64_t parent_start_ns; /* 0: not known */
 	uint64_t start_ns; /* since boot; from /proc only to 10 ms */
 	uint32_t sid, pgid, vpid;
 	uint64_t cap_permitted, cap_effective, cap_inheritable;

@@ -124,7 +124,8 @@ struct record {
 	__u32 loginuid; /* (u32)-1: none */
 	__u32 tty;	/* device number, 0: none */
 	__u64 start_ns; /* of the process, since boot */
-	__u64 parent_start_ns;
+	__u64 parent_start_ns;		 /* 0: not known */
+	__u64 exec_id, parent_exec_id; /* programs it and its forebears have run: each exec adds one */
 	__u64 cgroup_id;
 	__u64 cap_permitted, cap_effective, cap_inheritable;
 

@@ -40,7 +40,8 @@ static uint64_t layout(void)
 		sizeof(struct record), sizeof(struct record_object), sizeof(struct record_string),
 		AT(len), AT(type), AT(class), AT(nr), AT(flags), AT(cpu), AT(time_ns), AT(ret), AT(args),
 		AT(tid), AT(tgid), AT(ppid), AT(vtid), AT(vpid), AT(pgid), AT(vpgid), AT(sid), AT(uid),
-		AT(gid), AT(euid), AT(egid), AT(loginuid), AT(tty), AT(start_ns), AT(parent_start_ns),
+		AT(gid), AT(euid), AT(egid), AT(loginuid), AT(tty), AT(start_ns), AT(parent_start_ns), AT(exec_id),
+		AT(parent_exec_id),
 		AT(cgroup_id), AT(cap_permitted), AT(cap_effective), AT(cap_inheritable), AT(exe_ino),
 		AT(exe_ctime_ns), AT(exe_mtime_ns), AT(exe_mode), AT(exe_uid), AT(exe_gid),
 		AT(pidns_level), AT(comm), AT(object), AT(object.fd), AT(object.kind), AT(object.state),
@@ -245,6 +246,7 @@ static int header_read(struct recording *recording)
 	if (!is_text(header->host.hostname, sizeof(header->host.hostname)) ||
 	    !is_text(header->host.id, sizeof(header->host.id)) ||
 	    !is_text(header->host.boot, sizeof(header->host.boot)) ||
+	    !is_text(header->host.machine, sizeof(header->host.machine)) ||
 	    !is_text(header->host.probe, sizeof(header->host.probe)))
 		return -EBADMSG;
 	recording->at = sizeof(*header);

@@ -40,6 +40,7 @@ struct recording_host {
 	int64_t boot_offset_ns; /* wall clock minus time since boot */
 	char hostname[RECORDING_HOSTNAME];
 	char id[IDENTITY_TEXT], boot[IDENTITY_TEXT]; /* of the sensor */
+	char machine[IDENTITY_TEXT];		      /* the kernel's boot id */
 	char probe[16];
 };
 

@@ -49,6 +49,7 @@ struct sensor {
 	struct http_settings http;
 	const char *hostname;
 	char id[IDENTITY_TEXT], boot[IDENTITY_TEXT];
+	char machine[IDENTITY_TEXT]; /* the kernel's boot id */
 	struct wire_sensor wire;
 	bool wanted[PLAN_CALLS], wants_exit; /* by call number: what becomes an event */
 
@@ -84,6 +85,10 @@ static int start_host(struct sensor *sensor)
 	int r = tape_open(&sensor->tape, sensor->options);
 	const struct replay *replay = sensor->tape.replay;
 
+	if (replay == NULL)
+		identity_machine(sensor->machine);
+	else
+		memcpy(sensor->machine, replay_host(replay)->machine, sizeof(sensor->machine));
 	sensor->hostname = replay == NULL ? sensor->options->hostname : replay_host(replay)->hostname;
 	sensor->boot_offset_ns = replay == NULL ? boot_offset() : replay_host(replay)->boot_offset_ns;
 	return r;
@@ -170,6 +175,7 @@ static int new_enrich(const struct sensor *sensor, struct fields *fields,
 		.groups = sensor->groups,
 		.hostname = str_of(sensor->hostname),
 		.containers = sensor->containers,
+		.machine = str_of(sensor->machine),
 	};
 	int r = enrich_new(&settings, ret);
 
@@ -307,6 +313,7 @@ static int start_recording(struct sensor *sensor)
 	snprintf(host.probe, sizeof(host.probe), "%s", sensor->probe->name);
 	memcpy(host.id, sensor->id, sizeof(host.id));
 	memcpy(host.boot, sensor->boot, sizeof(host.boot));
+	memcpy(host.machine, sensor->machine, sizeof(host.machine));
 	return tape_record(&sensor->tape, sensor->options, &host, sensor->users, sensor->groups,
 			   sensor->procs);
 }

@@ -101,6 +101,8 @@ static __always_inline void fill_head(struct record *record, struct task_struct 
 	record->start_ns = leader->start_boottime;
 	record->parent_start_ns = parent->group_leader->start_boottime;
 	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	record->exec_id = leader->self_exec_id;
+	record->parent_exec_id = parent->group_leader->self_exec_id;
 	read_16(record->comm, &leader->comm);
 	fill_ids(record, task);
 	fill_cred(record, task);

@@ -550,6 +550,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	fill_head(&scratch->record, child, RECORD_FORK, RECORD_CLASS_PROCESS);
 	/* CLONE_PARENT gives the child its parent's parent; the image is still this parent's. */
 	scratch->record.args[0] = (__u32)parent->tgid;
+	scratch->record.args[1] = parent->group_leader->start_boottime;
 	add_cgroup(scratch, child);
 	emit(scratch, counters);
 	return 0;

@@ -174,6 +174,7 @@ struct task_struct {
 	int pid, tgid;
 	int exit_code;
 	__u64 start_boottime;
+	__u64 self_exec_id;
 	struct task_struct *real_parent, *group_leader;
 	struct mm_struct *mm;
 	struct fs_struct *fs;

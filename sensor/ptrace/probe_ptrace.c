@@ -33,6 +33,7 @@ struct thread {
 	bool known; /* its parent's fork was seen; until then it is held */
 	bool held;
 	struct record *call; /* being made; NULL: none. RECORD_MAX bytes */
+	uint64_t execs;	     /* of a process: programs that it and its forebears have run here */
 	struct record last;  /* of a process: its head, for the exit */
 	struct thread *next;
 };
@@ -114,10 +115,23 @@ static uint32_t tgid_of(uint32_t tid)
 
 /* ---- records ---- */
 
-static void emit(struct ptrace *probe, const struct record *record)
+/* The parent may be outside of what is traced; then nothing is known of it. */
+static void fill_identity(struct ptrace *probe, struct record *record, const struct thread *leader)
+{
+	const struct thread *parent = thread_find(probe, record->ppid);
+
+	record->exec_id = leader == NULL ? 0 : leader->execs;
+	if (parent == NULL || parent->last.start_ns == 0)
+		return;
+	record->parent_start_ns = parent->last.start_ns;
+	record->parent_exec_id = parent->execs;
+}
+
+static void emit(struct ptrace *probe, struct record *record)
 {
 	struct thread *leader = thread_find(probe, record->tgid);
 
+	fill_identity(probe, record, leader);
 	if (leader != NULL && record->type != RECORD_EXIT)
 		leader->last = *record;
 	probe->counts.of[record->class].emitted++;
@@ -311,7 +325,7 @@ static void on_fork(struct ptrace *probe, struct thread *parent, int event)
 {
 	unsigned long message = 0;
 	uint32_t tid;
-	struct thread *child;
+	struct thread *child, *leader;
 	bool was_held;
 
 	ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &message);
@@ -325,6 +339,8 @@ static void on_fork(struct ptrace *probe, struct thread *parent, int event)
 	child->known = true;
 	child->held = false;
 	child->tgid = tgid_of(tid);
+	leader = thread_find(probe, parent->tgid);
+	child->execs = leader == NULL ? 0 : leader->execs;
 	if (child->tgid == tid)
 		take_fork(probe, parent->tgid, tid,
 			  event == PTRACE_EVENT_FORK	? SYS_fork
@@ -350,6 +366,7 @@ static void on_exec(struct ptrace *probe, struct thread *thread)
 		}
 		thread_remove(probe, (uint32_t)before);
 	}
+	thread->execs++;
 	take_exec(probe, thread);
 }
 

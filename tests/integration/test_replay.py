@@ -16,7 +16,7 @@ from test_sensor import (BUILD, ROOT, SENSOR, Receiver, needs_ebpf, python, rece
 sys.path.insert(0, os.path.join(ROOT, "tests", "records"))
 import records  # noqa: E402
 
-HEADER = 384
+HEADER = 416
 
 
 def play(path, *options):

@@ -426,7 +426,7 @@ static struct record *record_begin(enum record_type type, uint16_t nr)
 		.uid = 0,
 		.loginuid = (__u32)-1,
 		.start_ns = 4000000000,
-		.parent_start_ns = 1000000000,
+		.parent_start_ns = 4200 * 1000000ULL,
 	};
 	memcpy(record->comm, "touch", 6);
 	return record;
@@ -441,6 +441,7 @@ static struct record *exec_of(uint32_t tgid, uint32_t ppid, const char *comm, co
 	record->tid = record->tgid = record->vpid = record->vtid = tgid;
 	record->ppid = ppid;
 	record->start_ns = tgid * 1000000ULL;
+	record->parent_start_ns = ppid * 1000000ULL;
 	memset(record->comm, 0, sizeof(record->comm));
 	memcpy(record->comm, comm, strlen(comm));
 	record_add(record, RECORD_STRING_EXE, str_of(exe));
@@ -468,7 +469,8 @@ static int rig_make(void **state)
 	rig.users = names_new("/nonexistent");
 	rig.groups = names_new("/nonexistent");
 	settings =
-		(struct enrich_settings){ rig.fields, rig.procs, rig.users, rig.groups, STR("n1"), NULL };
+		(struct enrich_settings){ .fields = rig.fields, .procs = rig.procs, .users = rig.users,
+					  .groups = rig.groups, .hostname = STR("n1") };
 	*state = &rig;
 	return enrich_new(&settings, &rig.enrich);
 }
@@ -554,6 +556,7 @@ static void an_open_becomes_the_json_that_the_hub_expects(void **state)
 		"\"proc.vpid\":4242,\"thread.vtid\":4242,\"proc.pgid\":4242,\"proc.vpgid\":4242,"
 		"\"proc.sid\":4200,\"proc.tty\":0,\"proc.is_sid_leader\":false,"
 		"\"proc.is_vpgid_leader\":true,\"proc.is_pgid_leader\":true,"
+		"\"proc.uid\":\"5ef3a79b8ff46028\",\"proc.puid\":\"a9504a42b71b6887\","
 		"\"proc.pid.ts\":1000000004242000000,\"proc.duration\":758000000,"
 		"\"proc.pname\":\"bash\",\"proc.pexe\":\"-bash\",\"proc.pexepath\":\"/usr/bin/"
 		"bash\","
