@@ -216,6 +216,8 @@ static void put_frame(struct enrich *enrich)
 	else if (enrich->call != NULL)
 		enrich_put_borrowed(enrich, FIELD_EVT_TYPE, str_of(enrich->call->name));
 	enrich_put_int(enrich, FIELD_EVT_CPU, record->cpu);
+	if (record->flags & RECORD_URING)
+		enrich_put_bool(enrich, FIELD_EVT_IS_IO_URING, true);
 	if (record->flags & RECORD_NO_RESULT || record->type == RECORD_EXIT)
 		return;
 	enrich_put_int(enrich, FIELD_EVT_RAWRES, record->ret);

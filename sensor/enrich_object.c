@@ -258,10 +258,10 @@ static void put_kind(struct enrich *enrich)
 	}
 }
 
-/* An open that failed: what it was to open is known from its argument only. */
-static void put_failed_open(struct enrich *enrich)
+/* An open that failed, or made no descriptor: what it opened is known from its argument only. */
+static void put_open_by_name(struct enrich *enrich)
 {
-	enrich_put_int(enrich, FIELD_FD_NUM, -1);
+	enrich_put_int(enrich, FIELD_FD_NUM, enrich->record->ret < 0 ? -1 : enrich->record->ret);
 	put_type(enrich, "file", 'f');
 	put_name(enrich, enrich->path);
 	if (enrich->path.len == 0 && (enrich->record->flags & RECORD_FAULT))
@@ -311,7 +311,7 @@ void enrich_object(struct enrich *enrich)
 		enrich_put_null(enrich, FIELD_FD_NAMERAW);
 	if (!(record->flags & RECORD_HAS_OBJECT)) {
 		if (is_open)
-			put_failed_open(enrich);
+			put_open_by_name(enrich);
 		return;
 	}
 	enrich_put_int(enrich, FIELD_FD_NUM, record->object.fd);

@@ -10,6 +10,7 @@
 #define PLAN_COMPAT 512
 /* Numbers from here on are ours: calls that only 32-bit programs can make here. Far from the kernel's. */
 #define PLAN_FOREIGN 480
+#define PLAN_URING 64 /* operations of an io_uring that are looked at: all that there are */
 #define PLAN_DATA_MAX 80 /* bytes of data, as much as Falco takes */
 
 #define PLAN_CLASS_SLOTS                                                                           \

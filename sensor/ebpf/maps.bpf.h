@@ -79,7 +79,7 @@ struct {
 } peers SEC(".maps");
 
 /* One slot a program: a program cannot interrupt itself, but may interrupt another one. */
-enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOTS };
+enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOT_URING, SLOTS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

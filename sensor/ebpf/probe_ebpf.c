@@ -30,6 +30,7 @@
 enum {
 	POLL_RECORDS = 4096,
 	PAUSE_MS = 1,
+	SLOTS = 5, /* of counters: maps.bpf.h */
 	NICE = -10, /* of the thread that reads: who floods all processors must not also starve it */
 };
 
@@ -57,6 +58,17 @@ static const struct {
 } compat_aliases[] = {
 	{ 23, "setuid" },   { 46, "setgid" },	  { 70, "setreuid" },
 	{ 71, "setregid" }, { 164, "setresuid" }, { 170, "setresgid" },
+};
+
+/* Operations of an io_uring, and the calls that they stand for. */
+static const struct {
+	uint8_t op;
+	const char *name;
+} uring_calls[] = {
+	{ 9, "sendmsg" },   { 13, "accept4" },  { 16, "connect" },   { 18, "openat" },  { 26, "sendto" },
+	{ 28, "openat2" },  { 34, "shutdown" }, { 35, "renameat2" }, { 36, "unlinkat" }, { 37, "mkdirat" },
+	{ 38, "symlinkat" }, { 39, "linkat" },  { 45, "socket" },    { 47, "sendto" },  { 48, "sendmsg" },
+	{ 56, "bind" },	    { 57, "listen" },
 };
 
 /* Where the tables are that say what passes. */
@@ -101,6 +113,10 @@ static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *s
 
 		object->bss->compat_calls[compat_aliases[i].compat] = call->nr;
 	}
+	for (size_t i = 0; i < PLAN_URING; i++)
+		object->bss->uring_calls[i] = PLAN_CALLS;
+	for (size_t i = 0; i < ARRAY_LEN(uring_calls); i++)
+		object->bss->uring_calls[uring_calls[i].op] = call_find_name(str_of(uring_calls[i].name))->nr;
 	object->bss->own_tgid = (uint32_t)getpid();
 	object->bss->take_environment = settings->take_environment;
 }
@@ -119,14 +135,35 @@ static void ebpf_close(void *state)
 	free(ebpf);
 }
 
-/* Whether the kernel has bpf_rdonly_cast(). */
-static bool can_read_directly(void)
+/* What a tracepoint hands over, its own first argument included; 0: there is no such tracepoint. */
+static unsigned tracepoint_arguments(const struct btf *btf, const char *type_name)
+{
+	const struct btf_type *type;
+	int id = btf__find_by_name_kind(btf, type_name, BTF_KIND_TYPEDEF);
+
+	type = id < 0 ? NULL : btf__type_by_id(btf, (uint32_t)id);
+	if (type != NULL)
+		type = btf__type_by_id(btf, type->type); /* a pointer to ... */
+	if (type != NULL)
+		type = btf__type_by_id(btf, type->type);
+	return type == NULL ? 0 : btf_vlen(type);
+}
+
+/* What of the programs this kernel can run, and how. */
+static void fit_to_kernel(struct tocsin_bpf *object)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	bool can = btf != NULL && btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) >= 0;
+	unsigned submit, complete;
 
+	if (btf == NULL)
+		return;
+	object->rodata->direct_reads = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) >= 0;
+	submit = tracepoint_arguments(btf, "btf_trace_io_uring_submit_req");
+	complete = tracepoint_arguments(btf, "btf_trace_io_uring_complete");
+	object->rodata->uring_has_cqe = complete == 4;
+	bpf_program__set_autoload(object->progs.on_uring_submit, submit == 2 && complete >= 4);
+	bpf_program__set_autoload(object->progs.on_uring_complete, submit == 2 && complete >= 4);
 	btf__free(btf);
-	return can;
 }
 
 static int watch_ring(const struct ebpf *ebpf, const struct bpf_map *map)
@@ -161,7 +198,7 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	ebpf->object = tocsin_bpf__open();
 	if (ebpf->object == NULL)
 		return -errno;
-	ebpf->object->rodata->direct_reads = can_read_directly();
+	fit_to_kernel(ebpf->object);
 	r = tocsin_bpf__load(ebpf->object);
 	if (r < 0)
 		return r;
@@ -308,6 +345,8 @@ static void add_misses(struct tocsin_bpf *object, struct probe_counts *ret)
 		{ object->progs.on_exec, RECORD_CLASS_PROCESS },
 		{ object->progs.on_fork, RECORD_CLASS_PROCESS },
 		{ object->progs.on_exit, RECORD_CLASS_PROCESS },
+		{ object->progs.on_uring_submit, RECORD_CLASS_OTHER },
+		{ object->progs.on_uring_complete, RECORD_CLASS_OTHER },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
@@ -364,7 +403,7 @@ static void ebpf_counts(void *state, struct probe_counts *ret)
 	autofree struct plan_counters *rows = calloc((size_t)(cpus > 0 ? cpus : 1), size);
 
 	*ret = (struct probe_counts){ 0 };
-	for (uint32_t slot = 0; rows != NULL && cpus > 0 && slot < 4; slot++) {
+	for (uint32_t slot = 0; rows != NULL && cpus > 0 && slot < SLOTS; slot++) {
 		if (bpf_map__lookup_elem(ebpf->object->maps.counts, &slot, sizeof(slot), rows,
 					 size * (size_t)cpus, 0) < 0)
 			continue;

@@ -322,15 +322,14 @@ static __always_inline __s32 object_fd(const struct record *record, const struct
 }
 
 /* Whether the message's other end is that of the socket's last one; this one is kept in its place. */
-static __always_inline bool peer_is_same(const struct message message, __u64 socket)
+static __always_inline bool peer_is_same(const void *address, __u64 socket)
 {
 	__u64 words[3] = { 0 }, hash = 0, *last;
 
+	__builtin_memcpy(words, address, sizeof(words));
 	/* Family, port, address: of IPv4 the first eight bytes, of IPv6 all but the scope. */
-	if (bpf_probe_read_user(words, 8, (void *)message.name) != 0)
-		return false;
-	if ((__u16)words[0] == AF_INET6)
-		bpf_probe_read_user(&words[1], 16, (void *)(message.name + 8));
+	if ((__u16)words[0] != AF_INET6)
+		words[1] = words[2] = 0;
 	for (int i = 0; i < 3; i++)
 		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ULL;
 	last = bpf_map_lookup_elem(&peers, &socket);
@@ -357,10 +356,13 @@ static __always_inline bool socket_is_filtered(struct record *record, struct tas
 	}
 	if (plan->flags & PLAN_NEEDS_ADDRESS) {
 		const struct message message = message_of(record, plan);
+		__u64 address[3] = { 0 };
 
 		if (message.name == 0 || message.len == 0)
 			return true; /* of a connection, known from its begin */
-		if (is_socket && peer_is_same(message, BPF_CORE_READ(file, f_inode, i_ino)))
+		if (bpf_probe_read_user(address, 8, (void *)message.name) == 0 && (__u16)address[0] == AF_INET6)
+			bpf_probe_read_user(&address[1], 16, (void *)(message.name + 8));
+		if (is_socket && peer_is_same(address, BPF_CORE_READ(file, f_inode, i_ino)))
 			record->flags |= RECORD_SAME_PEER;
 	}
 	return !(can & plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0,
@@ -572,3 +574,5 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	emit(scratch, counters);
 	return 0;
 }
+
+#include "uring.bpf.h"

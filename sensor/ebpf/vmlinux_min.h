@@ -231,6 +231,92 @@ struct linux_binprm {
 	const char *fdpath;
 };
 
+/* An operation of an io_uring; what it is about stands at its beginning. */
+struct io_cqe {
+	__s32 res;
+	int fd; /* until it completes */
+};
+
+struct io_kiocb {
+	struct file *file;
+	__u8 opcode;
+	__u64 flags;
+	struct io_cqe cqe;
+	void *async_data;
+};
+
+struct io_uring_cqe {
+	__s32 res;
+};
+
+struct filename {
+	const char *name;
+};
+
+struct open_how {
+	__u64 flags, mode, resolve;
+};
+
+struct io_open {
+	int dfd;
+	__u32 file_slot;
+	struct filename *filename;
+	struct open_how how;
+};
+
+struct io_unlink {
+	int dfd, flags;
+	struct filename *filename;
+};
+
+struct io_mkdir {
+	int dfd;
+	__u16 mode;
+	struct filename *filename;
+};
+
+struct io_rename {
+	int old_dfd, new_dfd, flags;
+	struct filename *oldpath, *newpath;
+};
+
+struct io_link {
+	int old_dfd, new_dfd, flags;
+	struct filename *oldpath, *newpath;
+};
+
+struct io_socket {
+	int domain, type, protocol;
+	__u32 file_slot;
+};
+
+struct io_accept {
+	int flags;
+	__u32 file_slot;
+};
+
+struct io_connect {
+	void *addr;
+	int addr_len;
+};
+
+struct io_listen {
+	int backlog;
+};
+
+struct io_sr_msg {
+	int len;
+};
+
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+
+struct io_async_msghdr {
+	struct msghdr msg;
+};
+
 /* Which of them exist, and their numbers, depends on the kernel's configuration: relocated too. */
 enum cgroup_subsys_id {
 	cpu_cgrp_id,

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from test_sensor import (Receiver, Sensor, everything, needs_ebpf, our_name, python, receiver,  # noqa: F401
+from test_sensor import (BUILD, Receiver, Sensor, everything, needs_ebpf, our_name, python, receiver,  # noqa: F401
                          rules, sensors, wait_for)
 
 pytestmark = needs_ebpf
@@ -228,3 +228,61 @@ raise SystemExit(9 if r < 0 else 0 if call(304, os.open("{tmp_path}", 0), handle
     assert done.returncode == 0, done.stderr
     fields = wait_for(lambda: everything.find(evt__type="open_by_handle_at"))[0]["fields"]
     assert fields["fd.name"] == str(tmp_path / "secret") and fields["evt.is_open_read"] is True
+
+
+# What tests/tools/ring.c does, as event type and fields; all of it without a system call of that name.
+RING = [
+    ("openat", {"fd.name": "/etc/shadow", "fd.typechar": "f", "evt.is_open_read": True, "evt.res": "SUCCESS"}),
+    ("openat", {"fd.name": "{dir}/nowhere", "fd.num": -1, "evt.res": "ENOENT"}),
+    ("openat", {"fd.name": "{dir}/made", "evt.is_open_write": True, "evt.is_open_create": True,
+                "evt.arg.mode": "0600", "evt.res": "SUCCESS"}),
+    ("mkdirat", {"evt.arg.path": "{dir}/folder", "evt.arg.mode": "0x1c0", "evt.res": "SUCCESS"}),
+    ("renameat2", {"evt.arg.oldpath": "{dir}/made", "evt.arg.newpath": "{dir}/folder/renamed", "evt.res": "SUCCESS"}),
+    ("linkat", {"evt.arg.oldpath": "{dir}/folder/renamed", "evt.arg.newpath": "{dir}/linked", "evt.res": "SUCCESS"}),
+    ("symlinkat", {"evt.arg.target": "some text", "evt.arg.linkpath": "{dir}/symbolic", "evt.res": "SUCCESS"}),
+    ("unlinkat", {"evt.arg.name": "{dir}/linked", "evt.res": "SUCCESS"}),
+    ("unlinkat", {"evt.arg.name": "{dir}/nowhere", "evt.res": "ENOENT"}),
+    ("openat", {"fd.name": "/etc/gshadow", "fd.num": 0, "evt.res": None}),  # nothing tells how it ended
+    ("socket", {"evt.arg.domain": "AF_INET", "fd.l4proto": "udp", "evt.res": "SUCCESS"}),
+    ("sendmsg", {"fd.sip": "127.0.0.5", "fd.sport": 9, "fd.l4proto": "udp", "fd.name_changed": True}),
+    ("connect", {"fd.sip": "127.0.0.4", "fd.sport": 9, "evt.res": "SUCCESS"}),
+]
+RING_NEW = [
+    ("bind", {"fd.lip": "127.0.0.5", "fd.l4proto": "tcp", "evt.res": "SUCCESS"}),
+    ("listen", {"fd.lip": "127.0.0.5", "evt.arg.backlog": 5, "evt.res": "SUCCESS"}),
+]
+
+
+def test_what_is_asked_for_through_an_io_uring_is_the_call_that_it_stands_for(receiver, sensors, tmp_path):  # noqa: F811
+    folder = tmp_path / "ring"
+    folder.mkdir()
+    types = ", ".join(sorted({name for name, _ in RING + RING_NEW}))
+    (tmp_path / "rules.yaml").write_text(rule(f"evt.type in ({types}) and proc.name = ring and evt.is_io_uring = true")
+                                         + rule("evt.type = procexit and proc.name = ring").replace("Made", "Ended"))
+    sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    done = subprocess.run([os.path.join(BUILD, "tests", "tools", "ring"), str(folder)], capture_output=True, text=True,
+                          check=False)
+    if done.returncode == 77:
+        pytest.skip("skipped, because the kernel allows no io_uring")
+    wait_for(lambda: receiver.find(evt__type="procexit"))
+    new = RING_NEW if "57 0" in done.stdout else []  # bind and listen: since Linux 6.11
+    missing = []
+    for name, want in RING + new:
+        want = {key: value.format(dir=folder) if isinstance(value, str) else value for key, value in want.items()}
+        if not receiver.find(evt__type=name, evt__is_io_uring=True,
+                             **{key.replace(".", "__"): value for key, value in want.items()}):
+            missing.append((name, want))
+    assert not missing, (done.stdout, [event["fields"] for event in receiver.find(evt__type=missing[0][0])])
+
+
+def test_a_rule_on_a_file_alerts_also_when_it_is_opened_by_io_uring(receiver, sensors, tmp_path):  # noqa: F811
+    """The stock way to ask: of the ring's other opens none passes the kernel."""
+    (tmp_path / "rules.yaml").write_text(rule(
+        "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.typechar = 'f' and fd.num >= 0 "
+        "and fd.name = /etc/shadow and proc.name = ring"))
+    sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    done = subprocess.run([os.path.join(BUILD, "tests", "tools", "ring"), str(tmp_path)], capture_output=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("skipped, because the kernel allows no io_uring")
+    wait_for(lambda: receiver.find(fd__name="/etc/shadow"))
+    assert len(receiver.find()) == 1

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0) */
+/* What is asked for through an io_uring never passes a system call of its name. It is noted when it is
+ * submitted, with the names that the kernel has copied by then, and told when it completes, with its result,
+ * as the call it stands for. Where nothing tells of the completion (the asker forbade it, or too much is
+ * under way), it is told at once, without a result. */
+#ifndef SENSOR_EBPF_URING_BPF_H
+#define SENSOR_EBPF_URING_BPF_H
+
+#include "fill.bpf.h"
+
+#define URING_NAME    1024 /* bytes of a name; longer is cut and flagged */
+#define URING_ADDRESS 128
+#define URING_ASKED   4096 /* operations under way */
+
+#define REQ_F_CQE_SKIP (1ULL << 6) /* no completion but of a failure */
+
+/* Of the kernel's interface, and the same everywhere. */
+enum uring_op {
+	URING_SENDMSG = 9,
+	URING_ACCEPT = 13,
+	URING_CONNECT = 16,
+	URING_OPENAT = 18,
+	URING_SEND = 26,
+	URING_OPENAT2 = 28,
+	URING_RENAMEAT = 35,
+	URING_UNLINKAT = 36,
+	URING_MKDIRAT = 37,
+	URING_SYMLINKAT = 38,
+	URING_LINKAT = 39,
+	URING_SOCKET = 45,
+	URING_SEND_ZC = 47,
+	URING_SENDMSG_ZC = 48,
+	URING_LISTEN = 57,
+};
+
+/* One operation under way; arguments are where the call of its name has them. */
+struct asked {
+	__u64 args[6];
+	__u16 nr;
+	bool direct; /* what is opened goes into the ring's own table: there is no descriptor */
+	__u32 name_len[2], address_len;
+	char name[2][URING_NAME];
+	char address[URING_ADDRESS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, URING_ASKED);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct asked);
+} uring_asked SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct asked);
+} uring_asking SEC(".maps");
+
+__u16 uring_calls[PLAN_URING]; /* call by operation; PLAN_CALLS: none */
+/* What the tracepoint of the completion hands over: the completion, or its parts (before 6.15). */
+const volatile bool uring_has_cqe = true;
+
+static __always_inline void asked_name(struct asked *asked, int which, struct filename *filename)
+{
+	long len = bpf_probe_read_kernel_str(asked->name[which], URING_NAME, READ(filename, name));
+
+	asked->name_len[which] = len > 0 ? (__u32)len - 1 : 0;
+}
+
+static __always_inline void asked_open(struct asked *asked, struct io_kiocb *req)
+{
+	struct io_open *open = (void *)req;
+
+	asked->args[0] = (__u32)BPF_CORE_READ(open, dfd);
+	asked->args[3] = BPF_CORE_READ(open, how.resolve);
+	asked->args[4] = (__u32)BPF_CORE_READ(open, how.flags);
+	asked->args[5] = (__u32)BPF_CORE_READ(open, how.mode);
+	asked->direct = BPF_CORE_READ(open, file_slot) != 0;
+	asked_name(asked, 0, BPF_CORE_READ(open, filename));
+}
+
+static __always_inline void asked_rename(struct asked *asked, struct io_kiocb *req)
+{
+	struct io_rename *rename = (void *)req;
+
+	asked->args[0] = (__u32)BPF_CORE_READ(rename, old_dfd);
+	asked->args[2] = (__u32)BPF_CORE_READ(rename, new_dfd);
+	asked->args[4] = (__u32)BPF_CORE_READ(rename, flags);
+	asked_name(asked, 0, BPF_CORE_READ(rename, oldpath));
+	asked_name(asked, 1, BPF_CORE_READ(rename, newpath));
+}
+
+static __always_inline void asked_link(struct asked *asked, struct io_kiocb *req, bool symbolic)
+{
+	struct io_link *link = (void *)req;
+
+	asked->args[0] = (__u32)BPF_CORE_READ(link, old_dfd);
+	asked->args[symbolic ? 1 : 2] = (__u32)BPF_CORE_READ(link, new_dfd);
+	asked->args[4] = (__u32)BPF_CORE_READ(link, flags);
+	asked_name(asked, 0, BPF_CORE_READ(link, oldpath));
+	asked_name(asked, 1, BPF_CORE_READ(link, newpath));
+}
+
+static __always_inline void asked_unlink(struct asked *asked, struct io_kiocb *req)
+{
+	struct io_unlink *unlink = (void *)req;
+
+	asked->args[0] = (__u32)BPF_CORE_READ(unlink, dfd);
+	asked->args[2] = (__u32)BPF_CORE_READ(unlink, flags);
+	asked_name(asked, 0, BPF_CORE_READ(unlink, filename));
+}
+
+static __always_inline void asked_mkdir(struct asked *asked, struct io_kiocb *req)
+{
+	struct io_mkdir *mkdir = (void *)req;
+
+	asked->args[0] = (__u32)BPF_CORE_READ(mkdir, dfd);
+	asked->args[2] = BPF_CORE_READ(mkdir, mode);
+	asked_name(asked, 0, BPF_CORE_READ(mkdir, filename));
+}
+
+static __always_inline void asked_socket(struct asked *asked, struct io_kiocb *req)
+{
+	struct io_socket *socket = (void *)req;
+
+	asked->args[0] = (__u32)BPF_CORE_READ(socket, domain);
+	asked->args[1] = (__u32)BPF_CORE_READ(socket, type);
+	asked->args[2] = (__u32)BPF_CORE_READ(socket, protocol);
+	asked->direct = BPF_CORE_READ(socket, file_slot) != 0;
+}
+
+static __always_inline void asked_connect(struct asked *asked, struct io_kiocb *req)
+{
+	struct io_connect *connect = (void *)req;
+	__u32 len = (__u32)BPF_CORE_READ(connect, addr_len);
+
+	if (len > URING_ADDRESS - 1)
+		len = URING_ADDRESS - 1;
+	if (bpf_probe_read_user(asked->address, masked(len, URING_ADDRESS - 1), BPF_CORE_READ(connect, addr)) == 0)
+		asked->address_len = len;
+}
+
+static __always_inline void asked_send(struct asked *asked, struct io_kiocb *req)
+{
+	struct io_sr_msg *message = (void *)req;
+	struct io_async_msghdr *head = BPF_CORE_READ(req, async_data);
+	__u32 len;
+
+	asked->args[2] = (__u32)BPF_CORE_READ(message, len);
+	if (head == NULL || BPF_CORE_READ(head, msg.msg_name) == NULL)
+		return;
+	len = (__u32)BPF_CORE_READ(head, msg.msg_namelen);
+	if (len > URING_ADDRESS - 1)
+		len = URING_ADDRESS - 1;
+	if (bpf_probe_read_kernel(asked->address, masked(len, URING_ADDRESS - 1), BPF_CORE_READ(head, msg.msg_name)) == 0)
+		asked->address_len = len;
+}
+
+static __always_inline void asked_fill(struct asked *asked, struct io_kiocb *req, __u8 op)
+{
+	struct io_listen *listen = (void *)req;
+	struct io_accept *accept = (void *)req;
+
+	__builtin_memset(asked->args, 0, sizeof(asked->args));
+	asked->name_len[0] = asked->name_len[1] = asked->address_len = 0;
+	asked->direct = false;
+	asked->args[0] = (__u32)BPF_CORE_READ(req, cqe.fd);
+	switch (op) {
+	case URING_OPENAT:
+	case URING_OPENAT2: asked_open(asked, req); break;
+	case URING_RENAMEAT: asked_rename(asked, req); break;
+	case URING_LINKAT: asked_link(asked, req, false); break;
+	case URING_SYMLINKAT: asked_link(asked, req, true); break;
+	case URING_UNLINKAT: asked_unlink(asked, req); break;
+	case URING_MKDIRAT: asked_mkdir(asked, req); break;
+	case URING_SOCKET: asked_socket(asked, req); break;
+	case URING_CONNECT: asked_connect(asked, req); break;
+	case URING_SEND:
+	case URING_SENDMSG:
+	case URING_SEND_ZC:
+	case URING_SENDMSG_ZC: asked_send(asked, req); break;
+	case URING_LISTEN: asked->args[1] = (__u32)BPF_CORE_READ(listen, backlog); break;
+	case URING_ACCEPT:
+		asked->args[3] = (__u32)BPF_CORE_READ(accept, flags);
+		asked->direct = BPF_CORE_READ(accept, file_slot) != 0;
+		break;
+	}
+}
+
+/* Bytes that are in this program's own memory. */
+static __always_inline void add_own(struct scratch *scratch, const void *from, __u32 len, __u32 max, __u16 tag)
+{
+	struct record_string *string = string_room(scratch);
+
+	len = masked(len, max - 1);
+	if (string == NULL || len == 0)
+		return;
+	if (len >= URING_NAME - 1) {
+		tag |= RECORD_STRING_CUT;
+		scratch->record.flags |= RECORD_CUT_ARGS;
+	}
+	bpf_probe_read_kernel(string->text, len, from);
+	string_take(scratch, string, tag, len);
+}
+
+static __always_inline void add_asked_name(struct scratch *scratch, const struct asked *asked, struct task_struct *task,
+					   const struct plan *plan, int which)
+{
+	bool text = (plan->flags & PLAN_TARGET_TEXT) && which == 0;
+
+	if (plan->name_arg[which] == 0)
+		return;
+	add_own(scratch, asked->name[which], asked->name_len[which], URING_NAME,
+		which == 0 ? RECORD_STRING_NAME : RECORD_STRING_NAME2);
+	if (!text && asked->name[which][0] != '/')
+		add_directory(scratch, task, plan->dir_arg[which], which == 0 ? RECORD_STRING_DIR : RECORD_STRING_DIR2);
+}
+
+/* Whether a rule can match a call on this socket, and to this address. */
+static __always_inline bool asked_socket_is_wanted(struct record *record, const struct asked *asked,
+						   const struct plan *plan, struct file *file)
+{
+	__u16 can = interests[record->nr & (PLAN_CALLS - 1)].can, family = 0;
+	bool is_socket = file != NULL && (READ2(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK;
+	struct socket *socket;
+
+	if (is_socket) {
+		socket = BPF_CORE_READ(file, private_data);
+		family = BPF_CORE_READ(socket, sk, __sk_common.skc_family);
+	}
+	if (plan->flags & PLAN_NEEDS_ADDRESS) {
+		if (asked->address_len == 0)
+			return false;
+		if (is_socket && peer_is_same(asked->address, READ2(file, f_inode, i_ino)))
+			record->flags |= RECORD_SAME_PEER;
+	}
+	return can & plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);
+}
+
+/* The same question as of an open by its call, but that of a name as it was given no part is looked up. */
+static __always_inline bool asked_open_is_wanted(struct scratch *scratch, struct task_struct *task,
+						 const struct plan *plan, struct file *file, struct walk *walk)
+{
+	__u16 kind;
+	bool passes;
+
+	if (!open_kind_is_wanted(&scratch->record, plan, &kind))
+		return false;
+	passes = (interests[scratch->record.nr & (PLAN_CALLS - 1)].pass & kind) || (dots_kinds & kind) ||
+		 comm_is_watched(scratch, task, kind) || file == NULL;
+	if (file != NULL) {
+		walk_path(walk, scratch, task, &file->f_path, passes ? 0 : kind);
+		passes = passes || walk_is_watched(walk);
+	}
+	return passes;
+}
+
+static __always_inline bool asked_is_wanted(struct record *record, const struct asked *asked,
+					    const struct plan *plan, struct file *file)
+{
+	__u16 can = interests[record->nr & (PLAN_CALLS - 1)].can;
+
+	if (plan->class == RECORD_CLASS_NET)
+		return asked_socket_is_wanted(record, asked, plan, file);
+	return can & 1U << (record->ret < 0 ? PLAN_KIND_FAILED : 0);
+}
+
+/* As at the end of the call. `object`: the struct file that the operation was on. False: filtered. */
+__noinline int take_asked(struct scratch *scratch, struct asked *asked, __u64 object)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = (struct file *)object;
+	const struct plan *plan;
+	struct record *record;
+	struct walk walk = { .scratch = scratch };
+
+	if (scratch == NULL || asked == NULL)
+		return false;
+	record = &scratch->record;
+	plan = &plans[record->nr & (PLAN_CALLS - 1)];
+	if (plan->flags & PLAN_RETURNS_FD)
+		file = record->ret < 0 || asked->direct || (record->flags & RECORD_NO_RESULT)
+			       ? NULL
+			       : file_of(task, (__s32)record->ret);
+	if ((plan->flags & PLAN_OPEN) ? !asked_open_is_wanted(scratch, task, plan, file, &walk)
+				      : !asked_is_wanted(record, asked, plan, file))
+		return false;
+	fill_head(record, task, RECORD_CALL, plan->class);
+	if (file != NULL) {
+		fill_object(scratch, file, (plan->flags & PLAN_RETURNS_FD) ? (__s32)record->ret : (__s32)record->args[0]);
+		if ((plan->flags & PLAN_OPEN) && (READ(file, f_mode) & FMODE_CREATED))
+			record->flags |= RECORD_CREATED;
+		if (plan->flags & PLAN_OPEN)
+			add_walked(&walk, RECORD_STRING_PATH);
+		else if (object_has_path(record))
+			add_path(scratch, &file->f_path, RECORD_STRING_PATH);
+	}
+	add_asked_name(scratch, asked, task, plan, 0);
+	add_asked_name(scratch, asked, task, plan, 1);
+	add_own(scratch, asked->address, asked->address_len, URING_ADDRESS, RECORD_STRING_ADDRESS);
+	return true;
+}
+
+static __always_inline int tell_asked(struct asked *asked, struct file *file, __s32 result, __u32 flags)
+{
+	struct scratch *scratch = scratch_of(SLOT_URING);
+	struct plan_counters *counters = counters_of(SLOT_URING, plans[asked->nr & (PLAN_CALLS - 1)].class);
+
+	if (scratch == NULL || counters == NULL)
+		return 0;
+	counters->seen++;
+	scratch->record.nr = asked->nr;
+	scratch->record.ret = result;
+	scratch->record.flags = RECORD_URING | flags;
+	__builtin_memcpy(scratch->record.args, asked->args, sizeof(asked->args));
+	if (take_asked(scratch, asked, (__u64)file))
+		emit(scratch, counters);
+	else
+		counters->filtered++;
+	return 0;
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(on_uring_submit, struct io_kiocb *req)
+{
+	__u32 op = BPF_CORE_READ(req, opcode), zero = 0;
+	__u64 key = (__u64)req, flags = BPF_CORE_READ(req, flags);
+	struct asked *asked;
+	__u16 nr;
+
+	nr = op < PLAN_URING ? uring_calls[op] : PLAN_CALLS;
+	if (nr >= PLAN_CALLS || !(wanted[nr / 64] & (1ULL << (nr % 64))) ||
+	    (__u32)bpf_get_current_task_btf()->tgid == own_tgid)
+		return 0;
+	asked = bpf_map_lookup_elem(&uring_asking, &zero);
+	if (asked == NULL)
+		return 0;
+	asked->nr = nr;
+	asked_fill(asked, req, (__u8)op);
+	if (!(flags & REQ_F_CQE_SKIP) && bpf_map_update_elem(&uring_asked, &key, asked, BPF_ANY) == 0)
+		return 0;
+	return tell_asked(asked, NULL, 0, RECORD_NO_RESULT);
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(on_uring_complete, void *ring, __u64 key, __u64 what)
+{
+	struct asked *asked = bpf_map_lookup_elem(&uring_asked, &key);
+	struct io_kiocb *req = (void *)key;
+	struct io_uring_cqe *cqe = (void *)what;
+
+	__s32 result;
+
+	if (asked == NULL)
+		return 0;
+	/* Before 6.15 the third argument is the asker's mark, and the fourth the result. */
+	result = uring_has_cqe ? BPF_CORE_READ(cqe, res) : (__s32)ctx[3];
+	tell_asked(asked, BPF_CORE_READ(req, file), result, 0);
+	bpf_map_delete_elem(&uring_asked, &key);
+	return 0;
+}
+
+#endif
