@@ -3,11 +3,10 @@
  * exit. Nothing is decided here but what is cheap to decide: is the call wanted, is a reading open
  * below a watched path. Facts come from kernel objects, not from user memory, wherever there is
  * one. */
+#include "arch.bpf.h"
 #include "fill.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-#define TS_COMPAT 0x0002
 
 #define O_ACCMODE 00000003
 #define O_CREAT	  00000100
@@ -15,11 +14,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define O_PATH	  010000000
 
 #define FMODE_CREATED 0x100000
-
-#define COMPAT_SOCKETCALL 102
-
-#define NR_EXECVE   59
-#define NR_EXECVEAT 322
 
 struct open_how_head {
 	__u64 flags, mode, resolve;
@@ -32,44 +26,10 @@ static __always_inline void begin_call(struct record *record, struct pt_regs *re
 	record->nr = (__u16)nr;
 	record->ret = compat ? (__s32)ret : ret;
 	record->flags = compat ? RECORD_COMPAT : 0;
-	record->args[0] = compat ? (__u32)regs->bx : regs->di;
-	record->args[1] = compat ? (__u32)regs->cx : regs->si;
-	record->args[2] = compat ? (__u32)regs->dx : regs->dx;
-	record->args[3] = compat ? (__u32)regs->si : regs->r10;
-	record->args[4] = compat ? (__u32)regs->di : regs->r8;
-	record->args[5] = compat ? (__u32)regs->bp : regs->r9;
-}
-
-/* socketcall(2), the 32-bit entry's older way to the network: which call it is, ... */
-static __always_inline __u64 socketcall_number(__u32 which)
-{
-	switch (which) {
-	case 1: return 41;   /* socket */
-	case 2: return 49;   /* bind */
-	case 3: return 42;   /* connect */
-	case 4: return 50;   /* listen */
-	case 5: return 43;   /* accept */
-	case 11: return 44;  /* sendto */
-	case 12: return 45;  /* recvfrom */
-	case 13: return 48;  /* shutdown */
-	case 16: return 46;  /* sendmsg */
-	case 17: return 47;  /* recvmsg */
-	case 18: return 288; /* accept4 */
-	default: return PLAN_CALLS;
-	}
-}
-
-/* ... and its arguments, which stand in an array. */
-static __always_inline void unfold_socketcall(struct record *record)
-{
-	void *array = (void *)record->args[1];
-	__u32 words[6] = { 0 };
-
-	/* Short calls may stand at the end of a page. */
-	if (bpf_probe_read_user(words, sizeof(words), array) != 0)
-		bpf_probe_read_user(words, 12, array);
-	for (int i = 0; i < 6; i++)
-		record->args[i] = words[i];
+	if (compat)
+		compat_arguments(record->args, regs);
+	else
+		call_arguments(record->args, regs, false);
 }
 
 /* An argument by its place in the plan, from 1. */
@@ -136,6 +96,14 @@ static __always_inline struct message message_of(const struct record *record, co
 {
 	struct message message = { 0 };
 
+	if ((plan->flags & PLAN_MESSAGE) && (record->flags & RECORD_COMPAT)) {
+		__u32 words[2] = { 0 };
+
+		bpf_probe_read_user(words, sizeof(words), (void *)arg(record, plan->address_arg));
+		message.name = words[0];
+		message.len = words[1];
+		return message;
+	}
 	if (plan->flags & PLAN_MESSAGE) {
 		bpf_probe_read_user(&message, sizeof(message), (void *)arg(record, plan->address_arg));
 		return message;
@@ -432,8 +400,6 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 		return 0;
 	counters->seen++;
 	begin_call(&scratch->record, regs, nr, ret, compat);
-	if (compat && regs->orig_ax == COMPAT_SOCKETCALL)
-		unfold_socketcall(&scratch->record);
 	if ((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))
 		emit(scratch, counters);
 	else
@@ -445,13 +411,13 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 nr = regs->orig_ax; /* -1: no call, or one that a tracer cancelled */
-	bool compat = (task->thread_info.status & TS_COMPAT) != 0;
+	__u64 nr = call_number(regs);
+	bool compat = call_is_compat(task);
 
 	if (nr >= PLAN_FOREIGN)
 		return 0;
 	if (compat)
-		nr = nr == COMPAT_SOCKETCALL ? socketcall_number((__u32)regs->bx) : compat_calls[nr];
+		nr = compat_number(regs, nr);
 	if (nr >= PLAN_CALLS || !(wanted[nr / 64] & (1ULL << (nr % 64))))
 		return 0;
 	return end_call(task, regs, ret, (__u32)nr, compat);
@@ -482,8 +448,11 @@ static __always_inline void add_cgroup(struct scratch *scratch, struct task_stru
 static __always_inline __u16 current_call(struct task_struct *task)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u64 nr = call_number(regs);
 
-	return (__u16)BPF_CORE_READ(regs, orig_ax);
+	if (nr >= PLAN_FOREIGN)
+		return PLAN_CALLS;
+	return (__u16)(call_is_compat(task) ? compat_number(regs, nr) : nr);
 }
 
 /* The registers are the new program's by now, the call number included. But an execveat that named

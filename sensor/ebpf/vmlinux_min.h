@@ -12,6 +12,17 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+#if defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31];
+	__u64 orig_x0;
+	__s32 syscallno;
+};
+
+struct thread_info {
+	unsigned long flags;
+};
+#else
 struct pt_regs {
 	unsigned long bp, bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax;
 };
@@ -19,6 +30,7 @@ struct pt_regs {
 struct thread_info {
 	__u32 status;
 };
+#endif
 
 typedef struct {
 	__u32 val;

@@ -286,3 +286,48 @@ def test_a_rule_on_a_file_alerts_also_when_it_is_opened_by_io_uring(receiver, se
         pytest.skip("skipped, because the kernel allows no io_uring")
     wait_for(lambda: receiver.find(fd__name="/etc/shadow"))
     assert len(receiver.find()) == 1
+
+
+SMALL32 = [
+    ("open", {"fd.name": "/etc/shadow", "fd.typechar": "f", "evt.is_open_read": True}),
+    ("creat", {"fd.name": "{dir}/made32", "evt.arg.mode": "0640", "evt.is_open_create": True}),
+    ("rename", {"evt.arg.oldpath": "{dir}/made32", "evt.arg.newpath": "{dir}/moved32", "evt.res": "SUCCESS"}),
+    ("chmod", {"evt.arg.filename": "{dir}/moved32", "evt.res": "SUCCESS"}),
+    ("unlink", {"evt.arg.path": "{dir}/moved32", "evt.res": "SUCCESS"}),
+    ("mkdir", {"evt.arg.path": "{dir}/folder32", "evt.res": "SUCCESS"}),
+    ("openat", {"fd.nameraw": "nowhere32", "evt.res": "ENOENT", "fd.num": -1}),
+    ("umount", {"evt.arg.name": "/nowhere32", "evt.res": "ENOENT"}),
+    ("socket", {"evt.arg.domain": "AF_INET", "fd.l4proto": "udp"}),
+    ("connect", {"fd.sip": "127.0.0.6", "fd.sport": 9}),
+    ("sendmsg", {"fd.sip": "127.0.0.7", "fd.sport": 9}),
+    ("kill", {"evt.arg.pid": "small32", "evt.arg.sig": "0", "evt.res": "SUCCESS"}),
+    ("setuid", {"evt.arg.uid": "nobody", "evt.res": "SUCCESS"}),
+    ("execve", {"proc.exe": "small32-again", "user.uid": 65534}),
+]
+
+
+def test_a_32_bit_program_makes_the_same_events(receiver, sensors, tmp_path):  # noqa: F811
+    source, program, folder = os.path.join(HERE, "..", "tools", "small32.c"), tmp_path / "small32", tmp_path / "made"
+    folder.mkdir()
+    for place in (tmp_path, *tmp_path.parents[:3]):
+        os.chmod(place, 0o755)
+    if shutil.which("gcc") is None:
+        pytest.skip("skipped, because gcc is not installed")
+    built = subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-fno-stack-protector", "-fno-pic", "-no-pie", "-O1", "-o",
+                            program, source], capture_output=True, text=True, check=False)
+    if built.returncode != 0 and "-m32" in built.stderr:
+        pytest.skip("skipped, because gcc does not build 32-bit programs")
+    assert built.returncode == 0, built.stderr
+    types = ", ".join(sorted({name for name, _ in SMALL32} | {"procexit"}))
+    (tmp_path / "rules.yaml").write_text(rule(f"evt.type in ({types}) and proc.exepath endswith small32"))
+    sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    if subprocess.run([program, folder], check=False).returncode != 0:
+        pytest.skip("skipped, because the kernel has no 32-bit entry")
+    wait_for(lambda: len(receiver.find(evt__type="procexit")) >= 2)
+    missing = []
+    for name, want in SMALL32:
+        want = {key: value.format(dir=folder) if isinstance(value, str) else value for key, value in want.items()}
+        if not receiver.find(evt__type=name, **{key.replace(".", "__"): value for key, value in want.items()}):
+            missing.append((name, want))
+    assert not missing, [event["fields"] for event in receiver.find(evt__type=missing[0][0])]
+    assert len(receiver.find(evt__type="sendmsg")) == len(receiver.find(evt__type="connect")) == 2
