@@ -60,8 +60,8 @@ enum call_watch {
 
 struct call {
 	const char *name;
-	uint16_t nr;	 /* x86-64 */
-	uint16_t compat; /* i386, or CALL_COMPAT_NONE */
+	uint16_t nr;	 /* of this processor, or from PLAN_FOREIGN on */
+	uint16_t compat; /* of its 32-bit programs, or CALL_COMPAT_NONE */
 	enum call_watch watch;
 	struct plan plan;
 	struct param params[CALL_PARAMS_MAX];

@@ -2,10 +2,10 @@
 #include "sensor/enrich_inner.h"
 
 #include "base/cleanup.h"
+#include "sensor/call_numbers.h"
 #include "sensor/record_text.h"
 
 #include <fcntl.h>
-#include <sys/syscall.h>
 
 enum { EXE_WRITABLE = 1, EXE_UPPER = 2, EXE_MEMFD = 4, EXE_LOWER = 8 };
 

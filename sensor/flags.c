@@ -16,7 +16,11 @@
 #define OPEN_CREATED (1ULL << 34)
 #define OPEN_UPPER   (1ULL << 35)
 #define OPEN_LOWER   (1ULL << 36)
-#define LARGEFILE    0100000
+#ifdef __aarch64__
+#define LARGEFILE 0400000
+#else
+#define LARGEFILE 0100000
+#endif
 
 /* clang-format off */
 const struct flag flags_open[] = {

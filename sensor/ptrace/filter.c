@@ -1,8 +1,9 @@
 /* A seccomp program from the table of calls. */
 #include "sensor/ptrace/filter.h"
 
+#include "sensor/call_numbers.h"
+
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -22,7 +23,7 @@ void filter_make(const bool wanted[CALLS_MAX], struct filter *ret)
 	ret->count = 0;
 	add(ret, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 					      offsetof(struct seccomp_data, arch)));
-	add(ret, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
+	add(ret, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CALL_AUDIT_ARCH, 1, 0));
 	add(ret, trace);
 	add(ret, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 					      offsetof(struct seccomp_data, nr)));

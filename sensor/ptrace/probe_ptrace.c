@@ -8,16 +8,15 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "sensor/call_numbers.h"
 #include "sensor/ptrace/filter.h"
 #include "sensor/ptrace/tracee.h"
 #include "sensor/record_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <signal.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -212,7 +211,7 @@ static void take_exit(struct ptrace *probe, const struct thread *thread, int sta
 
 static const struct call *call_of_stop(const struct __ptrace_syscall_info *info)
 {
-	if (info->arch == AUDIT_ARCH_X86_64)
+	if (info->arch == CALL_AUDIT_ARCH)
 		return call_find((uint16_t)info->seccomp.nr);
 	for (size_t i = 0; i < calls_count; i++)
 		if (calls[i].compat == info->seccomp.nr)
@@ -241,7 +240,7 @@ static bool call_begin(struct ptrace *probe, struct thread *thread)
 	thread->call->type = RECORD_CALL;
 	thread->call->class = call->plan.class;
 	thread->call->nr = call->nr;
-	thread->call->flags = info.arch == AUDIT_ARCH_X86_64 ? 0 : RECORD_COMPAT;
+	thread->call->flags = info.arch == CALL_AUDIT_ARCH ? 0 : RECORD_COMPAT;
 	for (size_t i = 0; i < 6; i++)
 		thread->call->args[i] = info.seccomp.args[i];
 	tracee_add_arguments(thread->call, thread->tid, &call->plan);
