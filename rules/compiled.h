@@ -203,15 +203,23 @@ struct by_type {
 	uint32_t first[EVTTYPE_WORDS * 64 + 1];
 };
 
+/* Numbers by event type and whether the type's split holds, case after case. */
+struct by_case {
+	uint32_t *numbers;
+	uint32_t first[EVTTYPE_WORDS * 64 * 2 + 1];
+};
+
 /* The enabled rules of one source. */
 struct source {
 	struct str name;
 	struct by_type *watches; /* the hub-only ones; NULL: there are none */
 	uint32_t *by_type; /* rule numbers, type after type */
 	uint32_t first[EVTTYPE_WORDS * 64 + 1];
-	/* See guards.h. Of each type the rules without a guard, and what guards look at: a term's number
-	 * or a predicate's, times LOOKS, plus how it is looked at. */
-	struct by_type unguarded, looks;
+	/* See guards.h. Of each type a predicate that many of its rules need, or NONE; of each case the rules
+	 * without a guard, and what guards look at: a term's number or a predicate's, times LOOKS, plus how it
+	 * is looked at. */
+	uint32_t split[EVTTYPE_WORDS * 64];
+	struct by_case unguarded, looks;
 };
 
 /* Generations of the fields about ancestors. */
@@ -244,6 +252,7 @@ struct rules {
 	struct source *sources;
 	size_t sources_count;
 	struct postings guarded; /* by predicate: the rules that it guards */
+	struct table types; /* numbers of event types by name */
 
 	field_id ancestors[ANCESTOR_KINDS]
 			  [RULES_ANCESTORS_MAX + 1]; /* [kind][generation], 0: not wanted */

@@ -51,11 +51,15 @@ static const struct source *source_of(const struct rules *rules, struct str name
 	return NULL;
 }
 
-static size_t type_of(const struct event *event)
+static size_t type_of(const struct rules *rules, const struct event *event)
 {
 	const struct value *type = event_get(event, FIELD_EVT_TYPE);
+	uint32_t number = EVTTYPE_OTHER;
 
-	return type->kind == VALUE_STR ? evttype_find(value_as_str(type)) : EVTTYPE_ABSENT;
+	if (type->kind != VALUE_STR || type->len == 0)
+		return EVTTYPE_ABSENT;
+	table_get(&rules->types, value_as_str(type), &number);
+	return number;
 }
 
 /* Whether nothing after this hit counts. */
@@ -64,7 +68,8 @@ static bool is_last(const struct rules *rules, const struct rule *rule)
 	return !rules->match_all && rule->opa == NULL;
 }
 
-/* Rules in definition order: two lists, each in that order, one of which may be empty. */
+/* Rules in definition order: two lists, each in that order, one of which may be empty. A rule stands in both
+ * when it has a guard for some other type, whose values this event has, too. */
 struct order {
 	const uint32_t *at[2];
 	uint32_t left[2];
@@ -73,14 +78,15 @@ struct order {
 static struct order order_of(struct rules_scratch *scratch, const struct source *source, size_t type)
 {
 	uint32_t from = source->first[type];
+	size_t at;
 
-	if (!guards_choose(scratch, source, type))
+	if (!guards_choose(scratch, source, type, &at))
 		return (struct order){ .at = { source->by_type + from },
 				       .left = { source->first[type + 1] - from } };
-	from = source->unguarded.first[type];
+	from = source->unguarded.first[at];
 	return (struct order){
-		.at = { scratch->chosen, source->unguarded.rules + from },
-		.left = { scratch->chosen_count, source->unguarded.first[type + 1] - from },
+		.at = { scratch->chosen, source->unguarded.numbers + from },
+		.left = { scratch->chosen_count, source->unguarded.first[at + 1] - from },
 	};
 }
 
@@ -90,8 +96,12 @@ static bool next_rule(struct order *order, uint32_t *ret)
 
 	if (order->left[list] == 0)
 		return false;
-	order->left[list]--;
-	*ret = *order->at[list]++;
+	*ret = *order->at[list];
+	for (list = 0; list < 2; list++)
+		if (order->left[list] > 0 && *order->at[list] == *ret) {
+			order->left[list]--;
+			order->at[list]++;
+		}
 	return true;
 }
 
@@ -106,7 +116,7 @@ size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 	scratch_begin(scratch, event);
 	if (source == NULL)
 		return 0;
-	order = order_of(scratch, source, type_of(event));
+	order = order_of(scratch, source, type_of(rules, event));
 	while (count < max && next_rule(&order, &number)) {
 		const struct rule *rule = &rules->rules[number];
 
@@ -137,7 +147,7 @@ size_t rules_match_watches(const struct rules *rules, struct rules_scratch *scra
 
 	if (source == NULL || source->watches == NULL)
 		return 0;
-	type = type_of(event);
+	type = type_of(rules, event);
 	for (uint32_t i = source->watches->first[type];
 	     i < source->watches->first[type + 1] && count < max; i++) {
 		const struct rule *rule = &rules->rules[source->watches->rules[i]];

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+enum { SPLITS_TRIED_MAX = 4 };
+
 /* ---- which predicates guard a node, for one event type ---- */
 
 /* What is known of a node when the event is of the type: its truth, or predicates of which one must hold
@@ -32,6 +34,8 @@ struct pair {
 struct making {
 	struct compiler *c;
 	size_t type;
+	uint32_t split; /* this predicate is known to hold, or not; NONE: none is */
+	bool split_holds;
 	struct guard *of; /* by node, when its stamp is now's */
 	uint32_t *stamps, now;
 	struct guard *rule_guards; /* by rule, for the type */
@@ -90,6 +94,8 @@ static struct guard guard_of_check(struct making *m, const struct node *node)
 	bool is_found = predicate->affix_plus_1 > 0 || has_guarding_words(rules, predicate);
 	float chance = chance_of(predicate, node->chance);
 
+	if (node->first == m->split)
+		guard.known = m->split_holds ? KNOWN_TRUE : KNOWN_FALSE;
 	if (guard.known == KNOWN_NOTHING && chance <= chance_max && (is_found || is_quick_test(rules, predicate)))
 		guard = (struct guard){ .known = KNOWN_GUARD, .count = 1, .tests = !is_found,
 					.predicates = &node->first, .chance = chance };
@@ -364,8 +370,8 @@ static uint32_t find_guards(struct making *m, const struct source *source)
 	return guarded;
 }
 
-/* One type's lists, behind those of earlier types. */
-static bool list_type(struct making *m, const struct source *source, struct lists *unguarded,
+/* One case's lists, behind those of earlier ones. */
+static bool list_case(struct making *m, const struct source *source, struct lists *unguarded,
 		      struct lists *looks)
 {
 	size_t from = looks->count;
@@ -387,20 +393,86 @@ static bool list_type(struct making *m, const struct source *source, struct list
 	return true;
 }
 
+static bool is_open_flag(const struct rules *rules, const struct predicate *predicate)
+{
+	field_id base = rules->terms[predicate->term].base;
+
+	return is_quick_test(rules, predicate) &&
+	       (base == FIELD_EVT_IS_OPEN_WRITE || base == FIELD_EVT_IS_OPEN_READ || base == FIELD_EVT_IS_OPEN_EXEC ||
+		base == FIELD_EVT_IS_OPEN_CREATE);
+}
+
+/* How many of the type's rules cannot hold when the predicate does not. */
+static uint32_t count_needs(struct making *m, const struct source *source, uint32_t predicate)
+{
+	uint32_t count = 0;
+
+	m->split = predicate;
+	m->split_holds = false;
+	find_guards(m, source);
+	for (uint32_t i = source->first[m->type]; i < source->first[m->type + 1]; i++)
+		count += m->rule_guards[source->by_type[i]].known == KNOWN_FALSE;
+	return count;
+}
+
+/* Opens are by far the most frequent, mostly for reading, and most rules want those for writing. */
+static uint32_t find_split(struct making *m, const struct source *source)
+{
+	const struct rules *rules = m->c->rules;
+	uint32_t count = source->first[m->type + 1] - source->first[m->type], best = NONE, most = count / 4;
+
+	if (m->type < EVTTYPE_FIRST || !str_starts(evttype_name(m->type), STR("open")) || count < GUARDED_MIN)
+		return NONE;
+	for (uint32_t i = 0, tried = 0; i < rules->predicates_count && tried < SPLITS_TRIED_MAX; i++) {
+		uint32_t needs;
+
+		if (!is_open_flag(rules, &rules->predicates[i]))
+			continue;
+		tried++;
+		needs = count_needs(m, source, i);
+		if (needs <= most)
+			continue;
+		most = needs;
+		best = i;
+	}
+	return best;
+}
+
+static bool list_type(struct making *m, struct source *source, struct lists *unguarded, struct lists *looks)
+{
+	bool ok = true;
+
+	source->split[m->type] = find_split(m, source);
+	m->split = source->split[m->type];
+	for (size_t holds = 0; holds < 2 && ok; holds++) {
+		source->unguarded.first[m->type * 2 + holds] = (uint32_t)unguarded->count;
+		source->looks.first[m->type * 2 + holds] = (uint32_t)looks->count;
+		m->split_holds = holds == 1;
+		if (holds == 0 || m->split != NONE)
+			ok = list_case(m, source, unguarded, looks);
+	}
+	return ok;
+}
+
 static bool list_source(struct making *m, struct source *source)
 {
 	struct lists unguarded = { 0 }, looks = { 0 };
 
-	for (m->type = 0; m->type < evttypes_count(); m->type++) {
-		source->unguarded.first[m->type] = (uint32_t)unguarded.count;
-		source->looks.first[m->type] = (uint32_t)looks.count;
+	for (m->type = 0; m->type < evttypes_count(); m->type++)
 		if (!list_type(m, source, &unguarded, &looks))
 			return false;
-	}
-	source->unguarded.first[evttypes_count()] = (uint32_t)unguarded.count;
-	source->looks.first[evttypes_count()] = (uint32_t)looks.count;
-	source->unguarded.rules = unguarded.at;
-	source->looks.rules = looks.at;
+	source->unguarded.first[evttypes_count() * 2] = (uint32_t)unguarded.count;
+	source->looks.first[evttypes_count() * 2] = (uint32_t)looks.count;
+	source->unguarded.numbers = unguarded.at;
+	source->looks.numbers = looks.at;
+	return true;
+}
+
+static bool number_types(struct rules *rules)
+{
+	for (size_t i = EVTTYPE_FIRST; i < evttypes_count(); i++)
+		if (table_put(&rules->types, evttype_name(i), (uint32_t)i) < 0)
+			return false;
 	return true;
 }
 
@@ -418,7 +490,7 @@ static bool making_init(struct making *m)
 bool guards_make(struct compiler *c)
 {
 	struct making m = { .c = c };
-	bool ok = making_init(&m) && affixes_make(c);
+	bool ok = making_init(&m) && number_types(c->rules) && affixes_make(c);
 
 	for (size_t i = 0; i < c->rules->sources_count && ok; i++)
 		ok = list_source(&m, &c->rules->sources[i]);
@@ -521,14 +593,18 @@ static void sort_chosen(struct rules_scratch *scratch)
 	}
 }
 
-bool guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type)
+bool guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type, size_t *ret_case)
 {
-	uint32_t number = (uint32_t)(source - scratch->rules->sources);
-	const uint32_t *looks = source->looks.rules;
+	uint32_t number = (uint32_t)(source - scratch->rules->sources), split = source->split[type];
+	const uint32_t *looks = source->looks.numbers;
+	size_t at = type * 2;
 	bool ok = true;
 
+	if (split != NONE && predicate_holds(scratch, &scratch->rules->predicates[split]))
+		at++;
+	*ret_case = at;
 	scratch->chosen_count = 0;
-	for (uint32_t i = source->looks.first[type]; i < source->looks.first[type + 1] && ok; i++)
+	for (uint32_t i = source->looks.first[at]; i < source->looks.first[at + 1] && ok; i++)
 		ok = choose_by_look(scratch, looks[i], number, type);
 	for (uint32_t i = 0; i < scratch->chosen_count; i++)
 		scratch->is_chosen[scratch->chosen[i] / 64] = 0;

@@ -6,7 +6,10 @@
  * hash for whole words, a walk along it for what it begins and ends with and has inside — says which of all
  * rules' predicates hold; or they are numbers and flags that many rules have in common, tested once. Rules whose
  * guard is not among them are not looked at: ten thousand rules about ten thousand paths cost little more than
- * one. */
+ * one.
+ *
+ * The frequent types are split in two: most rules about opens want them for writing, so that an event that
+ * was opened for reading is looked at for the fewer rules only that do not need the flag. */
 #ifndef RULES_GUARDS_H
 #define RULES_GUARDS_H
 
@@ -24,7 +27,7 @@ enum {
 bool guards_make(struct compiler *c);
 
 /* The guarded rules of the source that an event of this type can match, in definition order, into
- * scratch->chosen; the unguarded ones stand in the source's list. False: look at all rules. */
-bool guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type);
+ * scratch->chosen; the unguarded ones stand in the source's list of the case. False: look at all rules. */
+bool guards_choose(struct rules_scratch *scratch, const struct source *source, size_t type, size_t *ret_case);
 
 #endif

@@ -827,6 +827,7 @@ void rules_free(struct rules *rules)
 			pcre2_code_free(rules->predicates[i].literals[j].regex);
 	for (uint32_t i = 0; i < rules->terms_count; i++)
 		table_done(&rules->terms[i].words);
+	table_done(&rules->types);
 	arena_done(&rules->arena);
 	free(rules);
 }

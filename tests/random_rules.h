@@ -279,8 +279,9 @@ static inline void random_condition(struct dice *dice, struct buf *out, unsigned
 	}
 }
 
-/* Some rules begin like stock ones do, with a type; some share a macro; some have an exception. */
-static inline void random_rule(struct dice *dice, struct buf *out, uint32_t number)
+/* Some rules begin like stock ones do, with a type, or in some sets often with opening for writing; some
+ * share a macro; some have an exception. */
+static inline void random_rule(struct dice *dice, struct buf *out, uint32_t number, bool opens)
 {
 	bool any = roll(dice, 5) == 0;
 
@@ -290,7 +291,10 @@ static inline void random_rule(struct dice *dice, struct buf *out, uint32_t numb
 	if (roll(dice, 8) == 0)
 		buf_add(out, STR("  opa: {url: 'http://localhost:8181', path: a/b}\n"));
 	buf_add(out, STR("  condition: >\n    "));
-	if (roll(dice, 2) == 0)
+	if (opens && roll(dice, 3) > 0)
+		buf_addf(out, "((evt.type in (open, openat) and evt.is_open_write = true) or evt.type = %s) and ",
+			 ROLL_OF(dice, random_types));
+	else if (roll(dice, 2) == 0)
 		buf_addf(out, "evt.type in (%s, %s) and ", ROLL_OF(dice, random_types),
 			 ROLL_OF(dice, random_types));
 	if (roll(dice, 3) == 0)
@@ -311,6 +315,7 @@ static inline void random_rule(struct dice *dice, struct buf *out, uint32_t numb
 static inline void random_rules(struct dice *dice, struct buf *out)
 {
 	uint32_t count = 1 + roll(dice, RANDOM_RULES_MAX);
+	bool opens = roll(dice, 3) == 0;
 
 	for (uint32_t i = 0; i < 2; i++) {
 		buf_addf(out, "- macro: m%u\n  condition: >\n    ", i);
@@ -318,7 +323,7 @@ static inline void random_rules(struct dice *dice, struct buf *out)
 		buf_add_char(out, '\n');
 	}
 	for (uint32_t i = 0; i < count; i++)
-		random_rule(dice, out, i);
+		random_rule(dice, out, i, opens);
 }
 
 /* Mostly what the field should hold; now and then nothing, null, or another type. */
