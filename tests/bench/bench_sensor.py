@@ -254,7 +254,8 @@ def memory(build, rounds):
     with sensor(build) as ours:
         time.sleep(1)
         show("at start", ours.pid)
-    for count in (10000, 30000):
+    before = len(os.listdir("/proc"))
+    for count in (10000, 20000):
         sleepers = subprocess.Popen([build / "tests/bench/bench_load", "sleepers", str(count)], stdin=subprocess.PIPE,
                                     stdout=subprocess.PIPE, text=True, process_group=0)
         try:
@@ -265,6 +266,7 @@ def memory(build, rounds):
         finally:
             sleepers.stdin.close()
             sleepers.wait()
+            wait_for(lambda: len(os.listdir("/proc")) < before + 1000, 60, "the end of the sleepers")
 
 
 def idle(build, rounds):
