@@ -8,6 +8,7 @@
 
 #define PLAN_CALLS  512 /* call numbers; higher ones are never watched */
 #define PLAN_COMPAT 512
+#define COMPAT_SOCKETCALL 102 /* of i386: stands for many calls */
 /* Numbers from here on are ours: calls that only 32-bit programs can make here. Far from the kernel's. */
 #define PLAN_FOREIGN 480
 #define PLAN_URING 64 /* operations of an io_uring that are looked at: all that there are */

@@ -12,7 +12,6 @@
 #define NR_EXECVEAT 322
 
 #define TS_COMPAT	  0x0002
-#define COMPAT_SOCKETCALL 102
 
 /* -1: no call, or one that a tracer cancelled. */
 static __always_inline __u64 call_number(const struct pt_regs *regs)

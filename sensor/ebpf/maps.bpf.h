@@ -148,6 +148,7 @@ struct {
 	__type(value, __u16);
 } watched_comms SEC(".maps");
 
+__u64 either[PLAN_CALLS / 64]; /* as a 64-bit number or as an i386 one it is a wanted call */
 __u64 wanted[PLAN_CALLS / 64];
 struct plan plans[PLAN_CALLS];
 __u16 compat_calls[PLAN_COMPAT];    /* 64-bit number by i386 number; PLAN_CALLS: none */

@@ -95,6 +95,27 @@ static struct watched tables(const struct tocsin_bpf *object)
 	};
 }
 
+/* First what the quick look lets through, so that it never stops what is wanted already. */
+static void set_wanted(struct tocsin_bpf *object, const struct probe_settings *settings)
+{
+	uint64_t wanted[PLAN_CALLS / 64] = { 0 }, either[PLAN_CALLS / 64];
+
+	for (size_t i = 0; i < calls_count; i++)
+		if (settings->wanted[i])
+			wanted[calls[i].nr / 64] |= 1ULL << (calls[i].nr % 64);
+	memcpy(either, wanted, sizeof(either));
+	for (size_t i = 0; i < PLAN_COMPAT; i++) {
+		uint16_t nr = object->bss->compat_calls[i];
+
+		if (i == COMPAT_SOCKETCALL || (nr < PLAN_CALLS && (wanted[nr / 64] & 1ULL << (nr % 64))))
+			either[i / 64] |= 1ULL << (i % 64);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(either); i++)
+		__atomic_store_n(&object->bss->either[i], either[i], __ATOMIC_RELEASE);
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		__atomic_store_n(&object->bss->wanted[i], wanted[i], __ATOMIC_RELEASE);
+}
+
 static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *settings)
 {
 	for (size_t i = 0; i < PLAN_COMPAT; i++)
@@ -105,8 +126,6 @@ static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *s
 		object->bss->plans[call->nr] = call->plan;
 		if (call->compat < PLAN_COMPAT)
 			object->bss->compat_calls[call->compat] = call->nr;
-		if (settings->wanted[i])
-			object->bss->wanted[call->nr / 64] |= 1ULL << (call->nr % 64);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(compat_aliases); i++) {
 		const struct call *call = call_find_name(str_of(compat_aliases[i].name));
@@ -117,6 +136,7 @@ static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *s
 		object->bss->uring_calls[i] = PLAN_CALLS;
 	for (size_t i = 0; i < ARRAY_LEN(uring_calls); i++)
 		object->bss->uring_calls[uring_calls[i].op] = call_find_name(str_of(uring_calls[i].name))->nr;
+	set_wanted(object, settings);
 	object->bss->own_tgid = (uint32_t)getpid();
 	object->bss->take_environment = settings->take_environment;
 }
@@ -242,19 +262,13 @@ static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
 {
 	struct ebpf *ebpf = state;
 	const struct watched watched = tables(ebpf->object);
-	uint64_t wanted[PLAN_CALLS / 64] = { 0 };
 	int r = watched_put(&watched, settings->interest, ebpf->interest);
 
 	if (r < 0)
 		log_warning("probe: the kernel's tables of paths could not be set (%s): more opens than rules "
 			    "can match are reported", strerror(-r));
 	ebpf->interest = settings->interest;
-
-	for (size_t i = 0; i < calls_count; i++)
-		if (settings->wanted[i])
-			wanted[calls[i].nr / 64] |= 1ULL << (calls[i].nr % 64);
-	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-		__atomic_store_n(&ebpf->object->bss->wanted[i], wanted[i], __ATOMIC_RELAXED);
+	set_wanted(ebpf->object, settings);
 	__atomic_store_n(&ebpf->object->bss->take_environment, settings->take_environment, __ATOMIC_RELAXED);
 	return 0;
 }

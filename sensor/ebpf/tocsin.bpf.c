@@ -410,12 +410,15 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 nr = call_number(regs);
-	bool compat = call_is_compat(task);
+	struct task_struct *task;
+	bool compat;
 
-	if (nr >= PLAN_FOREIGN)
+	/* Most calls end here, before so much as a call of ours. */
+	if (nr >= PLAN_FOREIGN || !(either[nr / 64] & (1ULL << (nr % 64))))
 		return 0;
+	task = bpf_get_current_task_btf();
+	compat = call_is_compat(task);
 	if (compat)
 		nr = compat_number(regs, nr);
 	if (nr >= PLAN_CALLS || !(wanted[nr / 64] & (1ULL << (nr % 64))))
