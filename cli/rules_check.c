@@ -30,6 +30,7 @@ int rules_check(struct rules_check *check)
 	if (rules != NULL) {
 		check->count = rules_count(rules);
 		check->enabled = rules_enabled_count(rules);
+		set_tell_idle(&check->settings, rules);
 	}
 	rules_free(rules);
 	fields_free(fields);

@@ -381,6 +381,10 @@ static const char *nearest(const struct rules_description *about, const char *na
 		names[count++] = about->lists[i].name.at;
 	if (names != NULL)
 		meant = conf_closest(str_of(name), names);
+	/* What was begun, but not written in full. */
+	for (size_t i = 0; meant == NULL && i < count; i++)
+		if (str_find(str_of(names[i]), str_of(name)) >= 0)
+			meant = names[i];
 	free(names);
 	return meant;
 }

@@ -72,6 +72,8 @@ static void tell_error(struct str text, const struct parse_error *error)
 	}
 	buf_addf(&out, "%u:%u: error: ", line, column);
 	buf_add_printable(&out, str_of(error->text));
+	if (error->near.len > 0)
+		buf_addf(&out, ". Did you mean '%.*s'?", STR_ARG(error->near));
 	buf_add_char(&out, '\n');
 	shown = line_around(text, &at);
 	add_caret(shown, at, &out);

@@ -183,6 +183,14 @@ bool set_all_settings(struct rules_settings *ret)
 	return true;
 }
 
+void set_tell_idle(const struct rules_settings *settings, const struct rules *rules)
+{
+	for (size_t i = 0; rules_count(rules) > 0 && i < settings->choices_count; i++)
+		if (!rules_choice_hits(rules, &settings->choices[i]))
+			cli_complain("no rule has the %s \"%s\"", settings->choices[i].by_tag ? "tag" : "name",
+			             settings->choices[i].pattern);
+}
+
 int set_load(const struct rules_settings *settings, struct rules_set *ret)
 {
 	int r;
@@ -192,6 +200,7 @@ int set_load(const struct rules_settings *settings, struct rules_set *ret)
 	arena_init(&ret->arena, EVENT_ARENA_MAX);
 	r = ret->fields == NULL ? -ENOMEM : rules_load(settings, ret->fields, &ret->report, &ret->rules);
 	if (r == 0) {
+		set_tell_idle(settings, ret->rules);
 		ret->scratch = rules_scratch_new(ret->rules);
 		r = ret->scratch == NULL ? -ENOMEM : event_init(&ret->event, fields_count(ret->fields));
 	}

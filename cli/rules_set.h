@@ -51,6 +51,9 @@ bool set_is_rules_file(const char *name);
 int set_load(const struct rules_settings *settings, struct rules_set *ret);
 void set_free(struct rules_set *set);
 
+/* Tells of options that choose rules and choose none: they do nothing. */
+void set_tell_idle(const struct rules_settings *settings, const struct rules *rules);
+
 /* Tells of errors, or of all notes, on stderr. */
 void set_tell(const struct rules_set *set, bool warnings);
 

@@ -136,7 +136,8 @@ static int check(const struct config *config)
 	rules_report_init(report);
 	r = ruleset_new(config, report, &set);
 	rules_report_print(report, &text);
-	fwrite(text.at, 1, text.len, stderr);
+	if (text.len > 0)
+		fwrite(text.at, 1, text.len, stderr);
 	if (r == 0)
 		printf("%s: ok (%zu outputs, %zu rules)\n", config->path == NULL ? "defaults" : config->path,
 		       config->outputs_count, set->rules == NULL ? (size_t)0 : rules_count(set->rules));

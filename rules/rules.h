@@ -256,6 +256,9 @@ size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 void rules_format(const struct rules *rules, struct rules_scratch *scratch, const struct rule *rule,
 		  const struct event *event, struct buf *output, struct buf *output_fields);
 
+/* Whether there is a rule that the choice is about; one that is about none is mistyped, most often. */
+bool rules_choice_hits(const struct rules *rules, const struct rules_choice *choice);
+
 /* All rules of known sources in definition order, disabled ones included. */
 size_t rules_count(const struct rules *rules);
 const struct rule *rules_at(const struct rules *rules, size_t index);

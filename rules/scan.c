@@ -68,7 +68,12 @@ bool scan_fail(struct parser *p, const char *text)
 bool scan_fail_after(struct parser *p)
 {
 	struct buf text = { .max = 512 };
+	struct str rest = str_from(p->text, p->pos);
 
+	if (str_starts(rest, STR("&&")))
+		scan_suggest(p, STR("and"));
+	else if (str_starts(rest, STR("||")))
+		scan_suggest(p, STR("or"));
 	buf_add(&text, STR("unexpected token after '"));
 	buf_add_printable(&text, str_cut(p->last, 100));
 	buf_add(&text, STR("', expecting 'or', 'and'"));

@@ -1,5 +1,6 @@
 /* What the rules want: the accessors, and the event types and fields that a sensor has to send. */
 #include "rules/compiler.h"
+#include "rules/text.h"
 
 #include "base/conf.h"
 
@@ -92,6 +93,24 @@ bool wanted_mark(struct compiler *c)
 		want_format(rules, &rule->watch->of);
 	}
 	return true;
+}
+
+static bool is_about(const struct rules_choice *choice, const struct rule *rule)
+{
+	struct str pattern = str_of(choice->pattern);
+
+	for (size_t i = 0; choice->by_tag && i < rule->tags_count; i++)
+		if (str_eq(rule->tags[i], pattern))
+			return true;
+	return !choice->by_tag && text_wildcard(pattern, rule->name);
+}
+
+bool rules_choice_hits(const struct rules *rules, const struct rules_choice *choice)
+{
+	for (size_t i = 0; i < rules->rules_count; i++)
+		if (is_about(choice, &rules->rules[i]))
+			return true;
+	return false;
 }
 
 size_t rules_count(const struct rules *rules)

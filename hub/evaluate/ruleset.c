@@ -1,10 +1,21 @@
 /* A generation of rules: made whole or not at all. */
 #include "hub/evaluate/ruleset.h"
 
+#include "base/log.h"
 #include "hub/rules_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+/* Who disables a rule wants it quiet, and should hear of a name that is not one. */
+static void tell_idle(const struct config *config, const struct rules *rules)
+{
+	for (size_t i = 0; i < config->choices_count; i++)
+		if (!rules_choice_hits(rules, &config->choices[i]))
+			log_warning("rules: no rule has the %s \"%s\" that the settings %s",
+			            config->choices[i].by_tag ? "tag" : "name", config->choices[i].pattern,
+			            config->choices[i].enable ? "enable" : "disable");
+}
 
 static int fill(struct ruleset *set, const struct config *config, struct rules_report *report)
 {
@@ -19,6 +30,7 @@ static int fill(struct ruleset *set, const struct config *config, struct rules_r
 		r = rules_load(&settings, set->fields, report, &set->rules);
 		if (r < 0)
 			return r;
+		tell_idle(config, set->rules);
 		set->scratch = rules_scratch_new(set->rules);
 		if (set->scratch == NULL)
 			return -ENOMEM;

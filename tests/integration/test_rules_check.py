@@ -199,6 +199,13 @@ def test_selection(rules):
     assert result(check("-o", "json", "-D", "S*d", path))["tocsin"]["enabled"] == 1
 
 
+def test_a_selection_of_nothing_is_told(rules):
+    done = check("-D", "Shel", "-T", "nothing", "-D", "Sh*", rules("one.yaml", GOOD))
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == ['tocsin: no rule has the name "Shel"',
+                                        'tocsin: no rule has the tag "nothing"']
+
+
 def test_usage():
     assert check().returncode == 2
     assert check("--nothing", "x").returncode == 2

@@ -51,6 +51,8 @@ static const struct row rows[] = {
 	  "unknown transformer 'tolowr'", "tolower", "" },
 	{ "a join", RULE("evt.type = open adn proc.name = a"), RULES_ERR_COMPILE_CONDITION, 5, 30,
 	  "unexpected token after 'open'", "and", "" },
+	{ "another language's and", RULE("evt.type = open && proc.name = a"), RULES_ERR_COMPILE_CONDITION, 5, 30,
+	  "unexpected token after 'open'", "and", "" },
 	{ "a field of an output",
 	  "- rule: r\n  desc: d\n  condition: evt.type = open\n  output: a %container.info %proc.nmae\n  priority: INFO\n",
 	  RULES_ERR_COMPILE_OUTPUT, 4, 30, "unknown filter: proc.nmae", "proc.name", "" },
