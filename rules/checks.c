@@ -249,10 +249,13 @@ static bool predicate_key(struct compiler *c, const struct ast *check,
 {
 	struct buf key = { .max = RULES_TEXT_MAX };
 
-	buf_addf(&key, "%d %d %d %u %u", c->any_field, (int)check->op, (int)check->modifier,
-		 predicate->term, predicate->right);
+	key_add(&key, c->any_field);
+	key_add(&key, check->op);
+	key_add(&key, check->modifier);
+	key_add(&key, predicate->term);
+	key_add(&key, predicate->right);
 	for (size_t i = 0; i < check->values_count; i++) {
-		buf_addf(&key, " %zu:", check->values[i].text.len);
+		key_add(&key, (uint32_t)check->values[i].text.len);
 		buf_add(&key, check->values[i].text);
 	}
 	*ret = arena_str(c->loader->arena, buf_str(&key));

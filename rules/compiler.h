@@ -48,6 +48,12 @@ bool wanted_mark(struct compiler *c);
 bool complain(struct compiler *c, enum rules_code code, size_t at, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Part of a key that says whether two things are the same. */
+static inline void key_add(struct buf *key, uint32_t number)
+{
+	buf_add(key, (struct str){ (const char *)&number, sizeof(number) });
+}
+
 /* Memory that lives as long as the rules. NULL sets loader->out_of_memory. */
 void *compile_take(struct compiler *c, size_t size);
 struct str compile_str(struct compiler *c, struct str text);

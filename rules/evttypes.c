@@ -102,8 +102,28 @@ static bool name_holds(const struct ast *check, struct str name)
 	}
 }
 
+/* The names for which the check holds. */
+static struct type_set names_held(const struct ast *check)
+{
+	struct type_set set = none;
+	bool one_by_one = (check->op != OP_EQ && check->op != OP_IN && check->op != OP_INTERSECTS) ||
+			  (check->modifier != MODIFIER_NONE && check->modifier != MODIFIER_ANYOF);
+
+	for (size_t i = 0; i < check->values_count && !one_by_one; i++) {
+		size_t id = evttype_find(check->values[i].text);
+
+		if (id >= EVTTYPE_FIRST)
+			type_set_add(&set, id);
+	}
+	for (size_t i = EVTTYPE_FIRST; i < NAMES + EVTTYPE_FIRST && one_by_one; i++)
+		if (name_holds(check, names[i - EVTTYPE_FIRST]))
+			type_set_add(&set, i);
+	return set;
+}
+
 static struct type_pair of_type_check(const struct ast *check)
 {
+	struct type_set held;
 	struct type_pair pair = { .can = all, .cannot = all };
 
 	if (check->op == OP_EXISTS) {
@@ -119,9 +139,9 @@ static struct type_pair of_type_check(const struct ast *check)
 		type_set_add(&pair.can, EVTTYPE_OTHER);
 	type_set_add(&pair.cannot, EVTTYPE_OTHER);
 	type_set_add(&pair.cannot, EVTTYPE_ABSENT);
+	held = names_held(check);
 	for (size_t i = EVTTYPE_FIRST; i < NAMES + EVTTYPE_FIRST; i++)
-		type_set_add(name_holds(check, names[i - EVTTYPE_FIRST]) ? &pair.can : &pair.cannot,
-			     i);
+		type_set_add(type_set_has(&held, i) ? &pair.can : &pair.cannot, i);
 	return pair;
 }
 

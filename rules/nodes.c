@@ -108,11 +108,11 @@ static bool node_key(struct compiler *c, const struct node *node, const uint32_t
 {
 	struct buf key = { .max = RULES_TEXT_MAX * 8 };
 
-	buf_addf(&key, "%d", (int)node->kind);
+	key_add(&key, node->kind);
 	if (node->kind == AST_CHECK)
-		buf_addf(&key, " %u", node->first);
+		key_add(&key, node->first);
 	for (uint32_t i = 0; i < node->count; i++)
-		buf_addf(&key, " %u", children[i]);
+		key_add(&key, children[i]);
 	*ret = arena_str(c->loader->arena, buf_str(&key));
 	if (!buf_ok(&key) || ret->at == NULL)
 		c->loader->out_of_memory = true;
@@ -182,8 +182,8 @@ static bool compile_leaf(struct compiler *c, const struct ast *ast, uint32_t *re
 	if (!evttypes_of(ast, &types, NULL))
 		return complain(c, RULES_ERR_COMPILE_CONDITION, ast->at,
 				"evt.type cannot be transformed or compared to a field");
-	if (type_set_count(&types.can) == 0 && ast->left->kind == AST_FIELD &&
-	    str_eq(ast->left->name, STR("evt.num"))) {
+	if (ast->left->kind == AST_FIELD && str_eq(ast->left->name, STR("evt.num")) &&
+	    type_set_count(&types.can) == 0) {
 		*ret = c->node_false;
 		return true;
 	}

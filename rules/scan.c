@@ -248,7 +248,15 @@ bool scan_at_quote(const struct parser *p)
 
 static bool is_bare(char c)
 {
-	return !scan_is_space(c) && strchr("()\"'=,", c) == NULL;
+	switch (c) {
+	case '(':
+	case ')':
+	case '"':
+	case '\'':
+	case '=':
+	case ',': return false;
+	default: return !scan_is_space(c);
+	}
 }
 
 static bool is_bare_arg(char c)

@@ -334,10 +334,13 @@ static bool term_key(struct compiler *c, const struct ast_term *ast, const uint3
 {
 	struct buf key = { .max = RULES_TEXT_MAX };
 
-	buf_addf(&key, "%d %d %zu:", (int)ast->kind, c->any_field, ast->name.len);
+	key_add(&key, ast->kind);
+	key_add(&key, c->any_field);
+	key_add(&key, (uint32_t)ast->name.len);
 	buf_add(&key, ast->name);
+	key_add(&key, (uint32_t)ast->count);
 	for (size_t i = 0; i < ast->count; i++)
-		buf_addf(&key, " %u", items[i]);
+		key_add(&key, items[i]);
 	if (ast->has_arg) {
 		buf_add_char(&key, '[');
 		buf_add(&key, ast->arg);
