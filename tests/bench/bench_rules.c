@@ -1,12 +1,14 @@
 /* What rules cost: a stream of varied events (events.h) against all rules of the given files, one thread.
  * The baseline is the same engine in its plain mode: rule by rule, every check each time it is met, no
- * index by type, nothing shared. Usage: bench_rules [--rounds N] [--events N] RULES.yaml… */
+ * index by type, nothing shared. Usage: bench_rules [--rounds N] [--events N] [--match first|all] [--json]
+ * RULES.yaml… */
 #include "rules/eval.h"
 
 #include "base/clock.h"
 #include "hub/normalise/normalise.h"
 #include "tests/bench/copies.h"
 #include "tests/bench/events.h"
+#include "tests/bench/figures.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -21,6 +23,7 @@ enum {
 	HITS_MAX = 64,
 	PLAIN_SHARE = 16,     /* the baseline sees every sixteenth event of a round */
 	AT_ONCE = 32,         /* events that are made ready, then measured: in the cache, as after reading */
+	RULES_MANY = 10000,   /* of the last row of copies */
 	REPEATS = 16,         /* of one event when one is timed: the clock costs more than the match */
 };
 
@@ -267,49 +270,31 @@ static void measure_each(struct bench *b, double *ret_p50, double *ret_p99)
 	free(each);
 }
 
-struct figure {
-	double median, least, most;
-};
-
 static struct figure figure_of(double *values, unsigned count)
 {
 	qsort(values, count, sizeof(*values), compare);
 	return (struct figure){ values[count / 2], values[0], values[count - 1] };
 }
 
-static void print_figure(const char *name, struct figure f, double baseline)
-{
-	printf("  %-34s %8.0f ns (%.0f to %.0f) %12.0f events/s", name, f.median, f.least, f.most, 1e9 / f.median);
-	if (baseline > 0)
-		printf("   %.1f times the baseline's speed", baseline / f.median);
-	putchar('\n');
-}
-
 /* The rounds of all ways take turns, so that the machine's moods hit each alike. */
-static double compare_modes(struct bench *b)
+static void compare_modes(struct bench *b, struct figures *ret)
 {
-	double fast[ROUNDS_MAX], plain[ROUNDS_MAX], json[ROUNDS_MAX], p50, p99;
-	struct figure baseline, speed;
+	double fast[ROUNDS_MAX], plain[ROUNDS_MAX], json[ROUNDS_MAX];
 	size_t hits = 0, unused;
-	uint64_t before;
 
 	for (unsigned i = 0; i < b->rounds; i++) {
 		fast[i] = measure(b, rules_match, b->events, &hits);
 		json[i] = measure_json(b, b->events / 4);
 		plain[i] = measure(b, rules_match_plain, b->events / PLAIN_SHARE, &unused);
 	}
-	before = allocations;
+	ret->allocations = allocations;
 	measure(b, rules_match, DISTINCT, &unused);
-	before = allocations - before;
-	measure_each(b, &p50, &p99);
-	baseline = figure_of(plain, b->rounds);
-	speed = figure_of(fast, b->rounds);
-	print_figure("decoded events", speed, baseline.median);
-	print_figure("with reading the JSON", figure_of(json, b->rounds), 0);
-	print_figure("baseline: plain walk", baseline, 0);
-	printf("  one match: p50 %.0f ns, p99 %.0f ns; %.2f %% of the events match; %llu allocations for %d events\n", p50,
-	       p99, 100.0 * (double)hits / (double)b->events, (unsigned long long)before, DISTINCT);
-	return speed.median;
+	ret->allocations = allocations - ret->allocations;
+	measure_each(b, &ret->p50, &ret->p99);
+	ret->plain = figure_of(plain, b->rounds);
+	ret->fast = figure_of(fast, b->rounds);
+	ret->json = figure_of(json, b->rounds);
+	ret->matching = (double)hits / (double)b->events;
 }
 
 static size_t in_use(void)
@@ -319,39 +304,51 @@ static size_t in_use(void)
 	return info.uordblks + info.hblkhd;
 }
 
-static void run_copies(const struct rules *rules, unsigned copies, unsigned rounds, size_t events, double *first)
+static struct copies_figures run_copies(const struct bench *of, unsigned copies, size_t events)
 {
-	const struct rules_settings settings = { .priority_max = PRIORITY_DEBUG };
-	struct bench b = { .rounds = rounds, .events = events };
+	const struct rules_settings settings = { .priority_max = PRIORITY_DEBUG, .match_all = rules_match_all(of->rules) };
+	struct bench b = { .rounds = of->rounds < 5 ? of->rounds : 5, .events = events };
+	struct copies_figures ret = { .copies = copies };
 	struct fields *fields = fields_new();
 	struct buf text = { 0 };
 	struct rules_text file = { .name = "copies.yaml" };
-	double times[ROUNDS_MAX], ms, ns;
-	size_t before, after, hits;
+	double times[ROUNDS_MAX];
 	struct rules *copied;
+	size_t before, hits;
 
-	bench_copies(rules, copies, &text);
+	bench_copies(of->rules, copies, &text);
 	file.text = buf_str(&text);
 	if (fields == NULL || !buf_ok(&text))
 		give_up("out of memory");
 	before = in_use();
-	copied = load(&settings, &file, fields, &ms);
-	after = in_use();
+	copied = load(&settings, &file, fields, &ret.load.ms);
+	ret.load.bytes = in_use() - before;
+	ret.load.rules = rules_count(copied);
+	ret.load.enabled = rules_enabled_count(copied);
 	open_bench(&b, copied, fields);
-	for (unsigned i = 0; i < rounds; i++)
+	for (unsigned i = 0; i < b.rounds; i++)
 		times[i] = measure(&b, rules_match, events, &hits);
-	ns = figure_of(times, rounds).median;
-	if (*first <= 0)
-		*first = ns;
-	printf("  x %-4u %6zu rules  %8.0f ns an event (%.2f times x 1)   loaded in %.0f ms, %zu MiB\n", copies,
-	       rules_count(copied), ns, ns / *first, ms, (after - before) >> 20);
+	ret.ns = figure_of(times, b.rounds).median;
 	close_bench(&b);
 	buf_done(&text);
+	return ret;
+}
+
+/* 1, 10 and 100 copies, and as many as make ten thousand rules. */
+static void run_all_copies(const struct bench *b, size_t events, struct figures *ret)
+{
+	size_t one;
+
+	for (unsigned copies = 1; copies <= 100; copies *= 10)
+		ret->copies[ret->copies_count++] = run_copies(b, copies, events);
+	one = ret->copies[0].load.rules;
+	if (one > 0 && events >= RULES_MANY)
+		ret->copies[ret->copies_count++] = run_copies(b, (unsigned)((RULES_MANY + one - 1) / one), events);
 }
 
 static int usage(void)
 {
-	fputs("usage: bench_rules [--rounds N] [--events N] RULES.yaml...\n", stderr);
+	fputs("usage: bench_rules [--rounds N] [--events N] [--match first|all] [--json] RULES.yaml...\n", stderr);
 	return 2;
 }
 
@@ -366,33 +363,60 @@ static bool number_option(int *argc, char ***argv, const char *name, uint64_t ma
 	return true;
 }
 
+static bool match_option(int *argc, char ***argv, bool *ret)
+{
+	if (*argc < 3 || strcmp((*argv)[1], "--match") != 0)
+		return true;
+	*ret = strcmp((*argv)[2], "all") == 0;
+	if (!*ret && strcmp((*argv)[2], "first") != 0)
+		return false;
+	*argc -= 2;
+	*argv += 2;
+	return true;
+}
+
+static bool json_option(int *argc, char ***argv)
+{
+	if (*argc < 2 || strcmp((*argv)[1], "--json") != 0)
+		return false;
+	--*argc;
+	++*argv;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct rules_settings settings = { .priority_max = PRIORITY_DEBUG, .sources = rules_hub_sources };
+	struct figures figures = { .distinct = DISTINCT };
 	uint64_t rounds = 7, events = 1000000;
 	struct bench b = { 0 };
 	struct fields *fields = fields_new();
 	size_t before;
-	double ms, first = 0;
+	bool json;
 
 	if (!number_option(&argc, &argv, "--rounds", ROUNDS_MAX, &rounds) ||
-	    !number_option(&argc, &argv, "--events", 1000000000, &events) || argc < 2 || fields == NULL)
+	    !number_option(&argc, &argv, "--events", 1000000000, &events) ||
+	    !match_option(&argc, &argv, &settings.match_all) || fields == NULL)
+		return usage();
+	json = json_option(&argc, &argv);
+	if (argc < 2)
 		return usage();
 	settings.files = (struct conf_strings){ .at = (const char *const *)argv + 1, .count = (size_t)argc - 1 };
-	b.rounds = (unsigned)rounds;
-	b.events = events;
+	figures.match_all = settings.match_all;
+	figures.rounds = b.rounds = (unsigned)rounds;
+	figures.events = b.events = events;
 	before = in_use();
-	b.rules = load(&settings, NULL, fields, &ms);
-	printf("%zu rules, %zu enabled: loaded in %.1f ms, %zu KiB; %u checks, %u nodes, %u terms\n", rules_count(b.rules),
-	       rules_enabled_count(b.rules), ms, (in_use() - before) >> 10, b.rules->predicates_count,
-	       b.rules->nodes_count, b.rules->terms_count);
+	b.rules = load(&settings, NULL, fields, &figures.load.ms);
+	figures.load.bytes = in_use() - before;
+	figures.load.rules = rules_count(b.rules);
+	figures.load.enabled = rules_enabled_count(b.rules);
+	figures.checks = b.rules->predicates_count;
+	figures.nodes = b.rules->nodes_count;
+	figures.terms = b.rules->terms_count;
 	open_bench(&b, b.rules, fields);
-	printf("%llu events of %d distinct ones a round, %u rounds, medians (least to most), first match counts\n",
-	       (unsigned long long)events, DISTINCT, b.rounds);
-	compare_modes(&b);
-	puts("copies of the rules on system calls, each with its own constants:");
-	for (unsigned copies = 1; copies <= 100; copies *= 10)
-		run_copies(b.rules, copies, b.rounds < 5 ? b.rounds : 5, events / 4, &first);
+	compare_modes(&b, &figures);
+	run_all_copies(&b, events / 4, &figures);
+	figures_print(&figures, json);
 	close_bench(&b);
 	return 0;
 }

@@ -101,6 +101,14 @@ static void add_connect(uint64_t *state, struct buf *out)
 	buf_addf(out, "\"fd.name\":\"10.0.0.9:50000->10.1.%u.%u:443\"", a, b);
 }
 
+static void add_sendto(uint64_t *state, struct buf *out)
+{
+	buf_addf(out, ",\"evt.type\":\"sendto\",\"evt.rawres\":64,\"evt.res\":\"SUCCESS\",\"fd.num\":7,\"fd.typechar\":\"4\","
+	         "\"fd.type\":\"ipv4\",\"fd.l4proto\":\"udp\",\"fd.sip\":\"10.96.0.10\",\"fd.sport\":53,\"fd.cip\":\"10.0.0.9\","
+	         "\"fd.cport\":%llu,\"fd.name\":\"10.0.0.9:40000->10.96.0.10:53\",\"evt.arg.size\":%llu",
+	         (unsigned long long)(draw(state) % 30000 + 32768), (unsigned long long)(draw(state) % 90 + 30));
+}
+
 static void add_other(uint64_t *state, struct buf *out)
 {
 	static const char *const types[] = { "unlinkat", "mkdirat", "renameat2", "fchmodat", "clone", "setuid", "dup2",
@@ -127,8 +135,10 @@ void bench_event(uint64_t number, struct buf *out)
 		add_open(state, true, NULL, out);
 	else if (kind < 82)
 		add_exec(state, out);
-	else if (kind < 92)
+	else if (kind < 90)
 		add_connect(state, out);
+	else if (kind < 94)
+		add_sendto(state, out);
 	else
 		add_other(state, out);
 	buf_add(out, STR("}}\n"));
