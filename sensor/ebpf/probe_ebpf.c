@@ -183,6 +183,9 @@ static void fit_to_kernel(struct tocsin_bpf *object)
 	object->rodata->uring_has_cqe = complete == 4;
 	bpf_program__set_autoload(object->progs.on_uring_submit, submit == 2 && complete >= 4);
 	bpf_program__set_autoload(object->progs.on_uring_complete, submit == 2 && complete >= 4);
+	bpf_program__set_autoload(object->progs.on_uring_overflow,
+				  submit == 2 && complete >= 4 &&
+					  tracepoint_arguments(btf, "btf_trace_io_uring_cqe_overflow") > 0);
 	btf__free(btf);
 }
 
@@ -361,6 +364,7 @@ static void add_misses(struct tocsin_bpf *object, struct probe_counts *ret)
 		{ object->progs.on_exit, RECORD_CLASS_PROCESS },
 		{ object->progs.on_uring_submit, RECORD_CLASS_OTHER },
 		{ object->progs.on_uring_complete, RECORD_CLASS_OTHER },
+		{ object->progs.on_uring_overflow, RECORD_CLASS_OTHER },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {

@@ -51,6 +51,20 @@ struct {
 	__type(value, struct asked);
 } uring_asked SEC(".maps");
 
+/* A completion that finds the ring full is told by what the asker calls it. Two may have one name, and the
+ * last one stands for both: an opened file is known by its descriptor even so. */
+struct mark {
+	__u64 ring, user_data;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, URING_ASKED);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mark);
+	__type(value, __u64);
+} uring_marks SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -322,11 +336,43 @@ static __always_inline int tell_asked(struct asked *asked, struct file *file, __
 	return 0;
 }
 
+static __always_inline struct mark mark_of(struct io_kiocb *req)
+{
+	return (struct mark){ (__u64)BPF_CORE_READ(req, ctx), BPF_CORE_READ(req, cqe.user_data) };
+}
+
+/* Both entries, or none. */
+static __always_inline bool remember_asked(const struct asked *asked, struct io_kiocb *req)
+{
+	struct mark mark = mark_of(req);
+	__u64 key = (__u64)req;
+
+	if (bpf_map_update_elem(&uring_marks, &mark, &key, BPF_ANY) != 0)
+		return false;
+	if (bpf_map_update_elem(&uring_asked, &key, asked, BPF_ANY) == 0)
+		return true;
+	bpf_map_delete_elem(&uring_marks, &mark);
+	return false;
+}
+
+static __always_inline int end_asked(struct mark *mark, __u64 key, __s32 result)
+{
+	struct asked *asked = bpf_map_lookup_elem(&uring_asked, &key);
+	struct io_kiocb *req = (void *)key;
+
+	if (asked == NULL)
+		return 0;
+	tell_asked(asked, BPF_CORE_READ(req, file), result, 0);
+	bpf_map_delete_elem(&uring_asked, &key);
+	bpf_map_delete_elem(&uring_marks, mark);
+	return 0;
+}
+
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(on_uring_submit, struct io_kiocb *req)
 {
 	__u32 op = BPF_CORE_READ(req, opcode), zero = 0;
-	__u64 key = (__u64)req, flags = BPF_CORE_READ(req, flags);
+	__u64 flags = BPF_CORE_READ(req, flags);
 	struct asked *asked;
 	__u16 nr;
 
@@ -339,7 +385,7 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *req)
 		return 0;
 	asked->nr = nr;
 	asked_fill(asked, req, (__u8)op);
-	if (!(flags & REQ_F_CQE_SKIP) && bpf_map_update_elem(&uring_asked, &key, asked, BPF_ANY) == 0)
+	if (!(flags & REQ_F_CQE_SKIP) && remember_asked(asked, req))
 		return 0;
 	return tell_asked(asked, NULL, 0, RECORD_NO_RESULT);
 }
@@ -347,19 +393,23 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *req)
 SEC("tp_btf/io_uring_complete")
 int BPF_PROG(on_uring_complete, void *ring, __u64 key, __u64 what)
 {
-	struct asked *asked = bpf_map_lookup_elem(&uring_asked, &key);
-	struct io_kiocb *req = (void *)key;
 	struct io_uring_cqe *cqe = (void *)what;
+	struct mark mark;
 
-	__s32 result;
-
-	if (asked == NULL)
+	if (bpf_map_lookup_elem(&uring_asked, &key) == NULL)
 		return 0;
-	/* Before 6.15 the third argument is the asker's mark, and the fourth the result. */
-	result = uring_has_cqe ? BPF_CORE_READ(cqe, res) : (__s32)ctx[3];
-	tell_asked(asked, BPF_CORE_READ(req, file), result, 0);
-	bpf_map_delete_elem(&uring_asked, &key);
-	return 0;
+	mark = mark_of((struct io_kiocb *)key);
+	/* Before 6.15 the third argument is the asker's name for it, and the fourth the result. */
+	return end_asked(&mark, key, uring_has_cqe ? BPF_CORE_READ(cqe, res) : (__s32)ctx[3]);
+}
+
+SEC("tp_btf/io_uring_cqe_overflow")
+int BPF_PROG(on_uring_overflow, void *ring, __u64 user_data, __s32 result)
+{
+	struct mark mark = { (__u64)ring, user_data };
+	__u64 *key = bpf_map_lookup_elem(&uring_marks, &mark);
+
+	return key == NULL ? 0 : end_asked(&mark, *key, result);
 }
 
 #endif

@@ -245,6 +245,7 @@ struct linux_binprm {
 
 /* An operation of an io_uring; what it is about stands at its beginning. */
 struct io_cqe {
+	__u64 user_data;
 	__s32 res;
 	int fd; /* until it completes */
 };
@@ -254,6 +255,7 @@ struct io_kiocb {
 	__u8 opcode;
 	__u64 flags;
 	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
 	void *async_data;
 };
 

@@ -275,13 +275,15 @@ def test_what_is_asked_for_through_an_io_uring_is_the_call_that_it_stands_for(re
     assert not missing, (done.stdout, [event["fields"] for event in receiver.find(evt__type=missing[0][0])])
 
 
-def test_a_rule_on_a_file_alerts_also_when_it_is_opened_by_io_uring(receiver, sensors, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("more", [[], ["full"]], ids=["with room", "without room for the completion"])
+def test_a_rule_on_a_file_alerts_also_when_it_is_opened_by_io_uring(receiver, sensors, tmp_path, more):  # noqa: F811
     """The stock way to ask: of the ring's other opens none passes the kernel."""
     (tmp_path / "rules.yaml").write_text(rule(
         "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.typechar = 'f' and fd.num >= 0 "
         "and fd.name = /etc/shadow and proc.name = ring"))
     sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
-    done = subprocess.run([os.path.join(BUILD, "tests", "tools", "ring"), str(tmp_path)], capture_output=True, check=False)
+    done = subprocess.run([os.path.join(BUILD, "tests", "tools", "ring"), str(tmp_path), *more], capture_output=True,
+                          check=False)
     if done.returncode == 77:
         pytest.skip("skipped, because the kernel allows no io_uring")
     wait_for(lambda: receiver.find(fd__name="/etc/shadow"))

@@ -1,5 +1,5 @@
 /* Does through an io_uring what test_calls.py looks for, one operation after the other, below the folder that
- * is given. Without a library: what sensors see is the kernel's interface. */
+ * is given; or, with a second argument, opens a file when there is no room for its completion. Without a library: what sensors see is the kernel's interface. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -60,6 +60,28 @@ static int ring_do(const struct io_uring_sqe *entry)
 	return done->res;
 }
 
+/* One operation whose completion nobody fetches. */
+static void ring_leave(const struct io_uring_sqe *entry)
+{
+	uint32_t tail = *word(ring.params.sq_off.tail), at = tail & *word(ring.params.sq_off.ring_mask);
+
+	ring.entries[at] = *entry;
+	word(ring.params.sq_off.array)[at] = at;
+	__atomic_store_n(word(ring.params.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
+	syscall(SYS_io_uring_enter, ring.fd, 1, 0, 0, NULL, 0);
+}
+
+static void open_when_full(void)
+{
+	struct io_uring_sqe entry = { .opcode = IORING_OP_NOP };
+
+	for (uint32_t i = 0; i < ring.params.cq_entries; i++)
+		ring_leave(&entry);
+	entry = (struct io_uring_sqe){ .opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .user_data = 7 };
+	entry.addr = (uintptr_t) "/etc/shadow";
+	ring_leave(&entry);
+}
+
 static int on_names(uint8_t op, const char *first, const char *second, uint32_t len, uint32_t flags)
 {
 	static char names[2][4096]; /* written over: what was asked for is the kernel's by then */
@@ -111,10 +133,14 @@ int main(int argc, char **argv)
 	struct io_uring_sqe quiet = { .opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .flags = SKIP_SUCCESS };
 	int fd;
 
-	if (argc != 2 || chdir(argv[1]) < 0)
+	if (argc < 2 || chdir(argv[1]) < 0)
 		return 2;
 	if (ring_open() < 0)
 		return 77;
+	if (argc > 2) {
+		open_when_full();
+		return 0;
+	}
 	on_names(IORING_OP_OPENAT, "/etc/shadow", "", 0, O_RDONLY);
 	on_names(IORING_OP_OPENAT, "nowhere", "", 0, O_RDONLY);
 	on_names(IORING_OP_OPENAT, "made", "", 0600, O_WRONLY | O_CREAT);
