@@ -2,7 +2,10 @@
  * and a record's way to its JSON line. */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "rules/evttypes.h"
+#include "rules/params.h"
 #include "sensor/by_call.h"
+#include "sensor/calls.h"
 #include "sensor/container.h"
 #include "sensor/enrich.h"
 #include "sensor/flags.h"
@@ -862,6 +865,28 @@ static void a_long_string_is_cut_and_said_so(void **state)
 #define SPOOL_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 #define RIG_TEST(f)   cmocka_unit_test_setup_teardown(f, rig_make, rig_free)
 
+/* ---- the table of calls ---- */
+
+/* A row that shares a number with another one would never be found; a name that rules do not know could not be
+ * asked for. */
+static void the_table_of_calls_is_whole(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < calls_count; i++) {
+		const struct call *call = &calls[i];
+
+		assert_true(call->nr < PLAN_CALLS);
+		assert_ptr_equal(call_find(call->nr), call);
+		assert_true(evttype_find(str_of(call->name)) >= EVTTYPE_FIRST);
+		for (size_t j = 0; j < i && call->compat != CALL_COMPAT_NONE; j++)
+			assert_int_not_equal(calls[j].compat, call->compat);
+		for (size_t p = 0; p < CALL_PARAMS_MAX && call->params[p].name != NULL; p++) {
+			assert_non_null(param_find(str_of(call->params[p].name)));
+			assert_true(call->params[p].place <= 6);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest flags[] = {
@@ -894,6 +919,7 @@ int main(void)
 		cmocka_unit_test(a_record_that_is_not_whole_is_refused),
 		RIG_TEST(what_was_cut_or_not_read_is_marked),
 		cmocka_unit_test(losses_are_shown_by_call),
+		cmocka_unit_test(the_table_of_calls_is_whole),
 		cmocka_unit_test(a_long_string_is_cut_and_said_so),
 	};
 	struct CMUnitTest all[ARRAY_LEN(container_rows) + ARRAY_LEN(open_rows) + ARRAY_LEN(flags) +
