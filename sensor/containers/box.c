@@ -17,6 +17,7 @@ void box_draft_begin(struct box_draft *draft)
 	draft->box = (struct box){ 0 };
 	draft->mounts_count = 0;
 	draft->rootfs[0] = '\0';
+	draft->first_pid = 0;
 }
 
 void box_draft_done(struct box_draft *draft)

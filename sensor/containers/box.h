@@ -32,6 +32,7 @@ enum box_part {
 	BOX_HOST_NETWORK = 1 << 7,
 	BOX_HOST_IPC = 1 << 8,
 	BOX_POD_LABELS = 1 << 9,
+	BOX_ROOT = 1 << 11, /* its files were there to be read */
 	BOX_CUT = 1 << 10, /* labels or mounts were left out or cut */
 };
 
@@ -79,6 +80,7 @@ struct box_draft {
 	struct box_label labels[BOX_LABELS_MAX], pod_labels[BOX_LABELS_MAX];
 	struct box_name users[BOX_NAMES_MAX], groups[BOX_NAMES_MAX];
 	char rootfs[4096]; /* where the container's files are, on the machine; "": not known */
+	uint32_t first_pid; /* its first process; 0: not known */
 };
 
 /* Empty; the arena's memory is kept for the next one. */

@@ -66,7 +66,7 @@ static void ask_all(struct way_question *question, struct answer *answer)
 	box_set(question->draft, &box->type, container_kind_name(question->id->kind));
 	if (!(box->has & BOX_FOUND))
 		return;
-	passwd_read(question->draft, question->root, question->draft->rootfs);
+	passwd_read(question->draft, question->root);
 	answer->box = box_seal(question->draft);
 }
 
@@ -247,6 +247,12 @@ static int64_t retry_after(struct entry *entry)
 	return ns < CONTAINERS_UNKNOWN_S * NS_PER_S ? ns : CONTAINERS_UNKNOWN_S * NS_PER_S;
 }
 
+/* Asked at its very beginning, a container has no state yet that says where its files are. */
+static bool is_whole(const struct box *box)
+{
+	return (box->has & (BOX_NAME | BOX_ROOT)) == (BOX_NAME | BOX_ROOT);
+}
+
 static void take(struct containers *containers, struct answer *answer)
 {
 	struct entry *entry = entry_find(containers, &answer->id);
@@ -267,7 +273,7 @@ static void take(struct containers *containers, struct answer *answer)
 	entry->box = answer->box;
 	entry->tries = 0;
 	entry->until = containers->now +
-		       (entry->box->has & BOX_NAME ? CONTAINERS_KNOWN_S : CONTAINERS_NAMELESS_S) * NS_PER_S;
+		       (is_whole(entry->box) ? CONTAINERS_KNOWN_S : CONTAINERS_NAMELESS_S) * NS_PER_S;
 	containers->stats.bytes += entry->box->bytes;
 	containers->stats.cut += (entry->box->has & BOX_CUT) != 0;
 	while (containers->stats.bytes > CONTAINERS_BYTES && containers->oldest != entry) {

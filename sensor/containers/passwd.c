@@ -80,16 +80,61 @@ static void read_file(struct box_draft *draft, int root, const char *name, struc
 		passwd_parse(draft, (struct str){ text, (size_t)got }, names, room);
 }
 
-void passwd_read(struct box_draft *draft, const char *root, const char *rootfs)
+static ino_t user_namespace(const char *process)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/ns/user", process);
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
+}
+
+/* A runtime's own process that has not gone in yet has the machine's root. */
+static bool is_machines(int root)
+{
+	struct stat theirs, ours;
+
+	return fstat(root, &theirs) < 0 || (stat("/proc/1/root", &ours) == 0 && theirs.st_dev == ours.st_dev &&
+					    theirs.st_ino == ours.st_ino);
+}
+
+/* The first process's root is there in whatever namespace of mounts this runs. Who is in a user namespace of his own
+ * may have mounted what never answers: only one of the machine's own is looked at, and asked for after the opening,
+ * because there is no way back. */
+static int root_of_process(uint32_t pid)
+{
+	char name[16], path[64];
+	autoclose int fd = -1;
+
+	if (pid == 0)
+		return -1;
+	snprintf(name, sizeof(name), "%u", pid);
+	snprintf(path, sizeof(path), "/proc/%s/root", name);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || is_machines(fd) || user_namespace(name) == 0 || user_namespace(name) != user_namespace("self"))
+		return -1;
+	return TAKE_FD(fd);
+}
+
+static int root_of_path(const char *root, const char *rootfs)
 {
 	char path[4096];
 	int len = snprintf(path, sizeof(path), "%s%s", root, rootfs);
-	autoclose int fd = rootfs[0] != '/' || len < 0 || (size_t)len >= sizeof(path)
-				   ? -1
-				   : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (rootfs[0] != '/' || len < 0 || (size_t)len >= sizeof(path))
+		return -1;
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+void passwd_read(struct box_draft *draft, const char *root)
+{
+	autoclose int fd = root_of_process(draft->first_pid);
 
 	if (fd < 0)
+		fd = root_of_path(root, draft->rootfs);
+	if (fd < 0)
 		return;
+	draft->box.has |= BOX_ROOT;
 	read_file(draft, fd, "etc/passwd", &draft->box.users, draft->users);
 	read_file(draft, fd, "etc/group", &draft->box.groups, draft->groups);
 }

@@ -231,12 +231,13 @@ int way_read_state(struct way_question *question)
 	struct annotated annotated = { .draft = question->draft };
 	struct box *box = &question->draft->box;
 	uint32_t config = doc_at(doc, 0, "config");
-	uint64_t start = number_at(doc, 0, "init_process_start");
+	uint64_t start = number_at(doc, 0, "init_process_start"), pid = number_at(doc, 0, "init_process_pid");
 
 	if (!doc_is(doc, config, JSON_OBJECT))
 		return -EBADMSG;
 	note_list(question, doc_at(doc, config, "labels"), &annotated);
 	set_rootfs(question, doc_text_at(doc, config, "rootfs"));
+	question->draft->first_pid = pid > 0 && pid <= INT32_MAX ? (uint32_t)pid : 0;
 	if (start > 0 && start < INT64_MAX / TICK_NS && box->start_ns == 0)
 		box->start_ns = start * TICK_NS;
 	state_mounts(question, doc_at(doc, config, "mounts"));

@@ -296,7 +296,8 @@ static void assert_user(const struct rig *rig, uint32_t id, const char *name)
 
 	assert_non_null(draft);
 	box_draft_begin(draft);
-	passwd_read(draft, rig->root, "/fs");
+	snprintf(draft->rootfs, sizeof(draft->rootfs), "/fs");
+	passwd_read(draft, rig->root);
 	box = box_seal(draft);
 	box_draft_done(draft);
 	assert_non_null(box);
