@@ -321,6 +321,9 @@ bool rules_wants_all_types(const struct rules *rules);
 
 /* Walks the ids of the fields that enabled rules read, in conditions or in outputs, with those from
  * which they are derived: start with *cursor = 0; false at the end. */
+/* The texts that rules compare a field of the catalogue with, by = and in; some may come twice. The cursor begins
+ * with 0. */
+bool rules_next_text(const struct rules *rules, field_id field, uint64_t *cursor, struct str *ret);
 bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret);
 
 /* Whether the evaluator can make a field of the catalogue from others. */

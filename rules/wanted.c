@@ -238,6 +238,23 @@ bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret)
 	return false;
 }
 
+bool rules_next_text(const struct rules *rules, field_id field, uint64_t *cursor, struct str *ret)
+{
+	for (uint32_t i = (uint32_t)(*cursor >> 32); i < rules->predicates_count; i++, *cursor = (uint64_t)i << 32) {
+		const struct predicate *predicate = &rules->predicates[i];
+		const struct term *term = &rules->terms[predicate->term];
+		uint32_t at = (uint32_t)*cursor;
+
+		if (term->kind != AST_FIELD || term->base != field || predicate->class != CLASS_TEXT ||
+		    (predicate->op != OP_EQ && predicate->op != OP_IN) || at >= predicate->count)
+			continue;
+		*ret = predicate->literals[at].text;
+		(*cursor)++;
+		return true;
+	}
+	return false;
+}
+
 bool rules_wants_source(const struct rules *rules, struct str source)
 {
 	for (size_t i = 0; i < rules->rules_count; i++)

@@ -6,6 +6,7 @@
 
 #include "include/event.h"
 #include "sensor/containers/containers.h"
+#include "sensor/hosts.h"
 #include "sensor/names.h"
 #include "sensor/procs.h"
 #include "sensor/record.h"
@@ -18,6 +19,7 @@ struct enrich_settings {
 	const struct names *users, *groups;
 	struct str hostname; /* outlives the enrich */
 	struct str machine;	/* the kernel's boot id: part of what a process is told by */
+	struct hosts *hosts;	       /* NULL: no addresses have names */
 	struct containers *containers; /* NULL: of a container only what its cgroup tells */
 };
 

@@ -150,6 +150,13 @@ static enum socket_role role_of(struct enrich *enrich)
 	return seen;
 }
 
+/* The name by which rules know an address. */
+static void put_host(struct enrich *enrich, field_id id, const struct endpoint *endpoint)
+{
+	if (enrich->settings.hosts != NULL && enrich_wants(enrich, id))
+		enrich_put(enrich, id, hosts_find(enrich->settings.hosts, str_of(endpoint->ip)));
+}
+
 static void put_endpoints(struct enrich *enrich, const struct endpoint *local,
 			  const struct endpoint *remote, enum socket_role role)
 {
@@ -161,11 +168,15 @@ static void put_endpoints(struct enrich *enrich, const struct endpoint *local,
 	enrich_put_int(enrich, FIELD_FD_LPORT, local->port);
 	enrich_put(enrich, FIELD_FD_SIP, str_of(server->ip));
 	enrich_put_int(enrich, FIELD_FD_SPORT, server->port);
+	put_host(enrich, FIELD_FD_LIP_NAME, local);
+	put_host(enrich, FIELD_FD_SIP_NAME, server);
 	if (!alone) {
 		enrich_put(enrich, FIELD_FD_RIP, str_of(remote->ip));
 		enrich_put_int(enrich, FIELD_FD_RPORT, remote->port);
 		enrich_put(enrich, FIELD_FD_CIP, str_of(client->ip));
 		enrich_put_int(enrich, FIELD_FD_CPORT, client->port);
+		put_host(enrich, FIELD_FD_RIP_NAME, remote);
+		put_host(enrich, FIELD_FD_CIP_NAME, client);
 		buf_addf(&enrich->text, "%s:%u->", client->ip, client->port);
 	}
 	buf_addf(&enrich->text, "%s:%u", server->ip, server->port);

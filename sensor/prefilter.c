@@ -99,6 +99,28 @@ void prefilter_fields(const struct prefilter *prefilter, struct enrich *enrich)
 		enrich_want(enrich, id);
 }
 
+static bool is_among(const struct str *names, size_t count, struct str name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (str_eq(names[i], name))
+			return true;
+	return false;
+}
+
+int prefilter_hosts(const struct prefilter *prefilter, struct hosts *hosts)
+{
+	static const field_id fields[] = { FIELD_FD_SIP_NAME, FIELD_FD_CIP_NAME, FIELD_FD_LIP_NAME,
+					   FIELD_FD_RIP_NAME };
+	struct str names[HOSTS_NAMES_MAX], name;
+	size_t count = 0;
+
+	for (size_t i = 0; prefilter->rules != NULL && i < ARRAY_LEN(fields); i++)
+		for (uint64_t cursor = 0; rules_next_text(prefilter->rules, fields[i], &cursor, &name);)
+			if (count < HOSTS_NAMES_MAX && !is_among(names, count, name))
+				names[count++] = name;
+	return hosts_set(hosts, names, count);
+}
+
 bool prefilter_wants_environment(const struct prefilter *prefilter)
 {
 	size_t cursor = 0;

@@ -34,6 +34,7 @@ struct sensor {
 	struct names *users, *groups;
 	struct enrich *enrich;
 	struct containers *containers;
+	struct hosts *hosts; /* NULL: in a replay */
 	struct hold *hold;
 	struct event held; /* one of hold's, while it is looked at */
 	struct outbox *outbox; /* NULL with --print */
@@ -176,12 +177,14 @@ static int new_enrich(const struct sensor *sensor, struct fields *fields,
 		.hostname = str_of(sensor->hostname),
 		.containers = sensor->containers,
 		.machine = str_of(sensor->machine),
+		.hosts = sensor->hosts,
 	};
 	int r = enrich_new(&settings, ret);
 
-	if (r == 0)
-		prefilter_fields(prefilter, *ret);
-	return r;
+	if (r < 0)
+		return r;
+	prefilter_fields(prefilter, *ret);
+	return sensor->hosts == NULL ? 0 : prefilter_hosts(prefilter, sensor->hosts);
 }
 
 static int start_containers(struct sensor *sensor)
@@ -206,6 +209,9 @@ static int start_tables(struct sensor *sensor)
 	sensor->groups = replay == NULL ? names_new("/etc/group") : replay_groups(replay);
 	if (sensor->procs == NULL || sensor->users == NULL || sensor->groups == NULL)
 		return -ENOMEM;
+	r = replay == NULL ? hosts_new(&sensor->hosts) : 0;
+	if (r < 0)
+		return r;
 	if (sensor->options->command != NULL) /* it has no parent that rules should know */
 		procs_hide(sensor->procs, (uint32_t)getpid());
 	r = new_enrich(sensor, sensor->fields, sensor->prefilter, &sensor->enrich);
@@ -767,6 +773,7 @@ static void sensor_end(struct sensor *sensor)
 	outbox_free(sensor->outbox);
 	enrich_free(sensor->enrich);
 	containers_free(sensor->containers);
+	hosts_free(sensor->hosts);
 	hold_free(sensor->hold);
 	event_done(&sensor->held);
 	procs_free(sensor->procs);

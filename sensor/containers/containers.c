@@ -271,9 +271,10 @@ static void take(struct containers *containers, struct answer *answer)
 	}
 	drop_box(containers, entry);
 	entry->box = answer->box;
-	entry->tries = 0;
+	if (is_whole(entry->box))
+		entry->tries = 0;
 	entry->until = containers->now +
-		       (is_whole(entry->box) ? CONTAINERS_KNOWN_S : CONTAINERS_NAMELESS_S) * NS_PER_S;
+		       (is_whole(entry->box) ? CONTAINERS_KNOWN_S * NS_PER_S : retry_after(entry));
 	containers->stats.bytes += entry->box->bytes;
 	containers->stats.cut += (entry->box->has & BOX_CUT) != 0;
 	while (containers->stats.bytes > CONTAINERS_BYTES && containers->oldest != entry) {

@@ -184,17 +184,24 @@ RULES = {"falco_rules.yaml": FALCO, "tocsin_rules.yaml": ROOT / "rules" / "tocsi
 ROWS = [(file, row) for file, rows in detections.TABLES.items() for row in rows if isinstance(row, Detection)]
 
 
+def in_cluster(range_):
+    """Runs a command where the API of Kubernetes has a name."""
+    hosts = range_.folder / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n10.96.0.1 kubernetes.default.svc.cluster.local\n")
+    return ["unshare", "-m", "--propagation", "slave", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
+
+
 @contextlib.contextmanager
 def watched(range_, probe, hub):
     """Lets the attacks loose below a sensor."""
     range_.make()
     if probe == "ptrace":
         range_.start()
-        range_.attack(lambda name: [SENSOR, "--probe", "ptrace", "--hub", f"http://127.0.0.1:{hub.port}",
+        range_.attack(lambda name: [*in_cluster(range_), SENSOR, "--probe", "ptrace", "--hub", f"http://127.0.0.1:{hub.port}",
                                     "--spool-dir", range_.folder / name, "--"])
         yield
         return
-    sensor = Sensor(range_.folder / "spool", hub.port)
+    sensor = Sensor(range_.folder / "spool", hub.port, prefix=in_cluster(range_))
     try:
         range_.start()
         range_.attack()

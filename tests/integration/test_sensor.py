@@ -153,10 +153,10 @@ class Receiver:
 
 
 class Sensor:
-    def __init__(self, spool, hub, *options, command=()):
+    def __init__(self, spool, hub, *options, command=(), prefix=()):
         self.spool = str(spool)
         self.log = os.path.join(os.path.dirname(self.spool), f"sensor-{uuid.uuid4().hex}.log")
-        arguments = [SENSOR, "--spool-dir", self.spool, "--log-level", "debug", *options]
+        arguments = [*prefix, SENSOR, "--spool-dir", self.spool, "--log-level", "debug", *options]
         if hub is not None:
             arguments += ["--hub", f"http://127.0.0.1:{hub}"]
         if command:

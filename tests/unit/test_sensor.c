@@ -715,6 +715,35 @@ static void ancestors_in_a_ring_do_not_hang(void **state)
 	assert_text(rig, event, "proc.aname[2]", NULL);
 }
 
+static struct str found_within(struct hosts *hosts, struct str ip)
+{
+	struct str name = STR("");
+
+	for (unsigned i = 0; i < 500 && name.len == 0; i++) {
+		usleep(10000);
+		name = hosts_find(hosts, ip);
+	}
+	return name;
+}
+
+static void an_address_has_the_name_that_rules_know(void **state)
+{
+	const struct str names[] = { STR("localhost"), STR("127.0.0.1") };
+	struct hosts *hosts;
+
+	(void)state;
+	assert_int_equal(hosts_new(&hosts), 0);
+	assert_int_equal(hosts_find(hosts, STR("127.0.0.1")).len, 0);
+	assert_int_equal(hosts_set(hosts, names, 2), 0);
+	assert_true(str_eq(found_within(hosts, STR("127.0.0.1")), STR("localhost")));
+	assert_int_equal(hosts_find(hosts, STR("127.0.0.2")).len, 0);
+	assert_int_equal(hosts_set(hosts, &names[1], 1), 0); /* another rule set */
+	assert_true(str_eq(found_within(hosts, STR("127.0.0.1")), STR("127.0.0.1")));
+	assert_int_equal(hosts_set(hosts, NULL, 0), 0);
+	assert_int_equal(hosts_find(hosts, STR("127.0.0.1")).len, 0);
+	hosts_free(hosts);
+}
+
 /* A process that begins and ends. */
 static void give_end(struct procs *procs, uint32_t tgid)
 {
@@ -916,6 +945,7 @@ int main(void)
 		RIG_TEST(the_oldest_process_gives_way_when_the_table_is_full),
 		RIG_TEST(ancestors_in_a_ring_do_not_hang),
 		cmocka_unit_test(an_orphan_has_the_parent_that_took_it_in),
+		cmocka_unit_test(an_address_has_the_name_that_rules_know),
 		cmocka_unit_test(a_record_that_is_not_whole_is_refused),
 		RIG_TEST(what_was_cut_or_not_read_is_marked),
 		cmocka_unit_test(losses_are_shown_by_call),
