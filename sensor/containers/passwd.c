@@ -129,12 +129,15 @@ static int root_of_path(const char *root, const char *rootfs)
 void passwd_read(struct box_draft *draft, const char *root)
 {
 	autoclose int fd = root_of_process(draft->first_pid);
+	bool is_process = fd >= 0;
 
-	if (fd < 0)
+	if (!is_process)
 		fd = root_of_path(root, draft->rootfs);
 	if (fd < 0)
 		return;
-	draft->box.has |= BOX_ROOT;
 	read_file(draft, fd, "etc/passwd", &draft->box.users, draft->users);
 	read_file(draft, fd, "etc/group", &draft->box.groups, draft->groups);
+	/* An empty folder may be one into which the files have been mounted where this does not see it. */
+	if (is_process || draft->box.users.count > 0)
+		draft->box.has |= BOX_ROOT;
 }
