@@ -75,8 +75,10 @@ static const char *color_of(struct str type)
 {
 	static const char *const execs[] = { "exec", NULL };
 	static const char *const lives[] = { "procexit", "clone", "fork", "vfork", NULL };
-	static const char *const nets[] = { "connect", "bind", "listen", "accept", "socket", "send", NULL };
-	static const char *const privileges[] = { "set", "cap", "ptrace", "unshare", "chroot", "mount", "umount",
+	static const char *const nets[] = { "connect", "bind", "listen", "accept", "socket", "shutdown", "send",
+					    "recv", NULL };
+	static const char *const privileges[] = { "set", "cap", "ptrace", "process_vm", "pivot", "move_mount",
+						  "delete_module", "kexec", "seccomp", "unshare", "chroot", "mount", "umount",
 						  "init_module", "finit_module", "bpf", "userfaultfd",
 						  "memfd_create", NULL };
 

@@ -115,7 +115,7 @@ static void put_lacks(struct enrich *enrich)
 {
 	static const struct {
 		unsigned missing, cut;
-		enum field id;
+		field_id id;
 	} rows[] = {
 		{ IMAGE_NO_EXE, IMAGE_EXE_CUT, FIELD_PROC_EXEPATH },
 		{ IMAGE_NO_ARGS, 0, FIELD_PROC_EXE },

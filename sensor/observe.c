@@ -30,19 +30,25 @@ static const struct kind {
 	{ "exec", "execve,execveat" },
 	{ "fork", "clone,clone3,fork,vfork" },
 	{ "exit", "procexit" },
-	{ "open", "open,openat,openat2,creat" },
-	{ "file", "chmod,fchmod,fchmodat,unlink,unlinkat,rmdir,mkdir,mkdirat,rename,renameat,renameat2,link,"
-		  "linkat,symlink,symlinkat" },
-	{ "net", "socket,connect,bind,listen,accept,accept4,sendto,sendmsg" },
-	{ "privilege", "setuid,setgid,setreuid,setregid,setresuid,setresgid,capset,ptrace,setns,unshare,chroot,"
-		       "mount,umount2,init_module,finit_module,bpf,userfaultfd,memfd_create" },
+	{ "open", "open,openat,openat2,open_by_handle_at,creat" },
+	{ "file", "chmod,fchmod,fchmodat,chown,lchown,fchown,fchownat,unlink,unlinkat,rmdir,mkdir,mkdirat,mknod,"
+		  "mknodat,rename,renameat,renameat2,link,linkat,symlink,symlinkat" },
+	{ "net", "socket,socketpair,connect,bind,listen,accept,accept4,shutdown,sendto,sendmsg,sendmmsg,recvfrom,"
+		 "recvmsg,recvmmsg" },
+	{ "signal", "kill,tkill,tgkill,pidfd_send_signal" },
+	{ "privilege", "setuid,setgid,setreuid,setregid,setresuid,setresgid,capset,ptrace,process_vm_readv,"
+		       "process_vm_writev,pidfd_getfd,setns,unshare,chroot,pivot_root,mount,move_mount,umount,"
+		       "umount2,init_module,finit_module,delete_module,kexec_load,kexec_file_load,bpf,"
+		       "userfaultfd,memfd_create,seccomp" },
 };
 
 /* What is shown when nobody says what: not what every program does all the time. */
 static const char unasked[] =
 	"(evt.type in (execve,execveat,procexit,connect,bind,listen,accept,accept4,setuid,setgid,setreuid,"
-	"setregid,setresuid,setresgid,capset,ptrace,setns,unshare,chroot,mount,umount2,init_module,finit_module,"
-	"bpf,memfd_create) or (evt.type in (open,openat,openat2,creat) and evt.is_open_write = true))";
+	"setregid,setresuid,setresgid,capset,ptrace,process_vm_writev,setns,unshare,chroot,pivot_root,mount,"
+	"move_mount,umount,umount2,init_module,finit_module,delete_module,kexec_load,kexec_file_load,bpf,"
+	"memfd_create) or (evt.type in (open,openat,openat2,open_by_handle_at,creat) and "
+	"evt.is_open_write = true))";
 
 /* Every process that the filters are to find must make itself known. */
 static const char lives[] = "evt.type in (execve,execveat,clone,clone3,fork,vfork,procexit)";

@@ -58,7 +58,7 @@ static const struct option_row {
 	{ "filter", "CONDITION", OPTION_FILTER,
 	  "only events for which this is true, as in a rule; may be given again: all have to be", OBSERVE },
 	{ "event", "TYPE[,TYPE]", OPTION_EVENT,
-	  "only these: system calls, procexit, or exec, fork, exit, open, file, net, privilege", OBSERVE },
+	  "only these: system calls, procexit, or exec, fork, exit, open, file, net, signal, privilege", OBSERVE },
 	{ "pid", "N", OPTION_PID, "only of this process; may be given again", OBSERVE },
 	{ "container", "ID|NAME", OPTION_CONTAINER,
 	  "only in this container, \"host\" for none; may be given again", OBSERVE },

@@ -64,6 +64,8 @@ def test_json_is_what_a_hub_gets():
 
 @pytest.mark.parametrize("options, want", [
     (["--event", "exec"], {"execve"}),
+    (["--event", "fork"], {"clone", "vfork"}),
+    (["--event", "net,signal,privilege"], set()),
     (["--event", "chdir,exit"], {"chdir", "procexit"}),
     (["--event", "file"], {"renameat2", "fchmodat", "symlinkat", "mkdir", "unlinkat", "rmdir"}),
     (["--filter", "evt.type = openat and fd.name = /etc/shadow"], {"openat"}),
