@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -216,7 +217,7 @@ static void put_line(struct tail *tail, struct str line)
 	tail->state.events++;
 }
 
-bool tails_put(struct tails *tails, uint64_t id, struct str lines, uint64_t withheld, bool is_end)
+bool tails_put(struct tails *tails, uint64_t id, struct str lines, uint64_t withheld, const char *end_word)
 {
 	struct tail *tail;
 	bool goes_on;
@@ -234,8 +235,8 @@ bool tails_put(struct tails *tails, uint64_t id, struct str lines, uint64_t with
 	if (goes_on) {
 		tail->heard_ns = clock_mono();
 		tail->state.withheld += withheld;
-		if (is_end)
-			end(tail, "the time is over");
+		if (end_word != NULL)
+			end(tail, strcmp(end_word, "stop") == 0 ? "the sensor has stopped" : "the time is over");
 	}
 	pthread_mutex_unlock(&tails->lock);
 	return goes_on;

@@ -61,7 +61,8 @@ void tails_hear(struct tails *tails);
  * as the sensor reads it. */
 bool tails_order(struct tails *tails, struct str node, struct buf *out);
 
-/* Events of a sensor, a line each, and how many more it left out. False: nobody looks on any more. */
-bool tails_put(struct tails *tails, uint64_t id, struct str lines, uint64_t withheld, bool is_end);
+/* Events of a sensor, a line each, and how many more it left out. `end`: "stop" when the sensor stops,
+ * anything else when the time is over, NULL while it goes on. False: nobody looks on any more. */
+bool tails_put(struct tails *tails, uint64_t id, struct str lines, uint64_t withheld, const char *end);
 
 #endif

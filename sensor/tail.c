@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { SEND_MAX_MS = 2000 }; /* a sensor that stops waits for no longer */
+
 struct tail {
 	struct tail_order order;
 	struct http_settings http_settings;
@@ -28,13 +30,13 @@ struct tail {
 };
 
 /* False: nobody looks on any more, or the hub cannot be reached. */
-static bool post(struct tail *tail, struct str lines, uint64_t withheld, bool is_end)
+static bool post(struct tail *tail, struct str lines, uint64_t withheld, const char *end)
 {
 	const char *headers[3] = { "Content-Type: application/x-ndjson" };
 	struct http_request request = { .method = "POST", .headers = headers, .body = lines };
 	struct buf url = { 0 };
 
-	buf_addf(&url, "%s&withheld=%llu%s", tail->url.at, (unsigned long long)withheld, is_end ? "&end=1" : "");
+	buf_addf(&url, "%s&withheld=%llu%s", tail->url.at, (unsigned long long)withheld, end);
 	request.url = buf_text(&url);
 	if (tail->authorization.len > 0)
 		headers[1] = tail->authorization.at;
@@ -46,7 +48,7 @@ static bool post(struct tail *tail, struct str lines, uint64_t withheld, bool is
 }
 
 /* What there is, if it is worth a request by now. */
-static bool send_some(struct tail *tail, int64_t *said, bool is_end)
+static bool send_some(struct tail *tail, int64_t *said, const char *end)
 {
 	int64_t now = clock_mono();
 	struct buf lines;
@@ -59,8 +61,8 @@ static bool send_some(struct tail *tail, int64_t *said, bool is_end)
 	tail->lines = (struct buf){ .max = TAIL_BYTES };
 	tail->withheld = 0;
 	pthread_mutex_unlock(&tail->lock);
-	if (lines.len > 0 || is_end || now - *said >= TAIL_SAY_MS * NS_PER_MS) {
-		good = post(tail, buf_str(&lines), withheld, is_end);
+	if (lines.len > 0 || end[0] != '\0' || now - *said >= TAIL_SAY_MS * NS_PER_MS) {
+		good = post(tail, buf_str(&lines), withheld, end);
 		*said = now;
 		withheld = 0;
 	}
@@ -79,12 +81,12 @@ static void *run(void *userdata)
 	bool good = true;
 
 	while (good && !atomic_load(&tail->stopping) && clock_mono() < tail->until) {
-		good = send_some(tail, &said, false);
+		good = send_some(tail, &said, "");
 		nanosleep(&pause, NULL);
 	}
 	atomic_store(&tail->closed, true); /* nothing is put any more */
 	if (good)
-		send_some(tail, &said, true);
+		send_some(tail, &said, atomic_load(&tail->stopping) ? "&end=stop" : "&end=time");
 	atomic_store(&tail->over, true);
 	return NULL;
 }
@@ -101,8 +103,7 @@ static int setup(struct tail *tail, const struct tail_settings *settings)
 		return -ENOMEM;
 	tail->lines.max = TAIL_BYTES;
 	tail->http_settings = *settings->http;
-	tail->http_settings.timeout_ms = 5000;
-	tail->http_settings.cancel = &tail->stopping;
+	tail->http_settings.timeout_ms = SEND_MAX_MS;
 	return http_new(&tail->http_settings, &tail->http);
 }
 

@@ -38,7 +38,7 @@ struct tail_settings {
 /* 0 or -errno. */
 int tail_start(const struct tail_settings *settings, const struct tail_order *order, struct tail **ret);
 
-/* Frees; ends a request under way. Accepts NULL. */
+/* Tells the hub, and frees. Accepts NULL. */
 void tail_stop(struct tail *tail);
 
 void tail_put(struct tail *tail, const struct event *event, const struct fields *fields,

@@ -351,7 +351,7 @@ static void sensor_tail(struct ingest *ingest, struct server_request *request)
 		return;
 	}
 	if (tails_put(ingest->settings.tails, number, buf_str(&request->body), count,
-	              server_query(request, "end") != NULL))
+	              server_query(request, "end")))
 		answer(ingest, request, 200, "application/json", STR("{}\n"));
 	else
 		problem(ingest, request, 410, "nobody looks on any more", NULL);

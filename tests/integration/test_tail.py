@@ -155,3 +155,14 @@ def test_a_sensor_that_nobody_asked_is_told_so(hub):
         assert hub.request("POST", f"/api/v1/sensors/tail?{query}", "{}\n")[0] == 410
     for query in ("", "id=x", "id=1&withheld=x", "id=99999999999999999999999"):
         assert hub.request("POST", f"/api/v1/sensors/tail?{query}", "{}\n")[0] == 400
+
+
+def test_the_end_of_the_sensor_or_of_the_hub_is_one(hub, node, tail, folder):
+    one = tail("--node", "n1", "--filter", "evt.type = mkdir", "--for", "5m")
+    looks_on(node)
+    assert node.stop() == 0
+    assert one.end() == 1 and "the sensor has stopped" in one.err()
+    two = tail("--node", "n2", "--filter", "evt.type = mkdir", "--for", "5m")
+    wait_for(lambda: hub.metric("tocsin_api_requests_total") >= 2, 30, "the second request")
+    hub.stop()
+    assert two.end() == 1
