@@ -236,15 +236,33 @@ static uint32_t key_hash(struct str bytes)
 	return hash ^ hash >> 15;
 }
 
+/* One bit for each key of an object, by its hash: a new key mostly finds its own not set, and need not be
+ * compared to all the others. */
+struct key_filter {
+	uint64_t bits[16];
+};
+
+static bool filter_add(struct key_filter *filter, uint32_t hash)
+{
+	uint32_t at = hash % (sizeof(filter->bits) * 8);
+	uint64_t bit = (uint64_t)1 << (at % 64);
+	bool is_new = (filter->bits[at / 64] & bit) == 0;
+
+	filter->bits[at / 64] |= bit;
+	return is_new;
+}
+
 /* A key is compared by hash with all before it in its object, and by bytes where the hashes meet: two
  * spellings of one key ("a" and "\u0061") are the same key. The number of nodes bounds the square. */
-static bool key_is_new(const struct json *json, uint32_t object, uint32_t key)
+static bool key_is_new(const struct json *json, uint32_t object, uint32_t key, struct key_filter *filter)
 {
 	struct json_node *nodes = json->nodes;
 	char mine[KEY_SPACE], other[KEY_SPACE];
 	struct str bytes = key_bytes(json, &nodes[key], mine);
 
 	nodes[key].next = key_hash(bytes);
+	if (filter_add(filter, nodes[key].next))
+		return true;
 	for (uint32_t i = object + 1; i < key; i = nodes[i + 1].next)
 		if (nodes[i].next == nodes[key].next && str_eq(bytes, key_bytes(json, &nodes[i], other)))
 			return false;
@@ -264,7 +282,7 @@ static int new_node(struct reader *in, uint32_t *ret)
 	return 0;
 }
 
-static int read_key(struct reader *in, uint32_t object)
+static int read_key(struct reader *in, uint32_t object, struct key_filter *filter)
 {
 	uint32_t key;
 	int r;
@@ -279,7 +297,7 @@ static int read_key(struct reader *in, uint32_t object)
 	r = read_string(in, &in->json->nodes[key]);
 	if (r < 0)
 		return r;
-	if (!key_is_new(in->json, object, key))
+	if (!key_is_new(in->json, object, key, filter))
 		return fail(in, in->start + in->json->nodes[key].at, "a key stands twice in one object");
 	skip_blanks(in);
 	if (in->at == in->end || *in->at != ':')
@@ -329,6 +347,7 @@ static void close_node(struct reader *in, uint32_t node)
 
 static int read_value(struct reader *in)
 {
+	struct key_filter filters[JSON_DEPTH]; /* of the objects that are open */
 	uint32_t stack[JSON_DEPTH], depth = 0, node;
 	uint32_t depth_max = in->json->depth_max < JSON_DEPTH ? in->json->depth_max : JSON_DEPTH;
 	bool open, first = true;
@@ -343,6 +362,8 @@ static int read_value(struct reader *in)
 				fail(in, in->at - 1, "nested too deeply");
 				return -ELOOP;
 			}
+			if (in->json->nodes[node].kind == JSON_OBJECT)
+				filters[depth] = (struct key_filter){ 0 };
 			stack[depth++] = node;
 			first = true;
 		}
@@ -369,7 +390,7 @@ static int read_value(struct reader *in)
 				in->at++;
 			}
 			if (parent->kind == JSON_OBJECT) {
-				r = read_key(in, stack[depth - 1]);
+				r = read_key(in, stack[depth - 1], &filters[depth - 1]);
 				if (r < 0)
 					return r;
 			}

@@ -164,6 +164,35 @@ static void subtrees_are_stepped_over(void **state)
 	assert_int_equal(json_get(&json, 0, STR("d")), 0);
 }
 
+/* An object with so many keys, each with an object of the same keys behind it, and the key `again` once more. */
+static int read_keys(size_t count, size_t again, struct buf *out)
+{
+	enum { KEYS_MAX = 2000 };
+	static struct json_node nodes[KEYS_MAX];
+	struct json json = { .nodes = nodes, .cap = KEYS_MAX, .depth_max = 8 };
+	size_t end;
+
+	buf_clear(out);
+	buf_add_char(out, '{');
+	for (size_t i = 0; i < count; i++)
+		buf_addf(out, "\"key.%zu\":{\"key.%zu\":1,\"key.0\":{}},", i, i + 1);
+	buf_addf(out, "\"key.%zu\":2}", again);
+	json.text = buf_str(out);
+	return json_read(&json, 0, &end);
+}
+
+static void no_key_stands_twice_among_many(void **state)
+{
+	enum { KEYS = 300 };
+	struct buf out = { 0 };
+
+	(void)state;
+	assert_int_equal(read_keys(KEYS, KEYS, &out), 0);
+	for (size_t i = 0; i < KEYS; i++)
+		assert_int_equal(read_keys(KEYS, i, &out), -EBADMSG);
+	buf_done(&out);
+}
+
 static void limits_are_kept(void **state)
 {
 	struct json_node nodes[4];
@@ -217,6 +246,7 @@ int main(void)
 		cmocka_unit_test(json_grammar),
 		cmocka_unit_test(every_byte_string_survives_json),
 		cmocka_unit_test(subtrees_are_stepped_over),
+		cmocka_unit_test(no_key_stands_twice_among_many),
 		cmocka_unit_test(limits_are_kept),
 		cmocka_unit_test(bad_neighbours_are_skipped),
 		cmocka_unit_test(siphash_vector),
