@@ -164,9 +164,17 @@ class Sensor:
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log)
         if not command:
+            self.wait_for_start()
+
+    def wait_for_start(self):
+        """One that does not start is not left behind."""
+        try:
             wait_for(lambda: "start: version" in self.text() or self.process.poll() is not None,
                      what="the sensor's start")
-        assert self.process.poll() is None or command, self.text()
+            assert self.process.poll() is None, self.text()
+        except AssertionError:
+            self.stop(signal.SIGKILL)
+            raise
 
     def text(self):
         with open(self.log) as log:
