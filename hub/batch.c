@@ -86,7 +86,7 @@ struct batch_sensor *batch_mark(struct batch *batch, struct sensor *sensor)
 	struct batch_sensor *mark;
 
 	for (size_t i = 0; i < batch->marks_count; i++)
-		if (batch->marks[i].sensor == sensor && str_eq(batch->marks[i].boot, str_of(sensor->boot)))
+		if (batch->marks[i].sensor == sensor && str_eq(batch->marks[i].boot, str_of(sensor->run.boot)))
 			return &batch->marks[i];
 	if (batch->marks == NULL)
 		batch->marks = arena_alloc(&batch->arena, BATCH_MARKS_MAX * sizeof(*batch->marks));
@@ -95,7 +95,7 @@ struct batch_sensor *batch_mark(struct batch *batch, struct sensor *sensor)
 	mark = &batch->marks[batch->marks_count++];
 	*mark = (struct batch_sensor){ .sensor = sensor };
 	mark->id = arena_str(&batch->arena, str_of(sensor->id));
-	mark->boot = arena_str(&batch->arena, str_of(sensor->boot));
+	mark->boot = arena_str(&batch->arena, str_of(sensor->run.boot));
 	if (mark->id.at == NULL || mark->boot.at == NULL) {
 		batch->marks_count--;
 		return NULL;

@@ -155,17 +155,25 @@ static void look_at_sensor(void *userdata, struct sensor *sensor)
 		end(health);
 		sensor->told_gaps = sensor->gaps;
 	}
-	if (sensor->lost > sensor->told_lost) {
+	if (sensor->run.lost > sensor->run.told_lost) {
 		begin(health, "sensor_loss", str_of(sensor->hostname));
 		add_text(health, "sensor", str_of(sensor->id));
-		add_number(health, "count", sensor->lost - sensor->told_lost);
+		add_number(health, "count", sensor->run.lost - sensor->run.told_lost);
 		if (sensor->flood[0] != '\0')
 			add_text(health, "detail", str_of(sensor->flood));
 		if (sensor->causes[0] != '\0')
 			add_text(health, "causes", str_of(sensor->causes));
 		end(health);
-		sensor->told_lost = sensor->lost;
+		sensor->run.told_lost = sensor->run.lost;
 	}
+	for (size_t i = 0; i < sensor->notices_count; i++) {
+		begin(health, sensor->notices[i].what, str_of(sensor->hostname));
+		add_text(health, "sensor", str_of(sensor->id));
+		add_number(health, "seconds", sensor->notices[i].seconds);
+		add_text(health, "detail", str_of(sensor->notices[i].detail));
+		end(health);
+	}
+	sensor->notices_count = 0;
 	if (sensor->seen_ns > sensor->told_ns && health->now - sensor->told_ns >= HEALTH_SEEN_S * NS_PER_S) {
 		begin(health, "sensor_seen", str_of(sensor->hostname));
 		add_text(health, "sensor", str_of(sensor->id));

@@ -522,12 +522,12 @@ static void add_sensor_rows(const struct pipeline *line, struct batch *batch)
 	for (size_t i = 0; i < batch->marks_count; i++) {
 		const struct sensor *sensor = batch->marks[i].sensor;
 
-		if (!str_eq(batch->marks[i].boot, str_of(sensor->boot)))
+		if (!str_eq(batch->marks[i].boot, str_of(sensor->run.boot)))
 			continue; /* an older boot: its numbers are over */
 		if (judge_holds(line, batch->marks[i].id))
 			continue;
 		rows[batch->commit.sensors_count++] = (struct journal_sensor){
-			.id = batch->marks[i].id, .boot = batch->marks[i].boot, .seq = sensor->seq,
+			.id = batch->marks[i].id, .boot = batch->marks[i].boot, .seq = sensor->run.seq,
 			.seen_ns = sensor->seen_ns, .gaps = sensor->gaps,
 			.hostname = arena_str(&batch->arena, str_of(sensor->hostname)),
 		};

@@ -68,3 +68,25 @@ int identity_of(const char *folder, char ret[IDENTITY_TEXT], _Bool *ret_kept)
 	*ret_kept = at >= 0 && identity_write(at, ret) == 0;
 	return 0;
 }
+
+void identity_end(const char *folder, const char *boot)
+{
+	autoclose int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int fd = at < 0 ? -1 : openat(at, "ended", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd >= 0 && write(fd, boot, IDENTITY_TEXT - 1) != IDENTITY_TEXT - 1)
+		unlinkat(at, "ended", 0);
+}
+
+void identity_ended(const char *folder, char ret[IDENTITY_TEXT])
+{
+	autoclose int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int fd = at < 0 ? -1 : openat(at, "ended", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char text[IDENTITY_TEXT] = "";
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) != IDENTITY_TEXT - 1 || !identity_is_valid(text))
+		text[0] = '\0';
+	memcpy(ret, text, IDENTITY_TEXT);
+	if (fd >= 0)
+		unlinkat(at, "ended", 0);
+}

@@ -14,4 +14,9 @@ int identity_random(char ret[IDENTITY_TEXT]);
  * id is new and `ret_kept` false. 0 or -errno. */
 int identity_of(const char *folder, char ret[IDENTITY_TEXT], _Bool *ret_kept);
 
+/* An orderly end leaves the run's id in FOLDER/ended, and the next run takes it away: "" when it was not
+ * there. */
+void identity_end(const char *folder, const char *boot);
+void identity_ended(const char *folder, char ret[IDENTITY_TEXT]);
+
 #endif

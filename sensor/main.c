@@ -16,13 +16,13 @@ static void on_signal(int number, siginfo_t *info, void *context)
 {
 	(void)context;
 	if (!passing_on || info->si_code <= 0)
-		sensor_signal(number);
+		sensor_signal(number, info->si_code <= 0 ? (unsigned)info->si_pid : 0);
 }
 
 /* No SA_RESTART: a signal must end the wait for the next record. */
 static void watch_signals(bool with_command)
 {
-	static const int ending[] = { SIGTERM, SIGINT },
+	static const int ending[] = { SIGTERM, SIGINT, SIGCONT },
 			 passed[] = { SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };

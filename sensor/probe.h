@@ -37,6 +37,7 @@ typedef void (*probe_take_fn)(const struct record *record, void *userdata);
 
 struct probe_ops {
 	const char *name; /* "ebpf", "ptrace" */
+	bool sees_itself; /* a failed execve of the sensor itself is reported */
 
 	/* Attaches. 0 or -errno; then `ret_why` says which step failed. */
 	int (*open)(const struct probe_settings *settings, void **ret, const char **ret_why);

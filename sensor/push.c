@@ -18,7 +18,7 @@ struct push {
 	struct buf packed, beat, answer;
 	pthread_t thread;
 	pthread_mutex_t lock; /* report */
-	struct buf report, members;
+	struct buf report, members, warning;
 	uint64_t last_seq;
 	atomic_bool beat_now;
 	atomic_bool stopping;
@@ -141,6 +141,8 @@ static void beat(struct push *push)
 	pthread_mutex_lock(&push->lock);
 	if (push->members.len > 0)
 		buf_addf(out, ",%.*s", STR_ARG(buf_str(&push->members)));
+	if (push->warning.len > 0)
+		buf_addf(out, ",%.*s", STR_ARG(buf_str(&push->warning)));
 	pthread_mutex_unlock(&push->lock);
 	buf_add_char(out, '}');
 	if (!buf_ok(out))
@@ -277,6 +279,7 @@ static void push_free(struct push *push)
 	buf_done(&push->answer);
 	buf_done(&push->report);
 	buf_done(&push->members);
+	buf_done(&push->warning);
 	pthread_mutex_destroy(&push->lock);
 	free(push);
 }
@@ -334,15 +337,26 @@ void push_stop(struct push *push)
 	push_free(push);
 }
 
-void push_tell(struct push *push, struct str members)
+/* Under a lock; a heartbeat follows a change at once. */
+static void tell(struct push *push, struct buf *to, struct str members)
 {
 	pthread_mutex_lock(&push->lock);
-	if (!str_eq(buf_str(&push->members), members)) {
-		buf_clear(&push->members);
-		buf_add(&push->members, members);
+	if (!str_eq(buf_str(to), members)) {
+		buf_clear(to);
+		buf_add(to, members);
 		atomic_store(&push->beat_now, true);
 	}
 	pthread_mutex_unlock(&push->lock);
+}
+
+void push_tell(struct push *push, struct str members)
+{
+	tell(push, &push->members, members);
+}
+
+void push_warn(struct push *push, struct str members)
+{
+	tell(push, &push->warning, members);
 }
 
 void push_report(struct push *push, struct str stats_members, uint64_t last_seq)

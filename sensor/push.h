@@ -49,6 +49,9 @@ void push_report(struct push *push, struct str stats_members, uint64_t last_seq)
  * once. Copied. */
 void push_tell(struct push *push, struct str members);
 
+/* What is done to the sensor, in the same form; a change is told at once. Copied. */
+void push_warn(struct push *push, struct str members);
+
 const struct push_stats *push_stats(const struct push *push);
 
 #endif

@@ -12,12 +12,14 @@
 #include "sensor/observe.h"
 #include "sensor/policy.h"
 #include "sensor/prefilter.h"
+#include "sensor/tamper.h"
 #include "sensor/push.h"
 #include "sensor/tail.h"
 #include "sensor/tape.h"
 #include "sensor/wire.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -59,14 +61,19 @@ struct sensor {
 	int64_t batch_since, at_once_from; /* of the oldest event; when sending at once is within its rate */
 	uint64_t seq;
 	int64_t boot_offset_ns, next_tick, next_policy;
+	struct tamper tamper;
+	bool ends;
+	char ended[IDENTITY_TEXT]; /* the run before this one, if it came to an orderly end */
 	struct by_call missing; /* facts that records lacked */
 	uint64_t taken, filtered, failed; /* records; those that no rule wanted; out of memory */
 };
 
 static atomic_uint signals; /* those that came, a bit each */
+static atomic_uint senders[32];
 
-void sensor_signal(int number)
+void sensor_signal(int number, unsigned from)
 {
+	atomic_store(&senders[number & 31], from);
 	atomic_fetch_or(&signals, 1U << (number & 31));
 }
 
@@ -246,6 +253,8 @@ static int start_identity(struct sensor *sensor)
 
 	if (r == 0)
 		r = identity_random(sensor->boot);
+	if (r == 0)
+		identity_ended(sensor->options->spool_dir, sensor->ended);
 	if (r < 0)
 		return r;
 	if (!kept && !sensor->options->print)
@@ -518,6 +527,10 @@ static void on_record(const struct record *record, void *userdata)
 	struct event *event = NULL;
 
 	sensor->taken++;
+	if (tamper_take(&sensor->tamper, record)) {
+		sensor->filtered++;
+		return;
+	}
 	if (sensor->tape.recorder != NULL)
 		recorder_put(sensor->tape.recorder, record);
 	if (sensor->tape.replay != NULL)
@@ -573,6 +586,14 @@ static void report(struct sensor *sensor)
 		push_report(sensor->push, buf_str(text), sensor->seq);
 	else if (buf_ok(text))
 		log_debug("counts: {%.*s}", STR_ARG(buf_str(text)));
+	if (sensor->push != NULL) {
+		buf_clear(text);
+		tamper_add_json(&sensor->tamper, sensor->procs, sensor->ends, text);
+		if (sensor->ended[0] != '\0')
+			buf_addf(text, ",\"ended\":\"%s\"", sensor->ended);
+		if (buf_ok(text))
+			push_warn(sensor->push, buf_str(text));
+	}
 	if (sensor->exporter == NULL)
 		return;
 	buf_clear(text);
@@ -708,9 +729,13 @@ static bool take_signals(struct sensor *sensor)
 {
 	unsigned came = atomic_exchange(&signals, 0);
 
-	for (int number = 1; number < 32; number++)
-		if ((came & 1U << number) && !sensor->probe->forward(sensor->probe_state, number))
+	for (int number = 1; number < 32; number++) {
+		if (!(came & 1U << number))
+			continue;
+		tamper_signal(&sensor->tamper, number, atomic_load(&senders[number]));
+		if (number != SIGCONT && !sensor->probe->forward(sensor->probe_state, number))
 			return true;
+	}
 	return false;
 }
 
@@ -718,8 +743,10 @@ static void loop(struct sensor *sensor)
 {
 	while (!take_signals(sensor) && !sensor->unheard) {
 		int wait_ms = sensor->batch_events > 0 ? 1 : SENSOR_POLL_MS;
-		int n = sensor->probe->poll(sensor->probe_state, wait_ms, on_record, sensor);
+		int n;
 
+		tamper_tick(&sensor->tamper, sensor->procs, clock_mono());
+		n = sensor->probe->poll(sensor->probe_state, wait_ms, on_record, sensor);
 		if (n == -ESRCH)
 			return;
 		if (n < 0 && n != -EINTR) {
@@ -751,6 +778,7 @@ static void sensor_end(struct sensor *sensor)
 	if (sensor->probe_state != NULL) {
 		sensor->probe->detach(sensor->probe_state, on_record, sensor);
 		release(sensor, true);
+		sensor->ends = true;
 		report(sensor);
 	}
 	seal(sensor);
@@ -762,6 +790,8 @@ static void sensor_end(struct sensor *sensor)
 	if (sensor->outbox != NULL) {
 		struct outbox_stats stats;
 
+		if (sensor->ends)
+			identity_end(sensor->options->spool_dir, sensor->boot);
 		outbox_flush(sensor->outbox);
 		stats = outbox_stats(sensor->outbox);
 		log_notice("stop: %llu events sent or spooled, %llu of them wait in the spool",
@@ -792,6 +822,7 @@ int sensor_run(const struct options *options, const struct probe_ops *probe)
 	struct sensor sensor = { .options = options, .probe = probe };
 	int status = 1;
 
+	sensor.tamper.sees_itself = probe->sees_itself;
 	if (sensor_start(&sensor) == 0) {
 		log_notice("start: version " TOCSIN_VERSION ", probe %s, sensor %s, boot %s",
 			   probe->name, sensor.id, sensor.boot);

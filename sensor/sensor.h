@@ -22,7 +22,7 @@ enum {
 int sensor_run(const struct options *options, const struct probe_ops *probe);
 
 /* Tells sensor_run() of a signal (below 32): it passes it on to the command, or ends. Safe in a
- * handler. */
-void sensor_signal(int number);
+ * handler. `from`: the process that sent it, or 0. */
+void sensor_signal(int number, unsigned from);
 
 #endif

@@ -127,6 +127,20 @@ static struct sensor *find_or_add(struct sensors *sensors, struct str id)
 	return sensor;
 }
 
+/* Another run, or the one before, of which the spool still had something. */
+static void change_run(struct sensor *sensor, struct str boot)
+{
+	struct sensor_run before = sensor->before;
+
+	sensor->before = sensor->run;
+	if (before.boot[0] != '\0' && str_eq(str_of(before.boot), boot)) {
+		sensor->run = before;
+		return;
+	}
+	sensor->run = (struct sensor_run){ 0 };
+	copy_text(sensor->run.boot, sizeof(sensor->run.boot), boot);
+}
+
 struct sensor *sensors_see(struct sensors *sensors, struct str id, struct str boot,
                            struct str hostname, int64_t now_ns)
 {
@@ -138,11 +152,8 @@ struct sensor *sensors_see(struct sensors *sensors, struct str id, struct str bo
 	pthread_mutex_lock(&sensors->lock);
 	sensor = find_or_add(sensors, id);
 	if (sensor != NULL) {
-		if (!str_eq(str_of(sensor->boot), boot)) {
-			copy_text(sensor->boot, sizeof(sensor->boot), boot);
-			sensor->seq = 0;
-			sensor->lost = sensor->told_lost = 0;
-		}
+		if (!str_eq(str_of(sensor->run.boot), boot))
+			change_run(sensor, boot);
 		copy_text(sensor->hostname, sizeof(sensor->hostname), hostname);
 		sensor->seen_ns = now_ns;
 	}
@@ -152,14 +163,14 @@ struct sensor *sensors_see(struct sensors *sensors, struct str id, struct str bo
 
 bool sensor_take(struct sensors *sensors, struct sensor *sensor, uint64_t seq)
 {
-	bool is_new = seq > sensor->seq;
+	bool is_new = seq > sensor->run.seq;
 
 	if (!is_new)
 		return false;
 	pthread_mutex_lock(&sensors->lock);
-	sensor->gaps += seq - sensor->seq - 1;
-	sensors->gaps += seq - sensor->seq - 1;
-	sensor->seq = seq;
+	sensor->gaps += seq - sensor->run.seq - 1;
+	sensors->gaps += seq - sensor->run.seq - 1;
+	sensor->run.seq = seq;
 	pthread_mutex_unlock(&sensors->lock);
 	return true;
 }
@@ -172,8 +183,8 @@ void sensors_untake(struct sensors *sensors, struct str id, struct str boot, uin
 	sensor = *bucket_of(sensors, id);
 	while (sensor != NULL && !str_eq(str_of(sensor->id), id))
 		sensor = sensor->next;
-	if (sensor != NULL && str_eq(str_of(sensor->boot), boot) && sensor->seq >= seq)
-		sensor->seq = seq - 1;
+	if (sensor != NULL && str_eq(str_of(sensor->run.boot), boot) && sensor->run.seq >= seq)
+		sensor->run.seq = seq - 1;
 	pthread_mutex_unlock(&sensors->lock);
 }
 
@@ -238,6 +249,87 @@ static void take_flood(struct sensor *sensor, const struct json *json, uint32_t 
 	         (unsigned long long)number_at(json, json_get(json, flood, STR("pid"))));
 }
 
+static struct str text_at(const struct json *json, uint32_t node, char *room, size_t size)
+{
+	if (node == 0 || json->nodes[node].kind != JSON_STRING || json->nodes[node].len >= size)
+		return STR("");
+	return (struct str){ room, json_unescape(json_raw(json, node), room) };
+}
+
+static void add_notice(struct sensor *sensor, struct str what, uint64_t seconds, struct str detail)
+{
+	struct sensor_notice *at = &sensor->notices[sensor->notices_count];
+
+	if (sensor->notices_count == SENSOR_NOTICES_MAX)
+		return;
+	copy_text(at->what, sizeof(at->what), what);
+	copy_text(at->detail, sizeof(at->detail), detail);
+	at->seconds = seconds;
+	sensor->notices_count++;
+}
+
+/* Those that a sensor may send: it cannot speak of what only the hub sees. */
+static bool is_notice(struct str what)
+{
+	return str_eq(what, STR("sensor_paused")) || str_eq(what, STR("sensor_blind"));
+}
+
+static void take_notices(struct sensor *sensor, const struct json *json, uint32_t tamper)
+{
+	uint32_t list = json_get(json, tamper, STR("notices"));
+	char what[24], detail[SENSOR_DETAIL_MAX];
+
+	if (list == 0 || json->nodes[list].kind != JSON_ARRAY)
+		return;
+	for (uint32_t i = json_first(json, list); i != json_end(json, list); i = json->nodes[i].next) {
+		uint64_t n;
+		struct str name;
+
+		if (json->nodes[i].kind != JSON_OBJECT)
+			continue;
+		n = number_at(json, json_get(json, i, STR("n")));
+		name = text_at(json, json_get(json, i, STR("what")), what, sizeof(what));
+		if (n <= sensor->run.notices || !is_notice(name))
+			continue;
+		sensor->run.notices = n;
+		add_notice(sensor, name, number_at(json, json_get(json, i, STR("seconds"))),
+		           text_at(json, json_get(json, i, STR("detail")), detail, sizeof(detail)));
+	}
+}
+
+/* The run before did not say farewell, neither to us nor to its successor: it was killed, or its machine
+ * went down. */
+static void look_at_end(struct sensor *sensor, const struct json *json)
+{
+	char ended[SENSOR_ID_MAX];
+	struct str said = text_at(json, json_get(json, 0, STR("ended")), ended, sizeof(ended));
+
+	if (sensor->run.beats)
+		return;
+	if (sensor->before.beats && !sensor->before.left && !str_eq(said, str_of(sensor->before.boot)))
+		add_notice(sensor, STR("sensor_killed"), 0, STR("it started again and had not said farewell"));
+	sensor->before.left = true;
+}
+
+/* What was done to the sensor. A first heartbeat may come before the sensor knows. */
+static void take_tamper(struct sensor *sensor, const struct json *json)
+{
+	uint32_t tamper = json_get(json, 0, STR("tamper"));
+	char room[SENSOR_DETAIL_MAX];
+	struct str farewell;
+
+	if (tamper == 0 || json->nodes[tamper].kind != JSON_OBJECT)
+		return;
+	look_at_end(sensor, json);
+	sensor->run.beats = true;
+	take_notices(sensor, json, tamper);
+	farewell = text_at(json, json_get(json, 0, STR("farewell")), room, sizeof(room));
+	if (farewell.len > 0 && !sensor->run.left) {
+		sensor->run.left = true;
+		add_notice(sensor, STR("sensor_stopped"), 0, farewell);
+	}
+}
+
 /* What the sensor says it lost before anything got a number: no gap shows it. */
 static void take_losses(struct sensor *sensor, struct str status)
 {
@@ -248,10 +340,11 @@ static void take_losses(struct sensor *sensor, struct str status)
 
 	if (json_read(&json, 0, &end) < 0 || nodes[0].kind != JSON_OBJECT)
 		return;
+	take_tamper(sensor, &json);
 	stats = json_get(&json, 0, STR("stats"));
 	if (stats == 0 || nodes[stats].kind != JSON_OBJECT)
 		return;
-	sensor->lost = lost_of(&json, stats);
+	sensor->run.lost = lost_of(&json, stats);
 	take_causes(sensor, &json, stats);
 	take_flood(sensor, &json, stats);
 }
@@ -274,11 +367,12 @@ void sensor_restore(struct sensors *sensors, struct str id, struct str boot, str
 
 	if (sensor == NULL)
 		return;
-	sensor->seq = seq;
+	sensor->run.seq = seq;
 	sensor->gaps = sensor->told_gaps = gaps;
 	if (status.len > 0)
 		sensor_heartbeat(sensors, sensor, status);
-	sensor->told_lost = sensor->lost;
+	sensor->run.told_lost = sensor->run.lost;
+	sensor->notices_count = 0; /* these have been told */
 }
 
 static void report_one(const struct sensor *sensor, struct buf *out)
@@ -286,11 +380,11 @@ static void report_one(const struct sensor *sensor, struct buf *out)
 	buf_add(out, STR("{\"id\":"));
 	buf_add_json(out, str_of(sensor->id));
 	buf_add(out, STR(",\"boot\":"));
-	buf_add_json(out, str_of(sensor->boot));
+	buf_add_json(out, str_of(sensor->run.boot));
 	buf_add(out, STR(",\"hostname\":"));
 	buf_add_json(out, str_of(sensor->hostname));
 	buf_add(out, STR(",\"seq\":"));
-	buf_add_u64(out, sensor->seq);
+	buf_add_u64(out, sensor->run.seq);
 	buf_add(out, STR(",\"gaps\":"));
 	buf_add_u64(out, sensor->gaps);
 	buf_add(out, STR(",\"seen\":\""));

@@ -10,18 +10,36 @@
 
 struct sensors;
 
-enum { SENSORS_MAX = 10000, SENSOR_STATUS_MAX = 8192, SENSOR_ID_MAX = 128, SENSOR_FLOOD_MAX = 160, SENSOR_CAUSES_MAX = 400 };
+enum { SENSORS_MAX = 10000, SENSOR_STATUS_MAX = 8192, SENSOR_ID_MAX = 128, SENSOR_FLOOD_MAX = 160, SENSOR_CAUSES_MAX = 400,
+       SENSOR_DETAIL_MAX = 240, SENSOR_NOTICES_MAX = 8 };
+
+/* One run of a sensor, from a start to the next. */
+struct sensor_run {
+	char boot[SENSOR_ID_MAX];
+	uint64_t seq;             /* highest taken */
+	uint64_t lost, told_lost; /* what it says it lost on its node, and what was said of it */
+	uint64_t notices;         /* of its tamper notices, the newest that was taken */
+	bool beats, left;         /* it was heard itself; it said farewell */
+};
+
+/* What a sensor says was done to it, or what its run's end shows. */
+struct sensor_notice {
+	char what[24];
+	uint64_t seconds;
+	char detail[SENSOR_DETAIL_MAX];
+};
 
 struct sensor {
 	struct sensor *next;           /* in its bucket */
 	struct sensor *older, *newer;  /* by seen_ns */
-	char id[SENSOR_ID_MAX], boot[SENSOR_ID_MAX], hostname[256];
-	uint64_t seq;                  /* highest taken of this boot */
+	char id[SENSOR_ID_MAX], hostname[256];
+	struct sensor_run run, before; /* what a run left in its spool comes after the next one's begin */
+	struct sensor_notice notices[SENSOR_NOTICES_MAX]; /* not yet told */
+	size_t notices_count;
 	uint64_t gaps;                 /* sequence numbers that never came, all boots */
 	int64_t seen_ns;
 	int64_t told_ns;               /* when the hub's own events last said that it was seen */
 	uint64_t told_gaps;            /* of gaps, how many they have said */
-	uint64_t lost, told_lost;      /* what this boot says it lost on its node, and what was said of it */
 	char flood[SENSOR_FLOOD_MAX];  /* through which process: "name (pid)", or "" */
 	char causes[SENSOR_CAUSES_MAX]; /* of lost: "ring 3, budget 40 (mkdir, openat)" */
 	char *status;                  /* the last heartbeat's JSON, or NULL */

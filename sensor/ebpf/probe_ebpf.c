@@ -469,6 +469,7 @@ static int ebpf_exit_status(const void *state)
 
 const struct probe_ops probe_ebpf = {
 	.name = "ebpf",
+	.sees_itself = true,
 	.open = ebpf_open,
 	.rearm = ebpf_rearm,
 	.poll = ebpf_poll,

@@ -360,8 +360,9 @@ __noinline int take_call(struct scratch *scratch)
 	if (scratch == NULL)
 		return false;
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
-	if (call_is_filtered(&scratch->record, plan) ||
-	    (plan->class == RECORD_CLASS_NET && socket_is_filtered(&scratch->record, task, plan)))
+	if ((__u32)task->tgid != own_tgid &&
+	    (call_is_filtered(&scratch->record, plan) ||
+	     (plan->class == RECORD_CLASS_NET && socket_is_filtered(&scratch->record, task, plan))))
 		return false;
 	fill_head(&scratch->record, task, RECORD_CALL, plan->class);
 	take_object(scratch, task, plan);
@@ -389,7 +390,8 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	struct scratch *scratch;
 	struct plan *plan;
 
-	if (nr >= PLAN_CALLS || (__u32)task->tgid == own_tgid)
+	/* Of the sensor's own calls only the one that it makes to see whether it is seen. */
+	if (nr >= PLAN_CALLS || ((__u32)task->tgid == own_tgid && nr != NR_EXECVE))
 		return 0;
 	plan = &plans[nr];
 	if ((plan->flags & PLAN_FAILED_ONLY) && ret >= 0)

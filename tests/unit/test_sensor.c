@@ -12,12 +12,14 @@
 #include "sensor/proc_read.h"
 #include "sensor/record_text.h"
 #include "sensor/spool.h"
+#include "sensor/tamper.h"
 #include "sensor/wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -850,6 +852,31 @@ static void what_was_cut_or_not_read_is_marked(void **state)
 	assert_true(str_eq(value_as_str(&cut->list[0]), STR("evt.arg.path")));
 }
 
+static void a_sensor_that_does_not_see_its_own_call_says_so(void **state)
+{
+	struct tamper tamper = { .sees_itself = true };
+	struct procs *procs = procs_new("/nonexistent");
+	struct record own = { .type = RECORD_CALL, .nr = SYS_execve, .tgid = (uint32_t)getpid() };
+	struct buf out = { 0 };
+
+	(void)state;
+	for (int64_t s = 5; s <= 60; s += 5) {
+		tamper_tick(&tamper, procs, s * NS_PER_S);
+		assert_true(tamper_take(&tamper, &own));
+	}
+	assert_int_equal(tamper.count, 0);
+	for (int64_t s = 65; s <= 120; s += 5)
+		tamper_tick(&tamper, procs, s * NS_PER_S);
+	tamper_signal(&tamper, SIGTERM, 77);
+	tamper_add_json(&tamper, procs, true, &out);
+	assert_string_equal(buf_text(&out),
+			    "\"tamper\":{\"count\":1,\"notices\":[{\"n\":1,\"what\":\"sensor_blind\","
+			    "\"seconds\":20,\"detail\":\"its own calls are not reported to it\"}]},"
+			    "\"farewell\":\"SIGTERM from a process (77)\"");
+	buf_done(&out);
+	procs_free(procs);
+}
+
 static void losses_are_shown_by_call(void **state)
 {
 	static const char *const causes[] = { "ring", "budget", NULL };
@@ -950,6 +977,7 @@ int main(void)
 		RIG_TEST(what_was_cut_or_not_read_is_marked),
 		cmocka_unit_test(losses_are_shown_by_call),
 		cmocka_unit_test(the_table_of_calls_is_whole),
+		cmocka_unit_test(a_sensor_that_does_not_see_its_own_call_says_so),
 		cmocka_unit_test(a_long_string_is_cut_and_said_so),
 	};
 	struct CMUnitTest all[ARRAY_LEN(container_rows) + ARRAY_LEN(open_rows) + ARRAY_LEN(flags) +

@@ -1,0 +1,126 @@
+"""Killing, pausing and stopping the sensor is noticed; so is a sensor that does not see."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hub import ROOT, Hub
+from servers import wait_for
+from test_sensor import MARKED, make_events, needs_ebpf, receiver, sensors  # noqa: F401
+
+
+@pytest.fixture
+def hub(tmp_path):
+    hub = Hub(tmp_path, {"rules_files": [str(ROOT / "rules" / "tocsin_hub_rules.yaml")]}).start()
+    yield hub
+    hub.stop()
+
+
+@pytest.fixture
+def marked(tmp_path):
+    (tmp_path / "marked.yaml").write_text(MARKED)
+    return str(tmp_path / "marked.yaml")
+
+
+def outputs(hub, rule):
+    return [entry["alert"]["output"] for entry in hub.api("GET", "/api/v1/alerts?limit=100")[1]["alerts"]
+            if entry["alert"]["rule"] == rule]
+
+
+def heard(hub):
+    return any(one["status"] and "tamper" in one["status"] for one in hub.api("GET", "/api/v1/sensors")[1]["sensors"])
+
+
+@needs_ebpf
+def test_a_killed_sensor_is_told_when_it_is_back(hub, sensors, marked):  # noqa: F811
+    first = sensors(hub.port, "--rules", marked)
+    wait_for(lambda: heard(hub), 15, "the first heartbeat")
+    first.stop(signal.SIGKILL)
+    sensors(hub.port, "--rules", marked)
+    wait_for(lambda: outputs(hub, "Sensor killed"), 15, "the alert")
+    assert len(outputs(hub, "Sensor killed")) == 1 and outputs(hub, "Events of a sensor lost") == []
+
+
+@needs_ebpf
+def test_a_stopped_sensor_says_who_asked_and_is_not_called_killed(hub, sensors, marked):  # noqa: F811
+    first = sensors(hub.port, "--rules", marked)
+    wait_for(lambda: heard(hub), 15, "the first heartbeat")
+    subprocess.run([sys.executable, "-c", f"import os; os.kill({first.process.pid}, 15)"], check=True)
+    assert first.process.wait(20) == 0
+    [told] = wait_for(lambda: outputs(hub, "Sensor stopped"), 15, "the alert")
+    assert "by=SIGTERM from python" in told
+    sensors(hub.port, "--rules", marked)
+    wait_for(lambda: len({one["boot"] for one in hub.api("GET", "/api/v1/sensors")[1]["sensors"]}) == 1, 10, "one")
+    time.sleep(1.5)
+    assert outputs(hub, "Sensor killed") == []
+
+
+@needs_ebpf
+def test_a_sensor_that_ended_while_the_hub_was_away_was_not_killed(hub, sensors, marked):  # noqa: F811
+    first = sensors(hub.port, "--rules", marked)
+    wait_for(lambda: heard(hub), 15, "the first heartbeat")
+    port = hub.port
+    hub.stop()
+    assert first.stop() == 0
+    hub.settings["listen"] = f"127.0.0.1:{port}"
+    hub.start()
+    sensors(hub.port, "--rules", marked)
+    wait_for(lambda: heard(hub), 15, "a heartbeat")
+    time.sleep(1.5)
+    assert outputs(hub, "Sensor killed") == []
+
+
+@needs_ebpf
+def test_a_paused_sensor_tells_when_it_goes_on(hub, sensors, marked):  # noqa: F811
+    sensor = sensors(hub.port, "--rules", marked)
+    wait_for(lambda: heard(hub), 15, "the first heartbeat")
+    os.kill(sensor.process.pid, signal.SIGSTOP)
+    time.sleep(2.2)
+    os.kill(sensor.process.pid, signal.SIGCONT)
+    [told] = wait_for(lambda: outputs(hub, "Sensor paused"), 15, "the alert")
+    assert "seconds=2" in told or "seconds=3" in told or "seconds=4" in told
+    assert f"({os.getpid()})" in told and "continued by" in told
+
+
+@needs_ebpf
+def test_the_sensor_sees_its_own_call_and_nobody_else_does(receiver, sensors, marked):  # noqa: F811
+    sensor = sensors(receiver.port, "--rules", marked)
+    make_events(3, "canary")
+    wait_for(lambda: len(receiver.find(evt__type="mkdir")) >= 3, 15, "events")
+    assert sensor.stop() == 0
+    last = receiver.heartbeats[-1]
+    assert last["tamper"]["notices"] == [] and last["farewell"].startswith("SIGTERM from ")
+    stats = last["stats"]
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + sum(stats["lost"].values())
+    assert not receiver.find(proc__pid=sensor.process.pid)
+
+
+def test_what_a_run_left_in_its_spool_is_no_gap(hub):
+    def post(boot, seq):
+        body = {"source": "syscall", "hostname": "n1", "time": "2026-11-20T12:00:00Z",
+                "sensor": {"id": "s1", "boot": boot, "seq": seq}, "fields": {"evt.type": "open"}}
+        assert hub.events(body)[0] == 200
+
+    post("old", 1)
+    beat = {"sensor": {"id": "s1", "boot": "new"}, "hostname": "n1", "stats": {}}
+    assert hub.request("POST", "/api/v1/sensors/heartbeat", beat)[0] == 200
+    post("old", 2)
+    post("new", 1)
+    assert hub.metric("tocsin_hub_sensor_sequence_gaps_total") == 0
+
+
+def test_notices_are_told_once_and_only_known_ones(hub):
+    def beat(*whats):
+        notices = [{"n": n + 1, "what": what, "seconds": 20, "detail": "x"} for n, what in enumerate(whats)]
+        body = {"sensor": {"id": "s2", "boot": "b"}, "hostname": "n2", "stats": {}, "tamper": {"notices": notices}}
+        assert hub.request("POST", "/api/v1/sensors/heartbeat", body)[0] == 200
+
+    beat("sensor_blind")
+    wait_for(lambda: outputs(hub, "Sensor blind"), 10, "the alert")
+    beat("sensor_blind", "output_down", "sensor_killed", "sensor_paused")
+    wait_for(lambda: outputs(hub, "Sensor paused"), 10, "the alert")
+    assert len(outputs(hub, "Sensor blind")) == 1
+    assert outputs(hub, "Sensor killed") == [] and outputs(hub, "Output down") == []
