@@ -4,6 +4,9 @@
 #include "base/cleanup.h"
 #include "sensor/containers/way.h"
 #include "sensor/probe.h"
+#ifdef HAVE_EBPF
+#include "sensor/ebpf/hooks.h"
+#endif
 
 #include <linux/capability.h>
 #include <linux/seccomp.h>
@@ -75,6 +78,30 @@ static bool line(bool good, const char *what, const char *cost)
 }
 
 #ifdef HAVE_EBPF
+/* What is asked for is what is used; the others are told, because they decide what could be prevented. */
+static void hooks_print(void)
+{
+	static const struct {
+		const char *what, *cost;
+	} rows[HOOKS] = {
+		[HOOK_TRACEPOINT] = { "tracepoints with BTF (tp_btf)",
+				      "no eBPF probe: grant CAP_BPF and CAP_PERFMON, or run as root" },
+		[HOOK_FENTRY] = { "fentry", "nothing is lost: the sensor does not use it" },
+		[HOOK_LSM] = { "BPF LSM", "nothing can be forbidden, only seen (CONFIG_BPF_LSM, and bpf in lsm=)" },
+		[HOOK_KPROBE] = { "kprobe multi", "nothing is lost: the sensor does not use it" },
+	};
+
+	for (size_t i = 0; i < HOOKS; i++) {
+		int r = hook_try((enum hook)i);
+
+		if (r == 0)
+			printf("ok      %s\n", rows[i].what);
+		else
+			printf("%s %s: %s; %s\n", i == HOOK_TRACEPOINT ? "MISSING" : "without", rows[i].what,
+			       strerror(-r), rows[i].cost);
+	}
+}
+
 static bool try_ebpf(void)
 {
 	CLEANUP(interest_free_p) struct interest *interest = NULL;
@@ -92,6 +119,7 @@ static bool try_ebpf(void)
 		return false;
 	}
 	probe_ebpf.close(state);
+	hooks_print();
 	return line(true, "the eBPF programs load and attach", "");
 }
 #else
@@ -136,6 +164,8 @@ int doctor_print(const struct options *options)
 	     "no eBPF probe: it cannot find the kernel's structures (CONFIG_DEBUG_INFO_BTF)");
 	line(has_bpf_caps(), "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "no eBPF probe");
 	ebpf = try_ebpf();
+	line(has_cap(CAP_SYS_NICE), "CAP_SYS_NICE",
+	     "who floods all processors may starve the sensor, which cannot raise its priority");
 	line(has_cap(CAP_SYS_PTRACE), "CAP_SYS_PTRACE",
 	     "arguments and environment of other users' running processes stay unknown, and "
 	     "set-user-ID "

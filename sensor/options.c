@@ -2,6 +2,7 @@
 #include "sensor/options.h"
 
 #include "base/cleanup.h"
+#include "base/conf.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -35,6 +36,8 @@ enum option_id {
 	OPTION_METRICS,
 	OPTION_CONTAINER_ROOT,
 	OPTION_CONTAINER_WAIT,
+	OPTION_RING_URGENT,
+	OPTION_RING_BULK,
 	OPTION_PRINT,
 	OPTION_RECORD,
 	OPTION_REPLAY,
@@ -85,6 +88,9 @@ static const struct option_row {
 	  "where the machine's root is mounted, for container runtimes' files and sockets (/)", BOTH },
 	{ "container-wait", "MS", OPTION_CONTAINER_WAIT,
 	  "how long events of a new container wait for its name and image, if a rule reads them (200)", BOTH },
+	{ "ring-urgent", "SIZE", OPTION_RING_URGENT,
+	  "kernel memory for processes and privileges that wait, a power of two (4MiB)", SENSOR },
+	{ "ring-bulk", "SIZE", OPTION_RING_BULK, "... for all else (8MiB)", SENSOR },
 	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub", SENSOR },
 	{ "record", "FILE", OPTION_RECORD, "also keep the raw records that are observed in FILE", BOTH },
 	{ "replay", "FILE", OPTION_REPLAY, "observe a recording in place of this machine, and end", BOTH },
@@ -238,6 +244,18 @@ static int set_hub(struct options *options, const char *value)
 	return 0;
 }
 
+/* The kernel takes only powers of two, at least a page; beyond the limit nothing is won but lag. */
+static int set_ring(const char *name, const char *value, uint32_t *ret)
+{
+	int64_t bytes;
+
+	if (!conf_parse_size(str_of(value), &bytes) || bytes < OPTIONS_RING_MIN || bytes > OPTIONS_RING_MAX ||
+	    (bytes & (bytes - 1)) != 0)
+		return complain(name, value, "a power of two from 256KiB to 256MiB");
+	*ret = (uint32_t)bytes;
+	return 0;
+}
+
 static int set_container_wait(struct options *options, const char *value)
 {
 	uint64_t ms;
@@ -337,6 +355,8 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_INSECURE: options->insecure = true; return 0;
 	case OPTION_METRICS: options->metrics = value; return 0;
 	case OPTION_CONTAINER_ROOT: options->container_root = strcmp(value, "/") == 0 ? "" : value; return 0;
+	case OPTION_RING_URGENT: return set_ring("ring-urgent", value, &options->ring_urgent);
+	case OPTION_RING_BULK: return set_ring("ring-bulk", value, &options->ring_bulk);
 	case OPTION_CONTAINER_WAIT: return set_container_wait(options, value);
 	case OPTION_PRINT: options->print = true; return 0;
 	case OPTION_RECORD: options->record = value; return 0;

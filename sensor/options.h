@@ -5,7 +5,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 
-enum { OPTIONS_RULES_MAX = 64, OPTIONS_FILTERS_MAX = 16, OPTIONS_CONTAINER_WAIT_MAX = 5000 };
+enum { OPTIONS_RULES_MAX = 64, OPTIONS_FILTERS_MAX = 16, OPTIONS_CONTAINER_WAIT_MAX = 5000,
+       OPTIONS_RING_MIN = 256 << 10, OPTIONS_RING_MAX = 256 << 20 };
 
 /* tocsin-sensor observe. */
 struct observe_options {
@@ -36,6 +37,7 @@ struct options {
 	const char *ca_file, *cert_file, *key_file;
 	const char *metrics; /* HOST:PORT for /metrics; NULL: none */
 	const char *container_root; /* "": the machine's root is this one */
+	uint32_t ring_urgent, ring_bulk; /* bytes; 0: as they are */
 	unsigned container_wait_ms; /* 0: no event waits for its container's metadata */
 	bool insecure;
 	bool doctor, interest, print;

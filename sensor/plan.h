@@ -52,15 +52,16 @@ struct plan {
 	__u8 data_len; /* at most PLAN_DATA_MAX */
 };
 
-/* Two rings: a flood of opens cannot take the place of an exec. Both are powers of two. */
+/* Two rings: a flood of opens cannot take the place of an exec. Powers of two, these unless options say
+ * others. */
 #define PLAN_URGENT_BYTES (4 * 1024 * 1024) /* processes and privileges */
 #define PLAN_BULK_BYTES	  (8 * 1024 * 1024) /* all else */
 
 /* A bulk ring that is filled beyond the first mark is under pressure: then each process and class has a
  * budget of records for each window of 2^27 ns (134 ms), so that what is shed is the flood and not
  * those beside it. Beyond the second mark the budget is small. */
-#define PLAN_BULK_MARK	   (PLAN_BULK_BYTES / 4)
-#define PLAN_BULK_TIGHT	   (PLAN_BULK_BYTES / 8 * 3)
+#define PLAN_BULK_MARK(bytes)  ((bytes) / 4)
+#define PLAN_BULK_TIGHT(bytes) ((bytes) / 8 * 3)
 #define PLAN_BUDGET_SHIFT  27
 #define PLAN_BUDGET	   256
 #define PLAN_BUDGET_TIGHT  16

@@ -16,6 +16,7 @@ struct probe_settings {
 	bool wanted[CALLS_MAX];	     /* by row of calls[] */
 	const struct interest *interest; /* which kinds of them pass, and by which paths; stays until the next one is given */
 	bool take_environment;	  /* at exec */
+	uint32_t urgent_bytes, bulk_bytes; /* eBPF: of the rings, powers of two; 0: as plan.h says */
 	char *const *command;	  /* ptrace: what to run; NULL otherwise */
 	struct replay *replay;	  /* replay: what is played back; NULL otherwise */
 };

@@ -307,6 +307,8 @@ static struct probe_settings settings_of(struct sensor *sensor, const struct int
 {
 	struct probe_settings settings = { .interest = interest,
 					   .command = sensor->options->command,
+					   .urgent_bytes = sensor->options->ring_urgent,
+					   .bulk_bytes = sensor->options->ring_bulk,
 					   .replay = sensor->tape.replay };
 
 	prefilter_calls(interest, &settings);

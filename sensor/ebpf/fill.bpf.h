@@ -404,7 +404,7 @@ static __always_inline bool is_within_budget(const struct record *record)
 	struct budget fresh = { record->time_ns >> PLAN_BUDGET_SHIFT, 1 }, *budget;
 	struct plan_losses *losses_of;
 
-	if (fill < PLAN_BULK_MARK)
+	if (fill < PLAN_BULK_MARK(bulk_bytes))
 		return true;
 	key = budget_key(record);
 	budget = bpf_map_lookup_elem(&budgets, &key);
@@ -416,7 +416,7 @@ static __always_inline bool is_within_budget(const struct record *record)
 	}
 	if (budget->window != fresh.window)
 		*budget = fresh;
-	return budget->taken++ < (fill < PLAN_BULK_TIGHT ? PLAN_BUDGET : PLAN_BUDGET_TIGHT);
+	return budget->taken++ < (fill < PLAN_BULK_TIGHT(bulk_bytes) ? PLAN_BUDGET : PLAN_BUDGET_TIGHT);
 }
 
 /* The majority vote of Boyer and Moore: who loses more than all others together stays. */

@@ -49,6 +49,9 @@ struct {
 	__uint(max_entries, PLAN_BULK_BYTES);
 } bulk SEC(".maps");
 
+/* Of the bulk ring; set before the programs are loaded. */
+const volatile __u32 bulk_bytes = PLAN_BULK_BYTES;
+
 /* What a process has put into the bulk ring while that was under pressure. */
 struct budget {
 	__u64 window;

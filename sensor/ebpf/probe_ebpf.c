@@ -199,10 +199,10 @@ static int watch_ring(const struct ebpf *ebpf, const struct bpf_map *map)
 static int open_rings(struct ebpf *ebpf)
 {
 	const struct bpf_map *urgent = ebpf->object->maps.urgent, *bulk = ebpf->object->maps.bulk;
-	int r = ring_open(&ebpf->urgent, bpf_map__fd(urgent), PLAN_URGENT_BYTES);
+	int r = ring_open(&ebpf->urgent, bpf_map__fd(urgent), bpf_map__max_entries(urgent));
 
 	if (r == 0)
-		r = ring_open(&ebpf->bulk, bpf_map__fd(bulk), PLAN_BULK_BYTES);
+		r = ring_open(&ebpf->bulk, bpf_map__fd(bulk), bpf_map__max_entries(bulk));
 	if (r < 0)
 		return r;
 	ebpf->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -210,6 +210,19 @@ static int open_rings(struct ebpf *ebpf)
 		return -errno;
 	r = watch_ring(ebpf, urgent);
 	return r < 0 ? r : watch_ring(ebpf, bulk);
+}
+
+/* Before the programs are loaded. */
+static int size_rings(struct tocsin_bpf *object, const struct probe_settings *settings)
+{
+	int r = 0;
+
+	if (settings->urgent_bytes != 0)
+		r = bpf_map__set_max_entries(object->maps.urgent, settings->urgent_bytes);
+	if (r == 0 && settings->bulk_bytes != 0)
+		r = bpf_map__set_max_entries(object->maps.bulk, settings->bulk_bytes);
+	object->rodata->bulk_bytes = bpf_map__max_entries(object->maps.bulk);
+	return r;
 }
 
 static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, const char **ret_why)
@@ -222,7 +235,9 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	if (ebpf->object == NULL)
 		return -errno;
 	fit_to_kernel(ebpf->object);
-	r = tocsin_bpf__load(ebpf->object);
+	r = size_rings(ebpf->object, settings);
+	if (r == 0)
+		r = tocsin_bpf__load(ebpf->object);
 	if (r < 0)
 		return r;
 	*ret_why = "the watched paths could not be set";

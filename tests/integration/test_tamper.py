@@ -9,7 +9,7 @@ import pytest
 
 from hub import ROOT, Hub
 from servers import wait_for
-from test_sensor import MARKED, make_events, needs_ebpf, receiver, sensors  # noqa: F401
+from test_sensor import MARKED, SENSOR, make_events, needs_ebpf, receiver, sensors  # noqa: F401
 
 
 @pytest.fixture
@@ -124,3 +124,21 @@ def test_notices_are_told_once_and_only_known_ones(hub):
     wait_for(lambda: outputs(hub, "Sensor paused"), 10, "the alert")
     assert len(outputs(hub, "Sensor blind")) == 1
     assert outputs(hub, "Sensor killed") == [] and outputs(hub, "Output down") == []
+
+
+@needs_ebpf
+def test_rings_have_the_size_that_was_asked_for(receiver, sensors, marked):  # noqa: F811
+    sensor = sensors(receiver.port, "--rules", marked, "--ring-bulk", "256KiB", "--ring-urgent", "1MiB")
+    os.kill(sensor.process.pid, signal.SIGSTOP)
+    make_events(3000, "small")
+    os.kill(sensor.process.pid, signal.SIGCONT)
+    assert sensor.stop() == 0
+    stats = receiver.heartbeats[-1]["stats"]
+    assert stats["lost"]["path"] > 500 and stats["lost"]["process"] == 0  # 8 MiB would have held them all
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + sum(stats["lost"].values())
+
+
+@pytest.mark.parametrize("value", ["3MiB", "128KiB", "512MiB", "x"])
+def test_a_ring_of_another_size_is_refused(value):
+    done = subprocess.run([SENSOR, "--print", "--ring-bulk", value], capture_output=True, text=True)
+    assert done.returncode == 2 and "power of two from 256KiB to 256MiB" in done.stderr
