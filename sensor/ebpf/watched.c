@@ -154,7 +154,6 @@ static void narrow(const struct watched *watched, const struct interest *interes
 	*watched->name_kinds = interest->kinds[RULES_FACT_LAST] | interest->kinds[RULES_FACT_COMPONENT] |
 			       interest->kinds[RULES_FACT_LEAD] | interest->kinds[RULES_FACT_ANY_LEAD] |
 			       interest->kinds[RULES_FACT_ENDING];
-	__atomic_thread_fence(__ATOMIC_RELEASE);
 	for (size_t i = 0; i < calls_count; i++) {
 		struct plan_interest *at = &watched->interests[calls[i].nr];
 
