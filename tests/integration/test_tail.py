@@ -24,7 +24,9 @@ class Tail:
         with open(self.name + ".out", "wb") as out, open(self.name + ".err", "wb") as err:
             self.process = subprocess.Popen(
                 [CLI, "tail", "--url", f"http://127.0.0.1:{hub.admin_port}", "--token-file",
-                 str(hub.folder / "data" / "admin.token"), *options], stdout=out, stderr=err)
+                 str(hub.folder / "data" / "admin.token"), *options], stdout=out, stderr=err,
+                # Who runs the tests in the background ignores Ctrl-C, and that is inherited.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def out(self):
         return open(self.name + ".out").read()
