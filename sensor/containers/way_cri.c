@@ -4,26 +4,20 @@
  * Source: k8s.io/cri-api, runtime/v1/api.proto; https://github.com/grpc/grpc, PROTOCOL-HTTP2 */
 #include "sensor/containers/annotations.h"
 #include "sensor/containers/proto.h"
+#include "sensor/containers/socket.h"
 #include "sensor/containers/way.h"
 
 #include "base/cleanup.h"
-#include "base/http.h"
 
 #include <errno.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 enum {
-	ANSWER_MAX = 1 << 20,
-	TIMEOUT_MS = 2000,
 	FRAME_LEN = 5, /* before each message: whether it is compressed, and its length */
 	SOCKETS = 3,
 };
 
 struct way_cri {
-	char paths[SOCKETS][sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	struct http_settings settings[SOCKETS];
-	struct http *clients[SOCKETS];
+	struct way_socket sockets[SOCKETS];
 };
 
 static const struct socket_row {
@@ -41,18 +35,8 @@ struct way_cri *way_cri_new(const char *root, const _Atomic bool *cancel)
 
 	if (cri == NULL)
 		return NULL;
-	for (size_t i = 0; i < SOCKETS; i++) {
-		int len = snprintf(cri->paths[i], sizeof(cri->paths[i]), "%s%s", root, sockets[i].path);
-
-		if (len < 0 || (size_t)len >= sizeof(cri->paths[i]))
-			cri->paths[i][0] = '\0'; /* no socket has so long a name */
-		cri->settings[i] = (struct http_settings){ .timeout_ms = TIMEOUT_MS,
-							   .connect_timeout_ms = TIMEOUT_MS,
-							   .unix_socket = cri->paths[i],
-							   .http2 = true,
-							   .answer_max = ANSWER_MAX,
-							   .cancel = cancel };
-	}
+	for (size_t i = 0; i < SOCKETS; i++)
+		way_socket_init(&cri->sockets[i], root, sockets[i].path, true, cancel);
 	return cri;
 }
 
@@ -61,7 +45,7 @@ void way_cri_free(struct way_cri *cri)
 	if (cri == NULL)
 		return;
 	for (size_t i = 0; i < SOCKETS; i++)
-		http_free(cri->clients[i]);
+		way_socket_done(&cri->sockets[i]);
 	free(cri);
 }
 
@@ -88,12 +72,8 @@ static int call(struct way_cri *cri, size_t socket, const char *method, uint32_t
 	struct buf body = { 0 };
 	struct http_request request = { .method = "POST", .headers = headers, .answer = *bytes };
 	char url[128];
-	int r = 0;
+	int r;
 
-	if (cri->clients[socket] == NULL)
-		r = http_new(&cri->settings[socket], &cri->clients[socket]);
-	if (r < 0)
-		return r;
 	snprintf(url, sizeof(url), "http://localhost/runtime.v1.RuntimeService/%s", method);
 	request.url = url;
 	buf_add(&body, (struct str){ "\0\0\0\0", 4 }); /* not compressed; no request is long */
@@ -105,12 +85,11 @@ static int call(struct way_cri *cri, size_t socket, const char *method, uint32_t
 	}
 	body.at[FRAME_LEN - 1] = (char)(body.len - FRAME_LEN);
 	request.body = buf_str(&body);
-	buf_clear(&request.answer);
-	http_perform(cri->clients[socket], &request, 1, 1, NULL, NULL);
+	r = way_socket_ask(&cri->sockets[socket], &request);
 	*bytes = request.answer;
 	buf_done(&body);
-	if (request.failure != HTTP_OK)
-		return request.failure == HTTP_TIMEOUT ? -ETIMEDOUT : -ECONNREFUSED;
+	if (r < 0)
+		return r;
 	return request.status == 200 ? unframe(buf_str(bytes), ret) : -EPROTO;
 }
 
@@ -258,13 +237,6 @@ static int ask_socket(struct way_question *question, size_t socket)
 	return r == 0 ? 0 : pod;
 }
 
-static bool is_socket(const char *path)
-{
-	struct stat st;
-
-	return path[0] != '\0' && stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
-}
-
 static int ask_cri(struct way_question *question)
 {
 	enum container_kind kind = question->id->kind;
@@ -274,7 +246,7 @@ static int ask_cri(struct way_question *question)
 		return -ENOENT;
 	for (size_t i = 0; i < SOCKETS && r == -ENOENT; i++)
 		if ((kind == CONTAINER_KIND_UNKNOWN || kind == sockets[i].kind) &&
-		    is_socket(question->cri->paths[i]))
+		    way_socket_is_there(&question->cri->sockets[i]))
 			r = ask_socket(question, i);
 	return r;
 }

@@ -1,16 +1,12 @@
 /* Docker's view of a container: from its files, or from the API that Podman answers as well. Both
  * have nearly the same form. */
 #include "sensor/containers/annotations.h"
+#include "sensor/containers/socket.h"
 #include "sensor/containers/way.h"
 
 #include "base/cleanup.h"
-#include "base/http.h"
 
 #include <errno.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-
-enum { ANSWER_MAX = 1 << 20, TIMEOUT_MS = 2000 };
 
 /* ---- reading ---- */
 
@@ -164,9 +160,7 @@ static int ask_files(struct way_question *question)
 enum { SOCKETS = 2 };
 
 struct way_http {
-	char paths[SOCKETS][sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	struct http_settings settings[SOCKETS];
-	struct http *clients[SOCKETS];
+	struct way_socket sockets[SOCKETS];
 };
 
 static const struct socket_row {
@@ -183,17 +177,8 @@ struct way_http *way_http_new(const char *root, const _Atomic bool *cancel)
 
 	if (http == NULL)
 		return NULL;
-	for (size_t i = 0; i < SOCKETS; i++) {
-		int len = snprintf(http->paths[i], sizeof(http->paths[i]), "%s%s", root, sockets[i].path);
-
-		if (len < 0 || (size_t)len >= sizeof(http->paths[i]))
-			http->paths[i][0] = '\0'; /* no socket has so long a name */
-		http->settings[i] = (struct http_settings){ .timeout_ms = TIMEOUT_MS,
-							    .connect_timeout_ms = TIMEOUT_MS,
-							    .unix_socket = http->paths[i],
-							    .answer_max = ANSWER_MAX,
-							    .cancel = cancel };
-	}
+	for (size_t i = 0; i < SOCKETS; i++)
+		way_socket_init(&http->sockets[i], root, sockets[i].path, false, cancel);
 	return http;
 }
 
@@ -202,33 +187,19 @@ void way_http_free(struct way_http *http)
 	if (http == NULL)
 		return;
 	for (size_t i = 0; i < SOCKETS; i++)
-		http_free(http->clients[i]);
+		way_socket_done(&http->sockets[i]);
 	free(http);
-}
-
-static bool is_socket(const char *path)
-{
-	struct stat st;
-
-	return path[0] != '\0' && stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
 /* An answer of status 200 is in question->doc. */
 static int get(struct way_question *question, size_t socket, const char *url)
 {
-	struct way_http *http = question->http;
 	struct http_request request = { .method = "GET", .url = url, .answer = question->doc->bytes };
-	int r = 0;
+	int r = way_socket_ask(&question->http->sockets[socket], &request);
 
-	if (http->clients[socket] == NULL)
-		r = http_new(&http->settings[socket], &http->clients[socket]);
+	question->doc->bytes = request.answer;
 	if (r < 0)
 		return r;
-	buf_clear(&request.answer);
-	http_perform(http->clients[socket], &request, 1, 1, NULL, NULL);
-	question->doc->bytes = request.answer;
-	if (request.failure != HTTP_OK)
-		return request.failure == HTTP_TIMEOUT ? -ETIMEDOUT : -ECONNREFUSED;
 	if (request.status == 404)
 		return -ENOENT;
 	return request.status == 200 ? doc_parse(question->doc) : -EPROTO;
@@ -278,7 +249,7 @@ static int ask_sockets(struct way_question *question)
 		return -ENOENT;
 	for (size_t i = 0; i < SOCKETS && r == -ENOENT; i++)
 		if ((kind == CONTAINER_KIND_UNKNOWN || kind == sockets[i].kind) &&
-		    is_socket(question->http->paths[i]))
+		    way_socket_is_there(&question->http->sockets[i]))
 			r = ask_socket(question, i);
 	return r;
 }
