@@ -16,7 +16,6 @@ enum {
 	CONTAINERS_BYTES = 8 << 20,
 	CONTAINERS_QUEUE = 256,
 	CONTAINERS_KNOWN_S = 300,
-	CONTAINERS_NAMELESS_S = 10, /* something is known, but not the name */
 	CONTAINERS_UNKNOWN_S = 10,
 	CONTAINERS_RETRY_MS = 10, /* first; then four times as long each time */
 };

@@ -1,0 +1,171 @@
+/* A record's way: process table, event, rules, batch. */
+#include "sensor/account.h"
+#include "sensor/sensor_inner.h"
+
+#include <stdio.h>
+
+void sensor_seal(struct sensor *sensor)
+{
+	if (sensor->batch_events == 0)
+		return;
+	if (sensor->outbox != NULL) {
+		outbox_put(sensor->outbox, &sensor->batch, sensor->batch_events);
+	} else {
+		fwrite(sensor->batch.at, 1, sensor->batch.len, stdout);
+		sensor->unheard = fflush(stdout) != 0 || ferror(stdout);
+		buf_clear(&sensor->batch);
+	}
+	sensor->batch_events = 0;
+}
+
+/* Gives the event its number and a place in the batch. The number is used up only if that worked.
+ */
+static void ship(struct sensor *sensor, const struct event *event)
+{
+	struct buf *batch = &sensor->batch;
+	size_t before = batch->len;
+
+	if (before == 0)
+		sensor->batch_since = clock_mono();
+	if (sensor->observe != NULL && !observe_is_json(sensor->observe))
+		observe_add(sensor->observe, event, sensor->fields, batch);
+	else
+		wire_add_event(batch, event, sensor->fields, &sensor->wire, sensor->seq + 1);
+	if (!buf_ok(batch)) {
+		batch->failed = false;
+		buf_cut(batch, before);
+		sensor->failed++;
+		return;
+	}
+	sensor->seq++;
+	sensor->batch_events++;
+	if (sensor->batch_events >= SENSOR_BATCH_EVENTS || batch->len >= SENSOR_BATCH_BYTES)
+		sensor_seal(sensor);
+}
+
+/* Records that only keep the table right are not worth the fields of an event. */
+static bool becomes_event(const struct sensor *sensor, const struct record *record)
+{
+	if (record->type == RECORD_EXIT)
+		return sensor->wants_exit;
+	return record->nr < PLAN_CALLS && sensor->wanted[record->nr];
+}
+
+static bool is_asked_for(const struct sensor *sensor, const struct record *record)
+{
+	return sensor->options->lifecycle && record->type != RECORD_CALL;
+}
+
+static bool matches(struct sensor *sensor, const struct event *event)
+{
+	bool named = false, matched;
+
+	if (sensor->observe != NULL)
+		return observe_wants(sensor->observe, sensor->prefilter, event);
+	if (!sensor->has_filter)
+		return prefilter_match(sensor->prefilter, event);
+	matched = prefilter_match_beside(sensor->prefilter, event, STR(TAIL_RULE), &named);
+	sensor->tailed |= named;
+	return matched;
+}
+
+/* By the file's own name; if no rule knows that, by the one that it was opened by. */
+static bool is_wanted(struct sensor *sensor, struct event *event)
+{
+	bool wanted;
+
+	sensor->tailed = false;
+	wanted = matches(sensor, event) ||
+		 (enrich_by_asked_name(sensor->enrich, event) && matches(sensor, event));
+	if (sensor->tailed && sensor->tail != NULL)
+		tail_put(sensor->tail, event, sensor->fields, &sensor->wire);
+	return wanted;
+}
+
+/* An event that waited: with what is known of its container now, or without. */
+static void take_held(struct event *event, const struct container_id *id, bool sure, void *userdata)
+{
+	struct sensor *sensor = userdata;
+	enum containers_state state;
+	const struct box *box = containers_find(sensor->containers, id, &state);
+
+	if (box != NULL)
+		enrich_put_box(sensor->enrich, event, box, sensor->boot_offset_ns);
+	if (sure || is_wanted(sensor, event))
+		ship(sensor, event);
+	else
+		sensor->filtered++;
+}
+
+static bool has_waited(const struct container_id *id, void *userdata)
+{
+	struct sensor *sensor = userdata;
+	enum containers_state state;
+
+	containers_find(sensor->containers, id, &state);
+	return state != CONTAINERS_WAITING;
+}
+
+static bool waits_no_more(const struct container_id *id, void *userdata)
+{
+	(void)id;
+	(void)userdata;
+	return true;
+}
+
+void sensor_release(struct sensor *sensor, bool all)
+{
+	if (!hold_is_empty(sensor->hold))
+		hold_release(sensor->hold, &sensor->held, all ? waits_no_more : has_waited, take_held,
+			     sensor);
+}
+
+/* True: the event waits for its container's metadata. */
+static bool is_held(struct sensor *sensor, const struct record *record, const struct event *event)
+{
+	const struct container_id *id = enrich_waits(sensor->enrich);
+
+	return id != NULL && hold_put(sensor->hold, event, id, is_asked_for(sensor, record));
+}
+
+void sensor_take(const struct record *record, void *userdata)
+{
+	struct sensor *sensor = userdata;
+	struct event *event = NULL;
+
+	sensor->taken++;
+	if (tamper_take(&sensor->tamper, record)) {
+		sensor->filtered++;
+		return;
+	}
+	if (sensor->tape.recorder != NULL)
+		recorder_put(sensor->tape.recorder, record);
+	if (sensor->tape.replay != NULL)
+		sensor->boot_offset_ns = replay_boot_offset(sensor->tape.replay);
+	if (record->flags & (RECORD_CUT_ARGS | RECORD_CUT_PATH | RECORD_FAULT))
+		account_note_missing(&sensor->missing, record);
+	if (sensor->observe != NULL && record->type == RECORD_FORK)
+		observe_birth(sensor->observe, record);
+	if (containers_have_answers(sensor->containers) &&
+	    containers_tick(sensor->containers, clock_mono()))
+		sensor_release(sensor, false);
+	if (becomes_event(sensor, record)) {
+		event = enrich_record(sensor->enrich, record, sensor->boot_offset_ns);
+		if (event == NULL)
+			sensor->failed++;
+		else if (is_held(sensor, record, event))
+			; /* it is looked at again */
+		else if (is_wanted(sensor, event) || is_asked_for(sensor, record))
+			ship(sensor, event);
+		else
+			sensor->filtered++;
+	} else {
+		procs_update(sensor->procs, record);
+		sensor->filtered++;
+	}
+	if (record->type != RECORD_EXIT)
+		return;
+	procs_forget(sensor->procs, record);
+	if (sensor->observe != NULL)
+		observe_death(sensor->observe, record);
+}

@@ -1,0 +1,92 @@
+/* What the rooms of the sensor as a whole share: start, events, rules, loop. */
+#ifndef SENSOR_SENSOR_INNER_H
+#define SENSOR_SENSOR_INNER_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "sensor/enrich.h"
+#include "sensor/exporter.h"
+#include "sensor/hold.h"
+#include "sensor/identity.h"
+#include "sensor/observe.h"
+#include "sensor/policy.h"
+#include "sensor/prefilter.h"
+#include "sensor/push.h"
+#include "sensor/sensor.h"
+#include "sensor/tail.h"
+#include "sensor/tamper.h"
+#include "sensor/tape.h"
+#include "sensor/wire.h"
+
+struct sensor {
+	const struct options *options;
+	const struct probe_ops *probe;
+	void *probe_state;
+	struct policy *policy; /* NULL: rules come from files */
+	char version[POLICY_VERSION_LEN + 1]; /* of the hub's rules in force */
+	struct fields *fields;
+	struct prefilter *prefilter;
+	struct interest *interest; /* of the prefilter's rules; the probe's, too */
+	struct procs *procs;
+	struct names *users, *groups;
+	struct enrich *enrich;
+	struct containers *containers;
+	struct hosts *hosts; /* NULL: in a replay */
+	struct hold *hold;
+	struct event held; /* one of hold's, while it is looked at */
+	struct outbox *outbox; /* NULL with --print */
+	struct push *push;
+	struct tape tape;
+	struct observe *observe; /* NULL: rules decide */
+	struct tail *tail;	 /* NULL: nobody looks on */
+	bool has_filter;	 /* TAIL_RULE is among the rules */
+	bool tailed;		 /* the event at hand is to be seen by who looks on */
+	bool unheard;		 /* nobody reads standard output any more */
+	struct exporter *exporter; /* NULL: nobody asked for metrics */
+	struct buf report;
+	struct http_settings http;
+	const char *hostname;
+	char id[IDENTITY_TEXT], boot[IDENTITY_TEXT];
+	char machine[IDENTITY_TEXT]; /* the kernel's boot id */
+	struct wire_sensor wire;
+	bool wanted[PLAN_CALLS], wants_exit; /* by call number: what becomes an event */
+
+	struct buf batch;
+	uint32_t batch_events;
+	int64_t batch_since, at_once_from; /* of the oldest event; when sending at once is within its rate */
+	uint64_t seq;
+	int64_t boot_offset_ns, next_tick, next_policy;
+	struct tamper tamper;
+	bool ends;
+	char ended[IDENTITY_TEXT]; /* the run before this one, if it came to an orderly end */
+	struct by_call missing; /* facts that records lacked */
+	uint64_t taken, filtered, failed; /* records; those that no rule wanted; out of memory */
+};
+
+/* sensor_start.c: everything up to the first record, in the order in which the parts need each other. 0 or
+ * -errno, said; sensor_run() frees what there is by then. */
+int sensor_start(struct sensor *sensor);
+
+/* What has to be added to a time since boot. */
+int64_t sensor_boot_offset(void);
+
+/* sensor_events.c: from a record to an event in the batch; a probe_take_fn, `userdata` is the sensor. */
+void sensor_take(const struct record *record, void *userdata);
+
+/* Gives the batch away, full or not. */
+void sensor_seal(struct sensor *sensor);
+
+/* Looks again at the events that waited for their container, once that is known or, with `all`, now. */
+void sensor_release(struct sensor *sensor, bool all);
+
+/* sensor_rules.c: what the rules in force want of the kernel, and of the records that come. */
+struct probe_settings sensor_settings(struct sensor *sensor, const struct interest *interest);
+
+/* 0 or -errno. */
+int sensor_new_enrich(const struct sensor *sensor, struct fields *fields, const struct prefilter *prefilter,
+		      struct enrich **ret);
+
+/* Other rules from the hub, if there are any: from the next record on. */
+void sensor_take_policy(struct sensor *sensor);
+
+#endif
