@@ -128,6 +128,18 @@ static void add_opa(struct job *job, const struct described *rule)
 	buf_done(&text);
 }
 
+/* What a sensor that enforces does. */
+static void add_respond(struct job *job, const struct described *rule)
+{
+	const struct rule *compiled = rules_at(job->set.rules, rule->index);
+	struct buf text = { 0 };
+
+	if (compiled != NULL)
+		respond_add(rule_respond(compiled), &text);
+	add_labelled(&job->out, "Response", buf_str(&text));
+	buf_done(&text);
+}
+
 static void rule_text(struct job *job, const struct described *rule)
 {
 	struct buf state = { 0 };
@@ -149,6 +161,7 @@ static void rule_text(struct job *job, const struct described *rule)
 	add_labelled(&job->out, "Condition", rule->condition);
 	add_labelled(&job->out, "Compiled", rule->canonical);
 	add_opa(job, rule);
+	add_respond(job, rule);
 	add_labelled(&job->out, "Output", rule->output);
 	add_words(&job->out, "Macros", &rule->macros);
 	add_lists(job, rule);
@@ -258,6 +271,19 @@ static void key_plugins(struct buf *out, const struct described *item)
 	buf_add_char(out, ']');
 }
 
+/* Only where a rule has one: Falco knows no such key. */
+static void key_respond(struct job *job, const struct described *rule)
+{
+	const struct rule *compiled = rules_at(job->set.rules, rule->index);
+	const struct rule_respond respond = compiled == NULL ? (struct rule_respond){ 0 } : rule_respond(compiled);
+
+	if (respond.action == RESPOND_NONE)
+		return;
+	key_str(&job->out, "respond", str_of(respond_action_name(respond.action)));
+	if (respond.action == RESPOND_DENY)
+		key_str(&job->out, "respond_errno", str_of(strerrorname_np(respond.error)));
+}
+
 static void rule_json(struct job *job, const struct described *rule)
 {
 	struct buf *out = &job->out, state = { 0 };
@@ -289,6 +315,7 @@ static void rule_json(struct job *job, const struct described *rule)
 	key_str(out, "name", rule->name);
 	key_str(out, "output", rule->output);
 	key_str(out, "priority", str_of(priority_name(rule->priority)));
+	key_respond(job, rule);
 	key_str(out, "source", rule->source);
 	key_str(out, "state", buf_str(&state));
 	key_words(out, "tags", &rule->tags);

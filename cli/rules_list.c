@@ -26,6 +26,13 @@ static void add_place(const struct described *item, struct table *table)
 	table_addf(table, "%s:%u", item->file, item->line);
 }
 
+static struct rule_respond respond_of(const struct job *job, const struct described *rule)
+{
+	const struct rule *compiled = rules_at(job->set.rules, rule->index);
+
+	return compiled == NULL ? (struct rule_respond){ 0 } : rule_respond(compiled);
+}
+
 static void add_rule(struct job *job, const struct described *rule, struct table *table)
 {
 	struct buf text = { 0 };
@@ -35,6 +42,10 @@ static void add_rule(struct job *job, const struct described *rule, struct table
 		return;
 	}
 	table_add(table, rule->name);
+	if (respond_of(job, rule).action != RESPOND_NONE) {
+		buf_add(&text, STR(", responds: "));
+		respond_add(respond_of(job, rule), &text);
+	}
 	table_add(table, str_of(priority_name(rule->priority)));
 	table_add(table, rule->source);
 	table_add(table, buf_str(&text));
@@ -123,6 +134,11 @@ static void rule_json(struct job *job, const struct described *rule)
 		buf_add(&job->out, STR(",\"hub_only\":"));
 		if (state.len > 0)
 			buf_add_json(&job->out, buf_str(&state));
+		else
+			buf_add(&job->out, STR("null"));
+		buf_add(&job->out, STR(",\"respond\":"));
+		if (respond_of(job, rule).action != RESPOND_NONE)
+			buf_add_json(&job->out, str_of(respond_action_name(respond_of(job, rule).action)));
 		else
 			buf_add(&job->out, STR("null"));
 		buf_add(&job->out, STR(",\"tags\":"));

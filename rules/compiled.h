@@ -193,6 +193,7 @@ struct rule {
 	size_t extras_count;
 	const struct rule_opa *opa; /* NULL: the condition alone decides */
 	struct format opa_input;
+	struct rule_respond respond;
 	const struct watch_code *watch; /* NULL: an ordinary rule */
 	uint32_t source_number;
 };

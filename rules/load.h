@@ -145,6 +145,8 @@ struct rule_item {
 	bool enabled, warn_evttypes, skip_unknown, capture;
 	uint64_t capture_ms;
 	const struct opa_item *opa; /* NULL: nobody */
+	struct rule_respond respond;
+	const struct yaml *respond_node;
 	struct watch_item watch;
 	bool source_is_unknown, is_broken;
 	const struct ast *ast; /* with its exceptions, once compiled */
@@ -211,6 +213,13 @@ bool load_exceptions(struct loader *loader, struct rule_item *rule, const struct
 /* A rule's `opa`, which is there. */
 bool load_opa(struct loader *loader, const struct place *place, const struct yaml *item,
 	      struct rule_item *rule);
+
+/* A rule's `respond`, which is there. */
+bool load_respond(struct loader *loader, const struct place *place, const struct yaml *item,
+		  struct rule_item *rule);
+
+/* Whether the finished rule may respond as it says; told if not. */
+bool load_respond_agrees(struct loader *loader, const struct rule_item *rule);
 
 /* The keys of hub-only rules. A `hostname` in a list of fields is not one of them: *hostname. */
 bool load_watch_count(struct loader *loader, const struct place *place, const struct yaml *item,

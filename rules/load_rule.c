@@ -26,7 +26,7 @@ typedef bool take_fn(struct loader *loader, const struct place *place, const str
 		     struct rule_item *rule, bool append);
 
 static take_fn take_condition, take_output, take_desc, take_priority, take_tags, take_exceptions,
-	take_enabled, take_warn, take_skip, take_capture, take_duration, take_opa, take_count,
+	take_enabled, take_warn, take_skip, take_capture, take_duration, take_opa, take_respond, take_count,
 	take_within, take_learn, take_by, take_of, take_steps;
 
 static const struct key {
@@ -52,6 +52,7 @@ static const struct key {
 	{ STR("capture"), MAY_REPLACE, PLAIN, 0, take_capture },
 	{ STR("capture_duration"), MAY_REPLACE, PLAIN, 0, take_duration },
 	{ STR("opa"), MAY_REPLACE, PLAIN, 0, take_opa },
+	{ STR("respond"), MAY_REPLACE, PLAIN, 0, take_respond },
 };
 
 /* Keys that say what is done with an item, and belong to every kind. */
@@ -240,6 +241,13 @@ static bool take_opa(struct loader *loader, const struct place *place, const str
 {
 	(void)append;
 	return load_opa(loader, place, item, rule);
+}
+
+static bool take_respond(struct loader *loader, const struct place *place, const struct yaml *item,
+			 struct rule_item *rule, bool append)
+{
+	(void)append;
+	return load_respond(loader, place, item, rule);
 }
 
 static bool take_count(struct loader *loader, const struct place *place, const struct yaml *item,

@@ -590,6 +590,7 @@ static void describe(struct work *work)
 	rule->enabled = is_enabled(loader->settings, item);
 	rule->capture = item->capture;
 	rule->capture_ms = (uint32_t)item->capture_ms;
+	rule->respond = item->respond;
 }
 
 /* Both parts are looked at, so that one run tells of both. */
@@ -628,6 +629,7 @@ static bool compile_rule(struct compiler *c, struct rule_item *item)
 	ok &= item->output.count > 0 && compile_part(work, compile_rule_output);
 	ok &= compile_part(work, compile_rule_opa);
 	ok &= compile_part(work, compile_watch);
+	ok &= load_respond_agrees(c->loader, item);
 	c->is_watch = false;
 	if (ok && !item->is_broken && copy_tags(work)) {
 		describe(work);

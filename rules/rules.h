@@ -290,6 +290,28 @@ struct rule_opa {
 /* NULL: the condition alone decides. */
 const struct rule_opa *rule_opa(const struct rule *rule);
 
+/* What a sensor that enforces does to the process whose system call the rule matches. */
+enum respond_action {
+	RESPOND_NONE = 0, /* it only tells */
+	RESPOND_DENY,	  /* the call fails with an error and has no effect */
+	RESPOND_KILL,	  /* the process ends by SIGKILL */
+	RESPOND_FREEZE,	  /* its container stops, until somebody lets it go on */
+	RESPOND_ACTIONS,
+};
+
+struct rule_respond {
+	enum respond_action action;
+	int error; /* of DENY: what the call fails with, EPERM by default; positive */
+};
+
+struct rule_respond rule_respond(const struct rule *rule);
+
+/* "none", "deny", …: as rules files have them. */
+const char *respond_action_name(enum respond_action action);
+
+/* "deny with EPERM", "kill"; nothing for a rule that only tells. */
+void respond_add(struct rule_respond respond, struct buf *out);
+
 /* The fields that the rule's question names, as one JSON object; appended to `out`. */
 void rules_opa_fields(const struct rules *rules, struct rules_scratch *scratch,
 		      const struct rule *rule, const struct event *event, struct buf *out);

@@ -184,6 +184,11 @@ const struct rule_opa *rule_opa(const struct rule *rule)
 	return rule->opa;
 }
 
+struct rule_respond rule_respond(const struct rule *rule)
+{
+	return rule->respond;
+}
+
 const struct rule_watch *rule_watch(const struct rule *rule)
 {
 	return rule->watch == NULL ? NULL : &rule->watch->said;
