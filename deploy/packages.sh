@@ -2,7 +2,8 @@
 # stands in the README.
 build_packages='ca-certificates curl gcc clang llvm meson ninja-build pkg-config python3 bpftool esbuild libc6-dev
 	linux-libc-dev libbpf-dev libmicrohttpd-dev libcurl4-openssl-dev librdkafka-dev libhiredis-dev
-	libsqlite3-dev libyaml-dev libpcre2-dev libssl-dev zlib1g-dev libzstd-dev libelf-dev'
+	libsqlite3-dev libyaml-dev libpcre2-dev libssl-dev zlib1g-dev libzstd-dev libelf-dev
+	libseccomp-dev'
 test_packages='libcmocka-dev libjansson-dev libclang-rt-14-dev python3-pytest python3-selenium redis-server redis-tools kcat
 	chromium chromium-driver openssl procps zstd mandoc maven openjdk-17-jre-headless golang-go
 	node-typescript clang-format podman runc busybox-static docker.io

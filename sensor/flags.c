@@ -2,6 +2,7 @@
 #include "sensor/flags.h"
 
 #include "base/cleanup.h"
+#include "sensor/caps.h"
 #include "sensor/record.h"
 
 #include <errno.h>
@@ -196,50 +197,6 @@ const struct flag names_bpf[] = {
 };
 /* clang-format on */
 
-static const char *const cap_names[] = {
-	"CAP_CHOWN",
-	"CAP_DAC_OVERRIDE",
-	"CAP_DAC_READ_SEARCH",
-	"CAP_FOWNER",
-	"CAP_FSETID",
-	"CAP_KILL",
-	"CAP_SETGID",
-	"CAP_SETUID",
-	"CAP_SETPCAP",
-	"CAP_LINUX_IMMUTABLE",
-	"CAP_NET_BIND_SERVICE",
-	"CAP_NET_BROADCAST",
-	"CAP_NET_ADMIN",
-	"CAP_NET_RAW",
-	"CAP_IPC_LOCK",
-	"CAP_IPC_OWNER",
-	"CAP_SYS_MODULE",
-	"CAP_SYS_RAWIO",
-	"CAP_SYS_CHROOT",
-	"CAP_SYS_PTRACE",
-	"CAP_SYS_PACCT",
-	"CAP_SYS_ADMIN",
-	"CAP_SYS_BOOT",
-	"CAP_SYS_NICE",
-	"CAP_SYS_RESOURCE",
-	"CAP_SYS_TIME",
-	"CAP_SYS_TTY_CONFIG",
-	"CAP_MKNOD",
-	"CAP_LEASE",
-	"CAP_AUDIT_WRITE",
-	"CAP_AUDIT_CONTROL",
-	"CAP_SETFCAP",
-	"CAP_MAC_OVERRIDE",
-	"CAP_MAC_ADMIN",
-	"CAP_SYSLOG",
-	"CAP_WAKE_ALARM",
-	"CAP_BLOCK_SUSPEND",
-	"CAP_AUDIT_READ",
-	"CAP_PERFMON",
-	"CAP_BPF",
-	"CAP_CHECKPOINT_RESTORE",
-};
-
 void flags_add(struct buf *out, const struct flag *table, uint64_t value)
 {
 	uint64_t left = value;
@@ -290,7 +247,7 @@ void flags_add_caps(struct buf *out, uint64_t caps)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < ARRAY_LEN(cap_names); i++) {
+	for (size_t i = 0; cap_names[i] != NULL; i++) {
 		if (!(caps & 1ULL << i))
 			continue;
 		if (any)
