@@ -91,10 +91,21 @@ bool op_parse(struct str text, enum op *ret_op, enum modifier *ret_modifier)
 
 static bool needs_quotes(struct str text)
 {
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.at[i] <= ' ' || text.at[i] == 0x7f ||
-		    strchr("()\"'=,\\", text.at[i]) != NULL)
-			return true;
+	for (size_t i = 0; i < text.len; i++) {
+		switch (text.at[i]) {
+		case '(':
+		case ')':
+		case '"':
+		case '\'':
+		case '=':
+		case ',':
+		case '\\':
+		case 0x7f: return true;
+		default:
+			if ((unsigned char)text.at[i] <= ' ')
+				return true;
+		}
+	}
 	return text.len == 0;
 }
 

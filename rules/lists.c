@@ -49,9 +49,14 @@ struct str pieces_join(struct loader *loader, const struct pieces *pieces)
 	return STR("");
 }
 
+uint32_t text_origin(const struct text *text, size_t offset)
+{
+	return text->origin == NULL ? (uint32_t)offset : text->origin[offset];
+}
+
 struct place text_place(const struct text *text, size_t offset)
 {
-	size_t at = text->origin[offset < text->text.len ? offset : text->text.len];
+	size_t at = text_origin(text, offset < text->text.len ? offset : text->text.len);
 
 	for (size_t i = 0; i < text->pieces.count; i++) {
 		const struct piece *piece = &text->pieces.at[i];
@@ -89,7 +94,20 @@ static void draft_add_for(struct draft *draft, struct str text, uint32_t origin)
 
 static bool separates(struct str text, size_t at)
 {
-	return at >= text.len || strchr(" \t\r\n(),=", text.at[at]) != NULL;
+	if (at >= text.len)
+		return true;
+	switch (text.at[at]) {
+	case '\0':
+	case ' ':
+	case '\t':
+	case '\r':
+	case '\n':
+	case '(':
+	case ')':
+	case ',':
+	case '=': return true;
+	default: return false;
+	}
 }
 
 static bool is_blank(char c)
@@ -277,16 +295,18 @@ bool text_expand(struct loader *loader, const struct pieces *pieces, struct text
 				     .origin.max = RULES_TEXT_MAX * 4 } };
 	struct str joined = pieces_join(loader, pieces);
 	struct draft *from = &drafts[0], *to = &drafts[1], *swap;
-	bool ok;
+	bool ok, begun = false; /* most texts use no list and stay as they are */
 
-	*ret = (struct text){ .pieces = *pieces };
-	draft_begin(from, joined);
+	*ret = (struct text){ .pieces = *pieces, .text = joined };
 	ok = marks_begin(loader, joined);
 	for (size_t i = 0; ok && i < loader->lists_count && buf_ok(&from->text); i++) {
 		struct list *list = &loader->lists[i];
 
 		if (!is_marked(loader, i))
 			continue;
+		if (!begun)
+			draft_begin(from, joined);
+		begun = true;
 		ok = may_fill(loader, pieces, from->text.len);
 		if (!ok || !fill_in(from, to, list))
 			continue;
@@ -300,7 +320,7 @@ bool text_expand(struct loader *loader, const struct pieces *pieces, struct text
 		too_long(loader, pieces);
 		ok = false;
 	}
-	ok = ok && draft_keep(loader, from, (uint32_t)joined.len, ret);
+	ok = ok && (!begun || draft_keep(loader, from, (uint32_t)joined.len, ret));
 	for (size_t i = 0; i < 2; i++) {
 		buf_done(&drafts[i].text);
 		buf_done(&drafts[i].origin);
@@ -310,17 +330,7 @@ bool text_expand(struct loader *loader, const struct pieces *pieces, struct text
 
 bool text_join(struct loader *loader, const struct pieces *pieces, struct text *ret)
 {
-	uint32_t *origin;
-
 	*ret = (struct text){ .pieces = *pieces, .text = pieces_join(loader, pieces) };
-	origin = arena_alloc(loader->arena, (ret->text.len + 1) * sizeof(*origin));
-	if (origin == NULL) {
-		loader->out_of_memory = true;
-		return false;
-	}
-	for (uint32_t i = 0; i <= ret->text.len; i++)
-		origin[i] = i;
-	ret->origin = origin;
 	return !loader->out_of_memory;
 }
 

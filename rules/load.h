@@ -27,7 +27,7 @@ struct pieces {
 /* The joined text, and for every byte of it the place it came from. */
 struct text {
 	struct str text;
-	const uint32_t *origin; /* offset into the joined pieces, for each byte and the end */
+	const uint32_t *origin; /* offset into the joined pieces, for each byte and the end; NULL: the same */
 	struct pieces pieces;
 };
 
@@ -267,6 +267,9 @@ struct str pieces_join(struct loader *loader, const struct pieces *pieces);
 
 /* The place in a file of byte `offset` of the text. */
 struct place text_place(const struct text *text, size_t offset);
+
+/* Where a byte of the text, or its end, is in the joined pieces. */
+uint32_t text_origin(const struct text *text, size_t offset);
 
 /* Fills `resolved` of all lists. */
 bool lists_resolve(struct loader *loader);

@@ -343,7 +343,7 @@ static bool drop_container_info(struct work *work, struct text *text)
 		size_t end = (hit = str_find(rest, token)) < 0 ? rest.len : (size_t)hit;
 
 		for (size_t i = 0; i < end; i++) {
-			origin[len] = text->origin[rest.at - text->text.at + (ptrdiff_t)i];
+			origin[len] = text_origin(text, (size_t)(rest.at - text->text.at) + i);
 			left[len++] = rest.at[i];
 		}
 		if (hit < 0)
@@ -355,7 +355,7 @@ static bool drop_container_info(struct work *work, struct text *text)
 		rest = str_from(rest, end + token.len);
 	}
 	left[len] = '\0';
-	origin[len] = text->origin[text->text.len];
+	origin[len] = text_origin(text, text->text.len);
 	text->text = (struct str){ .at = left, .len = len };
 	text->origin = origin;
 	return true;

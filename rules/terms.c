@@ -47,7 +47,7 @@ struct str compile_str(struct compiler *c, struct str text)
 
 bool compile_grow(struct compiler *c, void **items, size_t count, size_t *cap, size_t size)
 {
-	size_t bigger_cap = *cap == 0 ? 64 : *cap * 2;
+	size_t bigger_cap = *cap == 0 ? 8 : *cap * 2; /* each rule's outputs begin one */
 	void *bigger;
 
 	if (count < *cap)
@@ -62,16 +62,18 @@ bool compile_grow(struct compiler *c, void **items, size_t count, size_t *cap, s
 	return true;
 }
 
-static enum class class_of(enum field_type type) {
-	switch (type){
-		case FIELD_TYPE_STR : return CLASS_TEXT; case FIELD_TYPE_BYTES : return CLASS_BYTES;
-		case FIELD_TYPE_BOOL : return CLASS_BOOL;
-		case FIELD_TYPE_DOUBLE : return CLASS_REAL;
-		case FIELD_TYPE_IPADDR : return CLASS_ADDRESS;
-		case FIELD_TYPE_IPNET : return CLASS_NETWORK;
-		case FIELD_TYPE_DYN :
-		case FIELD_TYPE_OPAQUE : return CLASS_ANY;
-		default : return CLASS_NUMBER;
+static enum class class_of(enum field_type type)
+{
+	switch (type) {
+	case FIELD_TYPE_STR: return CLASS_TEXT;
+	case FIELD_TYPE_BYTES: return CLASS_BYTES;
+	case FIELD_TYPE_BOOL: return CLASS_BOOL;
+	case FIELD_TYPE_DOUBLE: return CLASS_REAL;
+	case FIELD_TYPE_IPADDR: return CLASS_ADDRESS;
+	case FIELD_TYPE_IPNET: return CLASS_NETWORK;
+	case FIELD_TYPE_DYN:
+	case FIELD_TYPE_OPAQUE: return CLASS_ANY;
+	default: return CLASS_NUMBER;
 	}
 }
 
