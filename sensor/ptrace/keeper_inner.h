@@ -1,0 +1,66 @@
+/* What the parts of the keeper share; nobody else includes it. */
+#ifndef SENSOR_PTRACE_KEEPER_INNER_H
+#define SENSOR_PTRACE_KEEPER_INNER_H
+
+#include "sensor/ptrace/keeper.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Of one notification, from its reception to its answer. The kernel writes `notif` as part of handing it over, so
+ * there is no moment at which a worker's death could lose one. */
+struct keeper_slot {
+	union {
+		struct seccomp_notif notif; /* id 0: not received yet, or answered */
+		unsigned char room[120];    /* newer kernels have a longer one */
+	};
+	_Atomic uint32_t taken;
+};
+
+/* How far the start of the command has come; a futex. */
+enum keeper_step { KEEPER_NOT_STARTED = 0, KEEPER_OFFERED, KEEPER_RUNS };
+
+/* Made before the first fork; front, keeper, workers and, until its exec, the command have it. All of it is written
+ * by processes of this program only. */
+struct keeper_shared {
+	_Atomic uint32_t step;	    /* enum keeper_step */
+	_Atomic int32_t offered;    /* the listener's number in the command, or -errno */
+	_Atomic int32_t front, keeper, worker, command; /* pids; 0: none */
+	_Atomic uint32_t serving;   /* this worker answers notifications */
+	_Atomic uint64_t beat;
+	_Atomic int32_t holds;	    /* threads that it has stopped */
+	_Atomic uint32_t ended;	    /* the command has, with this wait status: */
+	_Atomic int32_t status;
+	_Atomic int32_t stopped;    /* by this signal; 0: it runs */
+	_Atomic uint32_t ending;    /* the worker is to end */
+	_Atomic uint64_t deaths, stalls, keepers, missed;
+	_Atomic uint64_t by_call[PLAN_LOST_ROWS];
+	_Atomic char last[sizeof(((struct keeper_failures *)0)->last)];
+	struct keeper_slot slots[KEEPER_SLOTS];
+};
+
+enum keeper_side { KEEPER_FRONT = 0, KEEPER_KEEPER, KEEPER_SIDES };
+
+/* Each process has its own. Descriptors are -1 where there is none. */
+struct keeper {
+	struct keeper_shared *shared;
+	int listener;		 /* a front's or keeper's copy */
+	int give[KEEPER_SIDES];	 /* the worker's ends, to hand the listener over */
+	int take[KEEPER_SIDES];	 /* the other ends */
+	int wake[KEEPER_SIDES];	 /* eventfds: look at the shared memory */
+	bool kills;		 /* --on-failure kill */
+	bool has_parents;	 /* false: keeper_alone() */
+	sigset_t mask_before, ignored_before; /* as the sensor was started with */
+	uint64_t by_call[PLAN_LOST_ROWS]; /* a copy, for keeper_failures() */
+};
+
+/* Memory and descriptors. NULL: there are none left. */
+struct keeper *keeper_new(void);
+
+/* Looks at the command, of which the caller may be the parent: has it ended, stopped, gone on? Tells the others. */
+void keeper_look(struct keeper *keeper);
+
+void keeper_wake(const struct keeper *keeper);
+
+#endif

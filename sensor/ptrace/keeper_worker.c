@@ -1,0 +1,329 @@
+/* The keeper as the worker and the command see it: shared memory, and how the listener gets from the one to the
+ * other. */
+#include "sensor/ptrace/keeper_inner.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { START_S = 10, LOOK_MS = 50 };
+
+/* ---- memory and descriptors ---- */
+
+static bool open_descriptors(struct keeper *keeper)
+{
+	for (int i = 0; i < KEEPER_SIDES; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+			return false;
+		keeper->give[i] = pair[0];
+		keeper->take[i] = pair[1];
+		keeper->wake[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (keeper->wake[i] < 0)
+			return false;
+	}
+	return true;
+}
+
+static void note_signals(struct keeper *keeper)
+{
+	sigprocmask(SIG_BLOCK, NULL, &keeper->mask_before);
+	sigemptyset(&keeper->ignored_before);
+	for (int i = 1; i < NSIG; i++) {
+		struct sigaction action;
+
+		if (sigaction(i, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+			sigaddset(&keeper->ignored_before, i);
+	}
+}
+
+struct keeper *keeper_new(void)
+{
+	struct keeper *keeper = calloc(1, sizeof(*keeper));
+	void *shared = mmap(NULL, sizeof(*keeper->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (keeper == NULL || shared == MAP_FAILED) {
+		free(keeper);
+		return NULL;
+	}
+	keeper->shared = shared;
+	keeper->listener = -1;
+	for (int i = 0; i < KEEPER_SIDES; i++)
+		keeper->give[i] = keeper->take[i] = keeper->wake[i] = -1;
+	note_signals(keeper);
+	if (!open_descriptors(keeper)) {
+		keeper_free(keeper);
+		return NULL;
+	}
+	return keeper;
+}
+
+struct keeper *keeper_alone(void)
+{
+	struct keeper *keeper = keeper_new();
+
+	if (keeper != NULL)
+		atomic_store(&keeper->shared->worker, getpid());
+	return keeper;
+}
+
+static void close_it(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void keeper_free(struct keeper *keeper)
+{
+	if (keeper == NULL)
+		return;
+	for (int i = 0; i < KEEPER_SIDES; i++) {
+		close_it(keeper->give[i]);
+		close_it(keeper->take[i]);
+		close_it(keeper->wake[i]);
+	}
+	close_it(keeper->listener);
+	munmap(keeper->shared, sizeof(*keeper->shared));
+	free(keeper);
+}
+
+void keeper_wake(const struct keeper *keeper)
+{
+	const uint64_t one = 1;
+
+	for (int i = 0; i < KEEPER_SIDES; i++)
+		if (write(keeper->wake[i], &one, sizeof(one)) < 0)
+			continue; /* it is awake */
+}
+
+/* ---- the start of the command ---- */
+
+/* Until the step is another, for at most so long. Where a filter refuses the call, it is asked again and again. */
+static void wait_step(struct keeper_shared *shared, uint32_t step, int64_t ms)
+{
+	const struct timespec wait = { ms / 1000, ms % 1000 * NS_PER_MS };
+
+	if (atomic_load(&shared->step) == step)
+		syscall(SYS_futex, &shared->step, FUTEX_WAIT, step, &wait, NULL, 0);
+}
+
+static void take_step(struct keeper_shared *shared, uint32_t step)
+{
+	atomic_store(&shared->step, step);
+	syscall(SYS_futex, &shared->step, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+void keeper_restore_signals(const struct keeper *keeper)
+{
+	for (int i = 1; i < NSIG; i++)
+		if (i != SIGKILL && i != SIGSTOP)
+			signal(i, sigismember(&keeper->ignored_before, i) == 1 ? SIG_IGN : SIG_DFL);
+	sigprocmask(SIG_SETMASK, &keeper->mask_before, NULL);
+}
+
+int keeper_offer(struct keeper *keeper, int listener)
+{
+	struct keeper_shared *shared = keeper->shared;
+	int64_t until = clock_mono() + START_S * NS_PER_S;
+
+	atomic_store(&shared->offered, listener);
+	take_step(shared, KEEPER_OFFERED);
+	while (atomic_load(&shared->step) == KEEPER_OFFERED)
+		if (listener < 0 || clock_mono() > until)
+			return -ETIMEDOUT;
+		else
+			wait_step(shared, KEEPER_OFFERED, START_S * 1000);
+	return 0;
+}
+
+static bool is_dead(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+static int hand_over(int socket, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = { 0 };
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+	return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* What lies in a socket's queue arrives, whatever becomes of the worker meanwhile. */
+static int hand_to_keepers(const struct keeper *keeper, int listener)
+{
+	int r = 0;
+
+	for (int i = 0; i < KEEPER_SIDES && keeper->has_parents && r == 0; i++)
+		r = hand_over(keeper->give[i], listener);
+	return r;
+}
+
+int keeper_accept(struct keeper *keeper, pid_t command, int *ret_listener)
+{
+	struct keeper_shared *shared = keeper->shared;
+	autoclose int pidfd = (int)syscall(SYS_pidfd_open, command, 0), listener = -1;
+	int offered, r;
+
+	atomic_store(&shared->command, command);
+	while (atomic_load(&shared->step) == KEEPER_NOT_STARTED) {
+		if (is_dead(command))
+			return -ESRCH;
+		wait_step(shared, KEEPER_NOT_STARTED, LOOK_MS);
+	}
+	offered = atomic_load(&shared->offered);
+	if (offered < 0)
+		return offered;
+	listener = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, offered, 0);
+	if (listener < 0)
+		return -errno;
+	r = hand_to_keepers(keeper, listener);
+	if (r == 0)
+		*ret_listener = TAKE_FD(listener);
+	return r;
+}
+
+void keeper_let_go(struct keeper *keeper)
+{
+	take_step(keeper->shared, KEEPER_RUNS);
+	keeper_wake(keeper);
+}
+
+/* ---- while it runs ---- */
+
+int keeper_listener(struct keeper *keeper)
+{
+	int fd = keeper->listener < 0 ? -1 : fcntl(keeper->listener, F_DUPFD_CLOEXEC, 3);
+
+	return keeper->listener < 0 ? -ENOENT : fd < 0 ? -errno : fd;
+}
+
+pid_t keeper_command(const struct keeper *keeper)
+{
+	return atomic_load(&keeper->shared->command);
+}
+
+void keeper_serving(struct keeper *keeper)
+{
+	atomic_store(&keeper->shared->serving, 1);
+	keeper_wake(keeper);
+}
+
+struct seccomp_notif *keeper_slot(struct keeper *keeper)
+{
+	struct keeper_slot *slots = keeper->shared->slots;
+
+	for (size_t i = 0; i < KEEPER_SLOTS; i++)
+		if (atomic_load_explicit(&slots[i].taken, memory_order_acquire) == 0) {
+			atomic_store_explicit(&slots[i].taken, 1, memory_order_relaxed);
+			return &slots[i].notif;
+		}
+	return NULL;
+}
+
+void keeper_answered(struct keeper *keeper, struct seccomp_notif *notif)
+{
+	struct keeper_slot *slot = (struct keeper_slot *)(void *)notif;
+
+	(void)keeper;
+	memset(slot->room, 0, sizeof(slot->room));
+	atomic_store_explicit(&slot->taken, 0, memory_order_release);
+}
+
+void keeper_beat(struct keeper *keeper)
+{
+	atomic_fetch_add_explicit(&keeper->shared->beat, 1, memory_order_relaxed);
+}
+
+void keeper_holds(struct keeper *keeper, int change)
+{
+	atomic_fetch_add(&keeper->shared->holds, change);
+}
+
+/* WNOWAIT: what a tracer waits for is not taken from it, and "stopped" is a state, not news. */
+void keeper_look(struct keeper *keeper)
+{
+	struct keeper_shared *shared = keeper->shared;
+	pid_t command = atomic_load(&shared->command);
+	siginfo_t info = { 0 };
+	int status, stopped;
+
+	if (command == 0 || atomic_load(&shared->ended) ||
+	    waitid(P_PID, (id_t)command, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) < 0)
+		return;
+	if (info.si_pid == command && info.si_code != CLD_STOPPED && info.si_code != CLD_TRAPPED) {
+		status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
+						    : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+		atomic_store(&shared->status, status);
+		atomic_store(&shared->ended, 1);
+		waitpid(command, NULL, WNOHANG);
+		keeper_wake(keeper);
+		return;
+	}
+	if (info.si_pid == command && info.si_code == CLD_TRAPPED)
+		return;
+	stopped = info.si_pid == command ? info.si_status : 0;
+	if (atomic_exchange(&shared->stopped, stopped) != stopped)
+		keeper_wake(keeper);
+}
+
+bool keeper_watch(struct keeper *keeper, int *ret_status)
+{
+	keeper_look(keeper);
+	if (!atomic_load(&keeper->shared->ended))
+		return false;
+	*ret_status = atomic_load(&keeper->shared->status);
+	return true;
+}
+
+bool keeper_is_ending(const struct keeper *keeper)
+{
+	return atomic_load(&keeper->shared->ending) != 0;
+}
+
+void keeper_failures(struct keeper *keeper, struct keeper_failures *ret)
+{
+	const struct keeper_shared *shared = keeper->shared;
+
+	for (size_t i = 0; i < PLAN_LOST_ROWS; i++)
+		keeper->by_call[i] = atomic_load_explicit(&shared->by_call[i], memory_order_relaxed);
+	*ret = (struct keeper_failures){ .deaths = atomic_load(&shared->deaths),
+					 .stalls = atomic_load(&shared->stalls),
+					 .keepers = atomic_load(&shared->keepers),
+					 .missed = atomic_load(&shared->missed),
+					 .by_call = keeper->by_call };
+	for (size_t i = 0; i + 1 < sizeof(ret->last); i++)
+		ret->last[i] = atomic_load_explicit(&shared->last[i], memory_order_relaxed);
+}
+
+struct keeper_pids keeper_pids(const struct keeper *keeper)
+{
+	const struct keeper_shared *shared = keeper->shared;
+
+	return (struct keeper_pids){ .front = atomic_load(&shared->front),
+				     .keeper = atomic_load(&shared->keeper),
+				     .worker = atomic_load(&shared->worker) };
+}
