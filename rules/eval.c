@@ -105,10 +105,25 @@ static bool next_rule(struct order *order, uint32_t *ret)
 	return true;
 }
 
+/* The rule in whose name a sensor has responded; NULL: none has, or it is not known here. */
+static const struct rule *responder_of(const struct rules *rules, const struct event *event)
+{
+	const struct value *name = event_get(event, FIELD_RESPOND_RULE);
+
+	for (size_t i = 0; name->kind == VALUE_STR && i < rules->rules_count; i++) {
+		const struct rule *rule = &rules->rules[i];
+
+		if (rule->enabled && rule->respond.action != RESPOND_NONE && str_eq(rule->name, value_as_str(name)))
+			return rule;
+	}
+	return NULL;
+}
+
 size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 		   const struct event *event, const struct rule **hits, size_t max)
 {
 	const struct source *source = source_of(rules, event->source);
+	const struct rule *responder = responder_of(rules, event);
 	struct order order;
 	size_t count = 0;
 	uint32_t number;
@@ -116,11 +131,15 @@ size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 	scratch_begin(scratch, event);
 	if (source == NULL)
 		return 0;
+	if (responder != NULL && count < max)
+		hits[count++] = responder;
+	if (responder != NULL && is_last(rules, responder))
+		return count;
 	order = order_of(scratch, source, type_of(rules, event));
 	while (count < max && next_rule(&order, &number)) {
 		const struct rule *rule = &rules->rules[number];
 
-		if (!node_holds(scratch, rule->node))
+		if (rule == responder || !node_holds(scratch, rule->node))
 			continue;
 		hits[count++] = rule;
 		if (is_last(rules, rule))
@@ -162,15 +181,20 @@ size_t rules_match_watches(const struct rules *rules, struct rules_scratch *scra
 size_t rules_match_plain(const struct rules *rules, struct rules_scratch *scratch,
 			 const struct event *event, const struct rule **hits, size_t max)
 {
+	const struct rule *responder = responder_of(rules, event);
 	size_t count = 0;
 
 	scratch_begin(scratch, event);
 	scratch->plain = true;
+	if (responder != NULL && count < max)
+		hits[count++] = responder;
+	if (responder != NULL && is_last(rules, responder))
+		max = count;
 	for (size_t i = 0; i < rules->rules_count && count < max; i++) {
 		const struct rule *rule = &rules->rules[i];
 		struct str source = event->source.len == 0 ? STR("syscall") : event->source;
 
-		if (!rule->enabled || rule->watch != NULL || !str_eq(rule->source, source) ||
+		if (!rule->enabled || rule->watch != NULL || rule == responder || !str_eq(rule->source, source) ||
 		    !node_holds(scratch, rule->node))
 			continue;
 		hits[count++] = rule;

@@ -470,6 +470,39 @@ static void add_extra_fields(struct rules_scratch *scratch, const struct rule *r
 	buf_done(&text);
 }
 
+static bool adds_key(const struct rule *rule, struct str key)
+{
+	for (size_t i = 0; i < rule->extras_count; i++)
+		if (str_eq(rule->extras[i].key, key))
+			return true;
+	return false;
+}
+
+/* What was done about the call belongs to the alert, whatever the output names. */
+static void add_response(struct rules_scratch *scratch, const struct rule *rule, struct buf *out)
+{
+	static const struct {
+		struct str key;
+		field_id field;
+	} fields[] = {
+		{ STR("respond.action"), FIELD_RESPOND_ACTION },
+		{ STR("respond.result"), FIELD_RESPOND_RESULT },
+		{ STR("respond.errno"), FIELD_RESPOND_ERRNO },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		const struct value *value = event_get(scratch->event, fields[i].field);
+
+		if (value->kind != VALUE_STR || has_key(&rule->format, fields[i].key) ||
+		    adds_key(rule, fields[i].key))
+			continue;
+		buf_add_char(out, ',');
+		buf_add_json(out, fields[i].key);
+		buf_add_char(out, ':');
+		buf_add_json(out, value_as_str(value));
+	}
+}
+
 static bool has_values(struct rules_scratch *scratch, const struct format *format)
 {
 	for (size_t i = 0; i < format->count; i++)
@@ -539,5 +572,6 @@ void rules_format(const struct rules *rules, struct rules_scratch *scratch, cons
 		buf_add_i64(output_fields, event->time_ns);
 	}
 	add_extra_fields(scratch, rule, output_fields);
+	add_response(scratch, rule, output_fields);
 	buf_add_char(output_fields, '}');
 }

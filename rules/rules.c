@@ -587,7 +587,8 @@ static void describe(struct work *work)
 	rule->priority = item->priority;
 	rule->file = compile_str(work->c, str_of(item->node->file->name)).at;
 	rule->line = item->node->line;
-	rule->enabled = is_enabled(loader->settings, item);
+	rule->enabled = is_enabled(loader->settings, item) &&
+			(!loader->settings->responding || item->respond.action != RESPOND_NONE);
 	rule->capture = item->capture;
 	rule->capture_ms = (uint32_t)item->capture_ms;
 	rule->respond = item->respond;

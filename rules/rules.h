@@ -176,6 +176,7 @@ struct rules_settings {
 	const struct rules_text *given; /* a name in `files` that is this one's is not read */
 	enum priority
 		priority_max;  /* keeps rules that are at least this severe; PRIORITY_DEBUG: all */
+	bool responding; /* only rules that respond take part */
 	bool match_all;	       /* every rule that matches; else the first in definition order */
 	bool suggested_output; /* append container and pod to each output, as Falco does */
 	struct conf_strings
@@ -246,7 +247,8 @@ uint64_t rules_scratch_overflows(const struct rules_scratch *scratch);
 
 /* The rules that the event matches, in definition order, at most `max`. Without match_all the first
  * one only, and before it those that delegate their verdict (see rule_opa()): which of them is the
- * first is known when the verdicts are. Allocates nothing. The event's registry must be the one the rules were loaded with. */
+ * first is known when the verdicts are. Of an event with respond.rule that rule comes first, if it responds:
+ * a call that was prevented ended otherwise than the rule was asked about. Allocates nothing. The event's registry must be the one the rules were loaded with. */
 size_t rules_match(const struct rules *rules, struct rules_scratch *scratch,
 		   const struct event *event, const struct rule **hits, size_t max);
 

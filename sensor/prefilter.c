@@ -10,7 +10,48 @@
 struct prefilter {
 	struct rules *rules; /* NULL: no rules, everything passes */
 	struct rules_scratch *scratch;
+	struct rules *responders; /* those of them that respond; NULL: none does */
+	struct rules_scratch *judge;
 };
+
+static bool responds(const struct rules *rules)
+{
+	for (size_t i = 0; i < rules_count(rules); i++)
+		if (rule_is_enabled(rules_at(rules, i)) &&
+		    rule_respond(rules_at(rules, i)).action != RESPOND_NONE)
+			return true;
+	return false;
+}
+
+/* The same texts once more, for those of the rules that respond. Every field that they read is known. */
+static int load_responders(struct prefilter *prefilter, const struct rules_settings *settings, struct fields *fields)
+{
+	struct rules_settings some = *settings;
+	struct rules_text texts[RULES_FILES_MAX];
+	struct rules_report *report;
+	size_t count = rules_files_count(prefilter->rules);
+	int r;
+
+	if (!responds(prefilter->rules))
+		return 0;
+	some.responding = true;
+	some.match_all = false;
+	some.description = NULL;
+	for (size_t i = 0; i < count; i++)
+		texts[i] = rules_file_at(prefilter->rules, i);
+	report = malloc(sizeof(*report));
+	if (report == NULL)
+		return -ENOMEM;
+	rules_report_init(report);
+	r = rules_load_text(&some, texts, count, fields, report, &prefilter->responders);
+	rules_report_done(report);
+	free(report);
+	if (r < 0)
+		return r;
+	prefilter->judge = rules_scratch_new(prefilter->responders);
+	return prefilter->judge == NULL ? -ENOMEM : 0;
+}
+
 
 /* Files when `texts` is NULL. */
 static int load(const struct rules_settings *settings, const struct rules_text *texts, size_t count,
@@ -31,7 +72,7 @@ static int load(const struct rules_settings *settings, const struct rules_text *
 	free(report);
 	if (r == 0) {
 		prefilter->scratch = rules_scratch_new(prefilter->rules);
-		r = prefilter->scratch == NULL ? -ENOMEM : 0;
+		r = prefilter->scratch == NULL ? -ENOMEM : load_responders(prefilter, settings, fields);
 	}
 	if (r < 0)
 		prefilter_free(prefilter);
@@ -66,6 +107,8 @@ void prefilter_free(struct prefilter *prefilter)
 {
 	if (prefilter == NULL)
 		return;
+	rules_scratch_free(prefilter->judge);
+	rules_free(prefilter->responders);
 	rules_scratch_free(prefilter->scratch);
 	rules_free(prefilter->rules);
 	free(prefilter);
@@ -80,6 +123,26 @@ bool prefilter_wants_type(const struct prefilter *prefilter, struct str type)
 int prefilter_interest(const struct prefilter *prefilter, struct interest **ret)
 {
 	return interest_new(prefilter->rules, ret);
+}
+
+const struct rules *prefilter_responders(const struct prefilter *prefilter)
+{
+	return prefilter->responders;
+}
+
+const struct rule *prefilter_judge(struct prefilter *prefilter, const struct event *event)
+{
+	const struct rule *hit;
+
+	return prefilter->responders != NULL &&
+			       rules_match(prefilter->responders, prefilter->judge, event, &hit, 1) > 0
+		       ? hit
+		       : NULL;
+}
+
+int prefilter_judged(const struct prefilter *prefilter, struct interest **ret)
+{
+	return interest_new(prefilter->responders, ret);
 }
 
 void prefilter_calls(const struct interest *interest, struct probe_settings *settings)

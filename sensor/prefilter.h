@@ -24,6 +24,15 @@ void prefilter_free(struct prefilter *prefilter);
 /* What the rules can match, which the prefilter must outlive. 0 or -ENOMEM. */
 int prefilter_interest(const struct prefilter *prefilter, struct interest **ret);
 
+/* Those of the rules that respond, and only they; NULL: none does. */
+const struct rules *prefilter_responders(const struct prefilter *prefilter);
+
+/* The first of them that matches; NULL: none. */
+const struct rule *prefilter_judge(struct prefilter *prefilter, const struct event *event);
+
+/* What they can match; there must be one. 0 or -ENOMEM. */
+int prefilter_judged(const struct prefilter *prefilter, struct interest **ret);
+
 /* Marks the rows of calls[] that the interest, or the process table, need. */
 void prefilter_calls(const struct interest *interest, struct probe_settings *settings);
 

@@ -11,11 +11,19 @@
 
 struct replay;
 
+/* What is to become of a call that waits to be let go: 0, or the -errno that it is to end with and have no
+ * effect. The record is as if the call had worked: `ret` 0 or a descriptor that is presumed, the object
+ * resolved. A call that is refused has been reported by then, and is not handed over again. */
+typedef int (*probe_judge_fn)(const struct record *record, void *userdata);
+
 /* What to take. */
 struct probe_settings {
 	bool wanted[CALLS_MAX];	     /* by row of calls[] */
 	const struct interest *interest; /* which kinds of them pass, and by which paths; stays until the next one is given */
 	bool take_environment;	  /* at exec */
+	const struct interest *judged; /* calls that are asked about before they are let go; NULL: none is */
+	probe_judge_fn judge;	       /* asked on the thread that polls; only where probe_ops.judges */
+	void *judge_userdata;
 	uint32_t urgent_bytes, bulk_bytes; /* eBPF: of the rings, powers of two; 0: as plan.h says */
 	char *const *command;	  /* ptrace: what to run; NULL otherwise */
 	struct replay *replay;	  /* replay: what is played back; NULL otherwise */
@@ -39,6 +47,7 @@ typedef void (*probe_take_fn)(const struct record *record, void *userdata);
 struct probe_ops {
 	const char *name; /* "ebpf", "ptrace" */
 	bool sees_itself; /* a failed execve of the sensor itself is reported */
+	bool judges;	  /* holds calls that `judged` wants until `judge` has answered */
 
 	/* Attaches. 0 or -errno; then `ret_why` says which step failed. */
 	int (*open)(const struct probe_settings *settings, void **ret, const char **ret_why);

@@ -106,16 +106,84 @@ static void it_can_be_overridden(void **state)
 	loaded_done(&loaded);
 }
 
+static const char two[] = "- rule: first\n  desc: d\n  condition: evt.type=open\n  output: o\n  priority: INFO\n"
+			  "- rule: worked\n  desc: d\n  condition: evt.type=open and evt.res=SUCCESS\n"
+			  "  output: o\n  priority: INFO\n  respond: deny\n";
+
+static void set_up(struct loaded *loaded, struct rules_settings how, struct event *event)
+{
+	load_texts(loaded, &how, &(struct rules_text){ .name = "t.yaml", .text = STR(two) }, 1);
+	assert_int_equal(loaded->result, 0);
+	assert_int_equal(event_init(event, fields_count(loaded->fields)), 0);
+	event->source = STR("syscall");
+	event_set(event, FIELD_EVT_TYPE, value_str(STR("open")));
+	event_set(event, FIELD_EVT_RES, value_str(STR("EPERM")));
+}
+
+static void the_rule_that_responded_matches(void **state)
+{
+	struct rules_settings how = settings;
+	const struct rule *hits[4];
+	struct buf fields = { 0 };
+	struct loaded loaded;
+	struct event event;
+
+	(void)state;
+	set_up(&loaded, how, &event);
+	assert_int_equal(rules_match(loaded.rules, loaded.scratch, &event, hits, 4), 1);
+	event_set(&event, FIELD_RESPOND_RULE, value_str(STR("worked")));
+	event_set(&event, FIELD_RESPOND_ACTION, value_str(STR("deny")));
+	event_set(&event, FIELD_RESPOND_RESULT, value_str(STR("denied")));
+	assert_int_equal(rules_match(loaded.rules, loaded.scratch, &event, hits, 4), 2);
+	assert_true(str_eq(rule_name(hits[0]), STR("worked")));
+	rules_format(loaded.rules, loaded.scratch, hits[0], &event, NULL, &fields);
+	assert_non_null(strstr(buf_text(&fields), "\"respond.action\":\"deny\",\"respond.result\":\"denied\"}"));
+	event_set(&event, FIELD_RESPOND_RULE, value_str(STR("first"))); /* it does not respond */
+	assert_int_equal(rules_match(loaded.rules, loaded.scratch, &event, hits, 4), 1);
+	buf_done(&fields);
+	event_done(&event);
+	loaded_done(&loaded);
+	how.match_all = false;
+	set_up(&loaded, how, &event);
+	event_set(&event, FIELD_RESPOND_RULE, value_str(STR("worked")));
+	assert_int_equal(rules_match(loaded.rules, loaded.scratch, &event, hits, 4), 1);
+	assert_true(str_eq(rule_name(hits[0]), STR("worked")));
+	event_done(&event);
+	loaded_done(&loaded);
+}
+
+static void those_that_respond_can_be_had_alone(void **state)
+{
+	struct rules_settings how = settings;
+	const struct rule *hits[4];
+	struct loaded loaded;
+	struct event event;
+
+	(void)state;
+	how.responding = true;
+	set_up(&loaded, how, &event);
+	assert_int_equal(rules_enabled_count(loaded.rules), 1);
+	assert_int_equal(rules_match(loaded.rules, loaded.scratch, &event, hits, 4), 0);
+	event_set(&event, FIELD_EVT_RES, value_str(STR("SUCCESS")));
+	assert_int_equal(rules_match(loaded.rules, loaded.scratch, &event, hits, 4), 1);
+	event_done(&event);
+	loaded_done(&loaded);
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[ARRAY_LEN(bad_rows) + 2] = {
+	static const struct CMUnitTest plain[] = {
 		cmocka_unit_test(what_is_said_and_what_is_not),
 		cmocka_unit_test(it_can_be_overridden),
+		cmocka_unit_test(the_rule_that_responded_matches),
+		cmocka_unit_test(those_that_respond_can_be_had_alone),
 	};
+	struct CMUnitTest tests[ARRAY_LEN(bad_rows) + ARRAY_LEN(plain)];
 
 	for (size_t i = 0; i < ARRAY_LEN(bad_rows); i++)
-		tests[2 + i] = (struct CMUnitTest){ .name = bad_rows[i].text,
+		tests[i] = (struct CMUnitTest){ .name = bad_rows[i].text,
 						    .test_func = an_error_has_its_place,
 						    .initial_state = (void *)(uintptr_t)&bad_rows[i] };
+	memcpy(tests + ARRAY_LEN(bad_rows), plain, sizeof(plain));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
