@@ -44,9 +44,9 @@ static const struct probe_ops *choose(const struct options *options)
 	if (options->replay != NULL)
 		return &probe_replay;
 	if (options->probe == PROBE_PTRACE || options->command != NULL) {
-		log_info("probe: ptrace, because %s",
+		log_info("probe: seccomp, because %s",
 			 options->command != NULL ? "a command is to be run" : "--probe says so");
-		return &probe_ptrace;
+		return &probe_notify;
 	}
 	ebpf = doctor_ebpf(why, sizeof(why));
 #ifdef HAVE_EBPF

@@ -19,6 +19,7 @@ typedef int (*probe_judge_fn)(const struct record *record, void *userdata);
 /* What to take. */
 struct probe_settings {
 	bool wanted[CALLS_MAX];	     /* by row of calls[] */
+	bool reported[CALLS_MAX];    /* by row: becomes an event; others only keep tables right */
 	const struct interest *interest; /* which kinds of them pass, and by which paths; stays until the next one is given */
 	bool take_environment;	  /* at exec */
 	const struct interest *judged; /* calls that are asked about before they are let go; NULL: none is */
@@ -45,7 +46,7 @@ struct probe_counts {
 typedef void (*probe_take_fn)(const struct record *record, void *userdata);
 
 struct probe_ops {
-	const char *name; /* "ebpf", "ptrace" */
+	const char *name; /* "ebpf", "seccomp", "ptrace" */
 	bool sees_itself; /* a failed execve of the sensor itself is reported */
 	bool judges;	  /* holds calls that `judged` wants until `judge` has answered */
 
@@ -79,7 +80,7 @@ struct probe_ops {
 #ifdef HAVE_EBPF
 extern const struct probe_ops probe_ebpf;
 #endif
-extern const struct probe_ops probe_ptrace;
+extern const struct probe_ops probe_notify;
 
 /* Names of enum record_class, as metrics and heartbeats have them. */
 extern const char *const probe_class_names[RECORD_CLASSES];

@@ -38,10 +38,10 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 					   .replay = sensor->tape.replay };
 
 	prefilter_calls(interest, &settings);
-	for (size_t i = 0; i < calls_count; i++)
-		sensor->wanted[calls[i].nr] =
-			sensor->options->lifecycle ||
-			prefilter_wants_type(sensor->prefilter, str_of(calls[i].name));
+	for (size_t i = 0; i < calls_count; i++) {
+		settings.reported[i] = prefilter_wants_type(sensor->prefilter, str_of(calls[i].name));
+		sensor->wanted[calls[i].nr] = sensor->options->lifecycle || settings.reported[i];
+	}
 	sensor->wants_exit = sensor->options->lifecycle ||
 			     prefilter_wants_type(sensor->prefilter, STR("procexit"));
 	settings.take_environment = prefilter_wants_environment(sensor->prefilter);

@@ -1,25 +1,54 @@
-/* The seccomp filter of the ptrace probe: wanted calls stop for the tracer, all others run at full
- * speed. */
+/* The seccomp filter of `tocsin-sensor run`, compiled from what the rules want: calls that no rule can
+ * match run at native speed, those that one can are told to the listener. Numbers are found by binary
+ * search, and where an argument tells (how a file is opened, which descriptor is replaced, which family a
+ * socket has) it is looked at in the kernel. Calls by the 32-bit entry and x32 are found by numbers of
+ * their own. Nothing is ever refused. */
 #ifndef SENSOR_PTRACE_FILTER_H
 #define SENSOR_PTRACE_FILTER_H
 
 #include "sensor/probe.h"
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 
-enum { FILTER_MAX = 2 * CALLS_MAX + 16 };
+enum {
+	FILTER_MAX = 4096, /* instructions: the kernel takes no more */
+	FILTER_X32 = 0x40000000, /* a bit in the numbers of x32 */
+};
 
 struct filter {
 	struct sock_filter code[FILTER_MAX];
 	unsigned short count;
+	bool failed; /* it became too long */
 };
 
-/* The 64-bit calls in `wanted` are traced, and every call that comes in by another way (32 bit,
- * x32): their numbers mean other calls, and refusing them would break programs. */
-void filter_make(const bool wanted[CALLS_MAX], struct filter *ret);
+/* What of a call reaches the listener. */
+struct filter_condition {
+	bool taken;			/* at all */
+	bool reads, writes, executables; /* of an open: opened so; made with a mode that allows execution */
+	bool ip, local, other;		/* of socket(2): families */
+};
 
-/* Puts it on the calling thread for good. Without CAP_SYS_ADMIN this needs no_new_privs, which is
- * set then: set-user-ID programs no longer gain anything. 0 or -errno. */
-int filter_install(const struct filter *filter);
+struct filter_cover {
+	struct filter_condition of[CALLS_MAX]; /* by row */
+};
+
+/* What the settings want; and, so that rules which come later find them, every rare call that gives
+ * privileges. */
+void filter_cover_of(const struct probe_settings *settings, struct filter_cover *ret);
+
+/* Of the wanted calls those that `have` does not let through, or not in every wanted way. */
+size_t filter_missing(const struct filter_cover *have, const struct filter_cover *want);
+
+/* Whether opens for reading are among them, which every program makes all the time. */
+bool filter_is_full(const struct filter_cover *cover);
+
+/* False: it would be longer than the kernel takes. */
+bool filter_make(const struct filter_cover *cover, struct filter *ret);
+
+/* Puts it on the calling thread for good and returns the descriptor of its listener, or -errno. Without
+ * CAP_SYS_ADMIN this needs no_new_privs, which is set then: set-user-ID programs no longer gain anything.
+ * *ret_killable: while a call is looked at only what kills its thread can end it (Linux 5.19). */
+int filter_install(const struct filter *filter, bool *ret_killable);
 
 #endif

@@ -28,6 +28,9 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
 		     struct proc_facts *facts);
 
+/* Whose child it is by now; 0: it is gone. */
+uint32_t tracee_parent(uint32_t tgid);
+
 /* After an exec: the executable, arguments, working directory, cgroup and, if read, environment. */
 void tracee_add_image(struct record *record, const struct proc_facts *facts);
 

@@ -813,7 +813,7 @@ def test_a_command_that_does_not_exist_has_status_127(traced):
 def test_under_ptrace_files_are_seen_as_by_ebpf(traced, tmp_path):
     receiver, _, _ = traced("sh", "-c", f"cd {tmp_path}; touch made; cat /etc/shadow >/dev/null; rm made")
     touch = receiver.find(evt__type="openat", fd__name=str(tmp_path / "made"))[0]
-    assert touch["sensor"]["probe"] == "ptrace"
+    assert touch["sensor"]["probe"] == "seccomp"
     fields = touch["fields"]
     assert fields["proc.cmdline"] == "touch made" and fields["proc.pname"] == "sh"
     assert fields["fd.nameraw"] == "made" and fields["proc.cwd"] == str(tmp_path) + "/"

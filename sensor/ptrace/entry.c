@@ -1,0 +1,327 @@
+/* Numbers of the other ways in, and the rules' interest asked with what a call's entry tells. */
+#include "sensor/ptrace/entry.h"
+
+#include "sensor/call_numbers.h"
+#include "sensor/ptrace/filter.h"
+#include "sensor/ptrace/tracee.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- which call ---- */
+
+#if defined(__x86_64__)
+/* socketcall(2), the 32-bit entry's older way to the network. */
+static uint16_t socketcall_number(uint64_t which)
+{
+	static const uint16_t numbers[] = {
+		[1] = SYS_socket,   [2] = SYS_bind,	  [3] = SYS_connect,   [4] = SYS_listen,
+		[5] = SYS_accept,   [8] = SYS_socketpair, [11] = SYS_sendto,   [12] = SYS_recvfrom,
+		[13] = SYS_shutdown, [15] = SYS_getsockopt, [16] = SYS_sendmsg, [17] = SYS_recvmsg,
+		[18] = SYS_accept4, [19] = SYS_recvmmsg,  [20] = SYS_sendmmsg,
+	};
+
+	return which < ARRAY_LEN(numbers) && numbers[which] != 0 ? numbers[which] : PLAN_CALLS;
+}
+
+static void unfold_socketcall(struct entry *entry)
+{
+	uint32_t words[6] = { 0 };
+
+	/* Short calls may stand at the end of a page. */
+	if (!tracee_read(entry->tid, entry->args[1], words, sizeof(words)))
+		tracee_read(entry->tid, entry->args[1], words, 12);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		entry->args[i] = words[i];
+}
+
+static uint16_t x32_number(uint32_t nr)
+{
+	static const struct {
+		uint16_t x32, nr;
+	} own[] = {
+		{ 517, SYS_recvfrom }, { 518, SYS_sendmsg },  { 519, SYS_recvmsg },
+		{ 520, SYS_execve },   { 521, SYS_ptrace },   { 537, SYS_recvmmsg },
+		{ 538, SYS_sendmmsg }, { 539, SYS_process_vm_readv }, { 540, SYS_process_vm_writev },
+		{ 542, SYS_getsockopt }, { 545, SYS_execveat },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (own[i].x32 == nr)
+			return own[i].nr;
+	return nr < PLAN_FOREIGN ? (uint16_t)nr : PLAN_CALLS;
+}
+#else
+static uint16_t socketcall_number(uint64_t which)
+{
+	(void)which;
+	return PLAN_CALLS;
+}
+
+static void unfold_socketcall(struct entry *entry)
+{
+	(void)entry;
+}
+
+static uint16_t x32_number(uint32_t nr)
+{
+	(void)nr;
+	return PLAN_CALLS;
+}
+#endif
+
+static const struct call *find_compat(uint32_t nr)
+{
+	for (size_t i = 0; i < calls_count; i++)
+		if (calls[i].compat == nr)
+			return &calls[i];
+	return NULL;
+}
+
+static const struct call *find_native(uint32_t nr)
+{
+	if (nr & FILTER_X32)
+		nr = x32_number(nr & ~(uint32_t)FILTER_X32);
+	return nr < PLAN_FOREIGN ? call_find((uint16_t)nr) : NULL;
+}
+
+bool entry_read(const struct seccomp_data *data, uint32_t tid, struct entry *ret)
+{
+	bool is_socketcall;
+
+	*ret = (struct entry){ .tid = tid, .compat = data->arch != CALL_AUDIT_ARCH };
+	is_socketcall = ret->compat && data->nr == COMPAT_SOCKETCALL && socketcall_number(1) < PLAN_CALLS;
+	for (size_t i = 0; i < ARRAY_LEN(ret->args); i++)
+		ret->args[i] = data->args[i];
+	if (is_socketcall) {
+		ret->call = call_find(socketcall_number(data->args[0]));
+		unfold_socketcall(ret);
+	} else {
+		ret->call = ret->compat ? find_compat((uint32_t)data->nr) : find_native((uint32_t)data->nr);
+	}
+	return ret->call != NULL;
+}
+
+/* ---- names ---- */
+
+static uint64_t arg(const struct entry *entry, uint8_t place)
+{
+	return place >= 1 && place <= 6 ? entry->args[place - 1] : 0;
+}
+
+enum { PAGE = 4096, FIRST_READ = 256 };
+
+/* Up to its NUL; most names are short. .at NULL: not readable, or longer than a path can be. */
+static struct str read_name(uint32_t tid, uint64_t address, char *to, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		size_t step = PAGE - ((address + len) % PAGE);
+		char *end;
+
+		if (len == 0 && step > FIRST_READ)
+			step = FIRST_READ;
+		if (step > size - len)
+			step = size - len;
+		if (!tracee_read(tid, address + len, to + len, step))
+			break;
+		end = memchr(to + len, '\0', step);
+		if (end != NULL)
+			return (struct str){ to, (size_t)(end - to) };
+		len += step;
+	}
+	return (struct str){ NULL, 0 };
+}
+
+/* Adds the components of `name` to the path, which has no slash at its end. ".." behind a name that is
+ * given, too, may lead elsewhere when that is a link: then false. */
+static bool add_components(char *path, size_t *len, struct str name)
+{
+	bool surely = true, own = false;
+
+	while (name.len > 0) {
+		const char *slash = memchr(name.at, '/', name.len);
+		struct str part = str_cut(name, slash == NULL ? name.len : (size_t)(slash - name.at));
+
+		name = str_from(name, part.len + (slash != NULL));
+		if (part.len == 0 || str_eq(part, STR(".")))
+			continue;
+		if (str_eq(part, STR(".."))) {
+			surely &= !own;
+			while (*len > 0 && path[--*len] != '/')
+				;
+			continue;
+		}
+		own = true;
+		path[(*len)++] = '/';
+		memcpy(path + *len, part.at, part.len);
+		*len += part.len;
+	}
+	return surely;
+}
+
+/* What a relative name starts from. Removed directories and those of other roots have no path here. */
+static bool read_directory(const struct entry *entry, char *path, size_t *len)
+{
+	uint8_t place = entry->call->plan.dir_arg[0];
+	char link[48];
+	ssize_t n;
+
+	if (place != 0 && (int32_t)arg(entry, place) >= 0)
+		snprintf(link, sizeof(link), "/proc/%u/fd/%d", entry->tid, (int32_t)arg(entry, place));
+	else
+		snprintf(link, sizeof(link), "/proc/%u/cwd", entry->tid);
+	n = readlink(link, path, RECORD_STRING_MAX);
+	if (n <= 0 || n == RECORD_STRING_MAX || path[0] != '/')
+		return false;
+	*len = n == 1 ? 0 : (size_t)n;
+	return true;
+}
+
+/* Names that lead elsewhere by what the kernel makes of them. */
+static bool is_magic(struct str path)
+{
+	static const struct str leads[] = { STR("/root"), STR("/cwd"), STR("/exe"), STR("/fd/"), STR("/map_files/") };
+
+	if (str_starts(path, STR("/dev/fd/")) || str_starts(path, STR("/dev/std")))
+		return true;
+	if (!str_starts(path, STR("/proc/")))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(leads); i++)
+		if (memmem(path.at, path.len, leads[i].at, leads[i].len) != NULL)
+			return true;
+	return false;
+}
+
+/* .at NULL: nobody can tell before the call has ended. */
+static struct str path_of(const struct entry *entry, struct str given, struct entry_names *names)
+{
+	size_t len = 0;
+	struct str path;
+
+	if (given.len == 0)
+		return (struct str){ NULL, 0 };
+	if (given.at[0] != '/' && !read_directory(entry, names->path, &len))
+		return (struct str){ NULL, 0 };
+	if (!add_components(names->path, &len, given))
+		return (struct str){ NULL, 0 };
+	path = (struct str){ names->path, len };
+	return is_magic(path) ? (struct str){ NULL, 0 } : path;
+}
+
+/* ---- wanted ---- */
+
+static bool read_how(const struct entry *entry, uint64_t *ret_flags, uint64_t *ret_mode)
+{
+	const struct plan *plan = &entry->call->plan;
+	struct open_how how;
+
+	if (!(plan->flags & PLAN_OPEN_HOW)) {
+		*ret_flags = plan->open_arg == 0 ? (uint64_t)(O_CREAT | O_TRUNC | O_WRONLY) : arg(entry, plan->open_arg);
+		*ret_mode = arg(entry, plan->mode_arg);
+		return true;
+	}
+	if (!tracee_read(entry->tid, entry->args[2], &how, sizeof(how)))
+		return false;
+	*ret_flags = how.flags;
+	*ret_mode = how.mode;
+	return true;
+}
+
+static bool open_is_wanted(const struct entry *entry, const struct interest *interest, struct str comm,
+			   struct entry_names *names)
+{
+	const struct plan *plan = &entry->call->plan;
+	const struct plan_interest *of = &interest->calls[entry->call->nr];
+	uint64_t flags, mode;
+	struct str given, path;
+	uint16_t kinds;
+
+	if (!read_how(entry, &flags, &mode))
+		return true;
+	if ((flags & O_ACCMODE) == O_RDONLY && (flags & O_PATH))
+		return false;
+	kinds = plan_open_kind(plan->open_arg == 0, flags, mode, false) |
+		plan_open_kind(plan->open_arg == 0, flags, mode, true);
+	if (!(of->can & kinds))
+		return false;
+	if ((of->pass & kinds) || plan->name_arg[0] == 0)
+		return true;
+	given = read_name(entry->tid, arg(entry, plan->name_arg[0]), names->given, sizeof(names->given));
+	if (given.at == NULL)
+		return true;
+	path = path_of(entry, given, names);
+	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path, given, comm);
+}
+
+/* The family that a connection is to have, or -1: of the address, which is that of the socket or refused. */
+static int family_of(const struct entry *entry)
+{
+	uint16_t family;
+
+	if (entry->call->nr != SYS_connect || !tracee_read(entry->tid, entry->args[1], &family, sizeof(family)))
+		return -1;
+	return family == AF_UNSPEC ? -1 : family;
+}
+
+static bool network_is_wanted(const struct entry *entry, const struct interest *interest)
+{
+	const struct plan *plan = &entry->call->plan;
+	uint16_t can = interest->calls[entry->call->nr].can;
+	uint64_t name = 0;
+	int family;
+
+	if (plan->flags & PLAN_MESSAGE) {
+		if (tracee_read(entry->tid, arg(entry, plan->address_arg), &name, entry->compat ? 4 : 8) && name == 0)
+			return false;
+	} else if ((plan->flags & PLAN_NEEDS_ADDRESS) && arg(entry, plan->address_arg) == 0) {
+		return false;
+	}
+	family = family_of(entry);
+	return family < 0 || (can & (plan_socket_kind(true, (uint16_t)family, false, false) |
+				     plan_socket_kind(true, (uint16_t)family, false, true))) != 0;
+}
+
+/* The lowest that is free is taken: none of the first three when they are all in use. */
+static bool dup_may_take_standard(const struct entry *entry)
+{
+	char link[48], target[1];
+
+	for (int fd = 0; fd < 3; fd++) {
+		snprintf(link, sizeof(link), "/proc/%u/fd/%d", entry->tid, fd);
+		if (readlink(link, target, sizeof(target)) < 0)
+			return true;
+	}
+	return false;
+}
+
+static bool makes_a_thread(const struct entry *entry)
+{
+	uint64_t flags = entry->args[0];
+
+	if (entry->call->nr == SYS_clone3 && !tracee_read(entry->tid, entry->args[0], &flags, sizeof(flags)))
+		return false;
+	return (entry->call->nr == SYS_clone3 || entry->call->nr == SYS_clone) && (flags & CLONE_THREAD) != 0;
+}
+
+bool entry_wants(const struct entry *entry, const struct interest *interest, struct str comm,
+		 struct entry_names *names)
+{
+	const struct call *call = entry->call;
+
+	if (call->plan.flags & PLAN_FAILED_ONLY)
+		return true;
+	if (call_is_traced(call))
+		return !makes_a_thread(entry);
+	if (interest->calls[call->nr].can == 0)
+		return false;
+	if (call->plan.flags & PLAN_OPEN)
+		return open_is_wanted(entry, interest, comm, names);
+	if (call->plan.class == RECORD_CLASS_NET)
+		return network_is_wanted(entry, interest);
+	return call->nr != SYS_dup || dup_may_take_standard(entry);
+}

@@ -1,0 +1,344 @@
+/* The table of processes, and their pidfds in an epoll. */
+#include "sensor/ptrace/life.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sensor/proc_read.h"
+#include "sensor/ptrace/tracee.h"
+#include "sensor/record_text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+enum { BUCKETS = 4096, ANCESTORS = 32, ENDS_AT_ONCE = 64 };
+
+struct process {
+	uint32_t tgid;
+	int pidfd;	    /* -1: too many; its end is not seen */
+	uint64_t start_ns;  /* 0: not looked at yet */
+	uint64_t execs;	    /* programs that it and its forebears have run here */
+	struct record last; /* a head, for the end */
+	struct process *next;
+};
+
+struct life {
+	pthread_mutex_t lock;
+	struct process *buckets[BUCKETS];
+	size_t count;
+	int epoll;
+	uint32_t own;
+	struct proc_facts facts;
+	struct record *birth; /* RECORD_MAX bytes */
+	life_emit_fn emit;
+	void *userdata;
+};
+
+/* ---- the table ---- */
+
+static struct process *find(struct life *life, uint32_t tgid)
+{
+	struct process *process = life->buckets[tgid % BUCKETS];
+
+	while (process != NULL && process->tgid != tgid)
+		process = process->next;
+	return process;
+}
+
+static void watch_end(struct life *life, struct process *process)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = process->tgid };
+
+	process->pidfd = (int)syscall(SYS_pidfd_open, process->tgid, 0);
+	if (process->pidfd >= 0 && epoll_ctl(life->epoll, EPOLL_CTL_ADD, process->pidfd, &event) < 0) {
+		close(process->pidfd);
+		process->pidfd = -1;
+	}
+}
+
+static struct process *add(struct life *life, uint32_t tgid)
+{
+	struct process *process = life->count < LIFE_MAX ? calloc(1, sizeof(*process)) : NULL;
+
+	if (process == NULL)
+		return NULL;
+	process->tgid = tgid;
+	process->next = life->buckets[tgid % BUCKETS];
+	life->buckets[tgid % BUCKETS] = process;
+	life->count++;
+	watch_end(life, process);
+	return process;
+}
+
+static void forget(struct life *life, struct process *process)
+{
+	struct process **at = &life->buckets[process->tgid % BUCKETS];
+
+	while (*at != process)
+		at = &(*at)->next;
+	*at = process->next;
+	if (process->pidfd >= 0)
+		close(process->pidfd);
+	free(process);
+	life->count--;
+}
+
+/* ---- ends ---- */
+
+/* <linux/pidfd.h> of 6.15. */
+struct pidfd_info_exit {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid, ids[8];
+	int32_t exit_code;
+};
+
+#define PIDFD_EXIT     (1U << 3)
+#define PIDFD_ASK_INFO _IOWR(0xff, 11, struct pidfd_info_exit)
+
+/* As wait(2) would give it: from the pidfd when its parent has been told, until then from what is left of
+ * it. False: nobody says. */
+static bool exit_code_of(const struct process *process, int *ret)
+{
+	struct pidfd_info_exit info = { .mask = PIDFD_EXIT };
+	char path[48], text[1024];
+	autoclose int fd = -1;
+	const char *last;
+	ssize_t len;
+
+	if (ioctl(process->pidfd, PIDFD_ASK_INFO, &info) == 0 && (info.mask & PIDFD_EXIT)) {
+		*ret = info.exit_code;
+		return true;
+	}
+	snprintf(path, sizeof(path), "/proc/%u/stat", process->tgid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	text[len > 0 ? len : 0] = '\0';
+	last = strrchr(text, ' ');
+	return last != NULL && strstr(text, ") Z ") != NULL && sscanf(last, "%d", ret) == 1;
+}
+
+static void emit_end(struct life *life, struct process *process)
+{
+	struct record record = process->last;
+	struct timespec now;
+	int code = 0;
+
+	if (record.tgid == 0)
+		return; /* never said anything */
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	record.flags = exit_code_of(process, &code) ? 0 : RECORD_NO_RESULT;
+	record.len = sizeof(record);
+	record.type = RECORD_EXIT;
+	record.class = RECORD_CLASS_PROCESS;
+	record.nr = 0;
+	record.tid = record.tgid;
+	record.vtid = record.vpid;
+	record.ret = code;
+	record.time_ns = (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec);
+	memset(&record.object, 0, sizeof(record.object));
+	life->emit(&record, life->userdata);
+}
+
+static void end_one(struct life *life, uint32_t tgid)
+{
+	struct process *process = find(life, tgid);
+
+	if (process == NULL)
+		return;
+	emit_end(life, process);
+	forget(life, process);
+}
+
+void life_end(struct life *life, life_emit_fn emit, void *userdata)
+{
+	struct epoll_event events[ENDS_AT_ONCE];
+	int n = epoll_wait(life->epoll, events, ENDS_AT_ONCE, 0);
+
+	pthread_mutex_lock(&life->lock);
+	life->emit = emit;
+	life->userdata = userdata;
+	for (int i = 0; i < n; i++)
+		end_one(life, (uint32_t)events[i].data.u64);
+	pthread_mutex_unlock(&life->lock);
+}
+
+/* ---- beginnings ---- */
+
+/* What began below the sensor; what has lost its parents is below the machine's first process instead. */
+static bool is_below(struct life *life, uint32_t tgid)
+{
+	for (unsigned i = 0; i < ANCESTORS && tgid > 1; i++) {
+		if (tgid == life->own)
+			return true;
+		if (find(life, tgid) != NULL)
+			return true;
+		tgid = tracee_parent(tgid);
+	}
+	return false;
+}
+
+static void fill_ids(struct life *life, struct record *record, const struct process *process)
+{
+	const struct process *parent = find(life, record->ppid);
+
+	record->exec_id = process == NULL ? 0 : process->execs;
+	if (parent == NULL || parent->start_ns == 0 || parent->start_ns > record->start_ns)
+		return;
+	record->parent_start_ns = parent->start_ns;
+	record->parent_exec_id = parent->execs;
+}
+
+/* Its fork, as if it had been seen: who it is, what it runs, and whose child it is by now. */
+static void tell_birth(struct life *life, struct process *process, uint16_t nr)
+{
+	struct record *record = life->birth;
+	const struct process *parent;
+
+	memset(record, 0, sizeof(*record));
+	record->len = sizeof(*record);
+	record->type = RECORD_FORK;
+	record->class = RECORD_CLASS_PROCESS;
+	record->nr = nr;
+	record->ret = process->tgid;
+	if (tracee_fill_head(record, process->tgid, process->tgid, PROC_READ_IMAGE, &life->facts) < 0)
+		return;
+	process->start_ns = record->start_ns;
+	parent = find(life, record->ppid);
+	if (parent != NULL) {
+		process->execs = parent->execs;
+		record->args[0] = parent->tgid;
+		record->args[1] = parent->start_ns;
+	}
+	tracee_add_image(record, &life->facts);
+	fill_ids(life, record, process);
+	process->last = *record;
+	life->emit(record, life->userdata);
+}
+
+static struct process *meet(struct life *life, uint32_t tgid, uint16_t nr, unsigned depth)
+{
+	struct process *process = find(life, tgid);
+	uint32_t parent;
+
+	if (process != NULL)
+		return process;
+	parent = tracee_parent(tgid);
+	if (depth < ANCESTORS && parent > 1 && parent != life->own && find(life, parent) == NULL &&
+	    is_below(life, parent))
+		meet(life, parent, SYS_clone, depth + 1);
+	process = add(life, tgid);
+	if (process != NULL)
+		tell_birth(life, process, nr);
+	return process;
+}
+
+void life_meet(struct life *life, uint32_t tgid, uint16_t nr, life_emit_fn emit, void *userdata)
+{
+	pthread_mutex_lock(&life->lock);
+	life->emit = emit;
+	life->userdata = userdata;
+	meet(life, tgid, nr, 0);
+	pthread_mutex_unlock(&life->lock);
+}
+
+void life_put(struct life *life, struct record *record, life_emit_fn emit, void *userdata)
+{
+	struct process *process;
+
+	pthread_mutex_lock(&life->lock);
+	life->emit = emit;
+	life->userdata = userdata;
+	process = find(life, record->tgid);
+	if (process != NULL && process->start_ns != 0 && process->start_ns != record->start_ns) {
+		end_one(life, record->tgid); /* another one has got its number */
+		process = NULL;
+	}
+	if (process == NULL)
+		process = meet(life, record->tgid, SYS_clone, 0);
+	if (process != NULL) {
+		process->execs += record->type == RECORD_EXEC;
+		process->start_ns = record->start_ns;
+	}
+	fill_ids(life, record, process);
+	if (process != NULL)
+		process->last = *record;
+	pthread_mutex_unlock(&life->lock);
+}
+
+void life_begin(struct life *life, uint32_t tgid)
+{
+	pthread_mutex_lock(&life->lock);
+	add(life, tgid);
+	pthread_mutex_unlock(&life->lock);
+}
+
+struct str life_comm(struct life *life, uint32_t tgid, char to[RECORD_COMM])
+{
+	const struct process *process;
+
+	pthread_mutex_lock(&life->lock);
+	process = find(life, tgid);
+	if (process == NULL)
+		to[0] = '\0';
+	else
+		memcpy(to, process->last.comm, RECORD_COMM);
+	pthread_mutex_unlock(&life->lock);
+	return (struct str){ to, strnlen(to, RECORD_COMM) };
+}
+
+int life_fd(const struct life *life)
+{
+	return life->epoll;
+}
+
+/* ---- begin and end ---- */
+
+/* A descriptor each: as many as the sensor may have. The command has been started with the limit of before. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+struct life *life_new(uint32_t own)
+{
+	struct life *life = calloc(1, sizeof(*life));
+
+	if (life == NULL)
+		return NULL;
+	raise_limit();
+	pthread_mutex_init(&life->lock, NULL);
+	life->own = own;
+	life->birth = calloc(1, RECORD_MAX);
+	life->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (life->birth == NULL || life->epoll < 0) {
+		life_free(life);
+		return NULL;
+	}
+	return life;
+}
+
+void life_free(struct life *life)
+{
+	if (life == NULL)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (life->buckets[i] != NULL)
+			forget(life, life->buckets[i]);
+	if (life->epoll >= 0)
+		close(life->epoll);
+	proc_facts_done(&life->facts);
+	pthread_mutex_destroy(&life->lock);
+	free(life->birth);
+	free(life);
+}

@@ -1,0 +1,38 @@
+/* Processes under the filter: which are known to those who read records, since when, and how many
+ * programs they have run; and their ends, by a pidfd each. Nobody tells of a fork: a process is found when
+ * it first does something that is looked at, and then it is told of before that. */
+#ifndef SENSOR_PTRACE_LIFE_H
+#define SENSOR_PTRACE_LIFE_H
+
+#include "sensor/probe.h"
+
+enum { LIFE_MAX = 32768 /* processes; more are told of, but each time anew */ };
+
+struct life;
+
+/* Called by life_put() and life_end(), on their thread. */
+typedef void (*life_emit_fn)(struct record *record, void *userdata);
+
+/* `own`: the sensor, which is no parent that rules should know. NULL: out of memory. */
+struct life *life_new(uint32_t own);
+void life_free(struct life *life);
+
+/* The command: known without being told of. */
+void life_begin(struct life *life, uint32_t tgid);
+
+/* A process that does something: it is known from here on, and its ancestors; what tells of them is handed
+ * over. `nr`: the call that made it, where that is known. Any thread. */
+void life_meet(struct life *life, uint32_t tgid, uint16_t nr, life_emit_fn emit, void *userdata);
+
+/* Of a record with a head: its process is known from here on, and its ancestors; what tells of them is
+ * handed over first. Puts in which program it and its parent run. Any thread. */
+void life_put(struct life *life, struct record *record, life_emit_fn emit, void *userdata);
+
+/* The name of a process when it was last heard of; empty: never. */
+struct str life_comm(struct life *life, uint32_t tgid, char to[RECORD_COMM]);
+
+/* Readable when a process has ended; life_end() then tells of all that have. */
+int life_fd(const struct life *life);
+void life_end(struct life *life, life_emit_fn emit, void *userdata);
+
+#endif

@@ -1,0 +1,108 @@
+/* Inside of the notification probe: what its rooms share. The thread of the receiver alone looks at calls
+ * and holds threads; the sensor's own thread reads the queue and tells of ends. */
+#ifndef SENSOR_PTRACE_NOTIFY_H
+#define SENSOR_PTRACE_NOTIFY_H
+
+#include "sensor/probe.h"
+#include "sensor/proc_read.h"
+#include "sensor/ptrace/entry.h"
+#include "sensor/ptrace/filter.h"
+#include "sensor/ptrace/life.h"
+#include "sensor/ptrace/queue.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { HELD_MAX = 256 /* threads whose results are waited for at once; others' are not known */ };
+
+/* How far a thread has come whose call's result is wanted. */
+enum held_step {
+	HELD_TO_RETURN,	 /* it stops when it comes back to its program */
+	HELD_TO_RESTART, /* the call was broken off by that, and begins again */
+	HELD_TO_END,	 /* it runs as long as it likes, and stops at its end */
+};
+
+struct held {
+	uint32_t tid;
+	enum held_step step;
+	const struct call *call;
+	struct record *record; /* RECORD_MAX bytes */
+};
+
+/* Written by one thread each, read by all. */
+struct notify_counters {
+	_Atomic uint64_t seen, filtered, emitted, dropped;
+};
+
+struct notify {
+	int listener, wake; /* wake: there is something for the sensor's thread */
+	bool killable;	    /* see filter_install() */
+	struct life *life;
+	struct queue *queue;
+
+	pthread_rwlock_t lock; /* of what can be changed while it runs: */
+	struct probe_settings settings;
+	bool wanted[CALLS_MAX]; /* for rules, now; the filter may tell of more */
+
+	/* The receiver's. */
+	pthread_t thread;
+	bool running;
+	atomic_bool over, stop; /* nobody is left under the filter; the receiver is to end */
+	int stops;		/* readable when a thread that is held has stopped */
+	struct held held[HELD_MAX];
+	size_t held_count;
+	struct seccomp_notif *asked;
+	struct seccomp_notif_resp *answer;
+	struct seccomp_notif_sizes sizes;
+	struct entry_names names;
+	struct proc_facts facts;
+	struct record *image; /* RECORD_MAX bytes: of an exec */
+
+	struct notify_counters of[RECORD_CLASSES];
+	struct by_call by_call;
+	_Atomic int command_status; /* as wait(2) gives it; -1: it has not ended */
+	atomic_bool asleep;	    /* the sensor's thread waits for `wake` */
+	pid_t command;
+};
+
+/* ---- receiver.c ---- */
+
+/* 0 or -errno. */
+int receiver_start(struct notify *notify);
+void receiver_stop(struct notify *notify);
+
+/* Lets a call go on; or ends it, before it has begun, with this result. */
+void notify_continue(struct notify *notify, uint64_t id);
+void notify_answer(struct notify *notify, uint64_t id, int error);
+
+/* ---- told.c: what becomes a record, and the account ---- */
+
+/* A call that nobody wants after all. */
+void notify_filter(struct notify *notify, const struct call *call);
+
+/* A call has ended: `ret` is set, or RECORD_NO_RESULT. */
+void notify_finish(struct notify *notify, struct record *record, const struct plan *plan);
+
+/* A process runs another program. */
+void notify_exec(struct notify *notify, uint32_t tgid, uint16_t nr);
+
+/* A thread that was held has ended. */
+void notify_gone(struct notify *notify, uint32_t tid, int status);
+
+/* From life_put() and life_end(). `userdata` is the struct notify. */
+void notify_emit(struct record *record, void *userdata);
+
+/* ---- held.c ---- */
+
+/* True: the thread stops when its call has ended, and the record, which is taken over, is told then. False:
+ * it cannot be held, and its result stays unknown. */
+bool held_begin(struct notify *notify, uint64_t id, const struct call *call, struct record *record);
+
+/* Whether it is a call that begins again, of a thread that is held: it goes on. */
+bool held_again(const struct notify *notify, uint32_t tid);
+
+/* Threads that have stopped or ended. */
+void held_poll(struct notify *notify);
+void held_done(struct notify *notify);
+
+#endif

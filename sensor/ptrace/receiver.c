@@ -1,0 +1,294 @@
+/* The thread that is told of calls. Most are let go at once, for no rule wants them; of the others arguments
+ * are read, and the thread is held for the result. It never waits for the sensor's own thread. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sensor/ptrace/notify.h"
+#include "sensor/ptrace/tracee.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Since Linux 6.6: the thread that asks and the one that answers change places on one processor. */
+#ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS	   SECCOMP_IOW(4, __u64)
+#endif
+
+/* ---- answers ---- */
+
+static void answer(struct notify *notify, uint64_t id, int error, uint32_t flags)
+{
+	memset(notify->answer, 0, notify->sizes.seccomp_notif_resp);
+	notify->answer->id = id;
+	notify->answer->error = error;
+	notify->answer->flags = flags;
+	/* ENOENT: the thread has been killed meanwhile. */
+	ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SEND, notify->answer);
+}
+
+void notify_continue(struct notify *notify, uint64_t id)
+{
+	answer(notify, id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+}
+
+void notify_answer(struct notify *notify, uint64_t id, int error)
+{
+	answer(notify, id, error, 0);
+}
+
+/* What was read of a thread is another one's if that has got its number meanwhile. */
+static bool is_still(struct notify *notify, uint64_t id)
+{
+	return ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+/* ---- calls ---- */
+
+/* The process a thread belongs to. Most calls are made by its first one. */
+static uint32_t tgid_of(uint32_t tid)
+{
+	char path[48], text[1024];
+	autoclose int fd = -1;
+	const char *at;
+	unsigned tgid = tid;
+	ssize_t len;
+
+	if (syscall(SYS_tgkill, tid, tid, 0) == 0 || errno == EPERM)
+		return tid;
+	snprintf(path, sizeof(path), "/proc/%u/status", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	text[len > 0 ? len : 0] = '\0';
+	at = strstr(text, "\nTgid:");
+	if (at != NULL)
+		sscanf(at, " Tgid: %u", &tgid);
+	return tgid;
+}
+
+static struct record *begin(struct notify *notify, const struct entry *entry)
+{
+	struct record *record = calloc(1, RECORD_MAX);
+
+	if (record == NULL)
+		return NULL;
+	record->len = sizeof(*record);
+	record->type = RECORD_CALL;
+	record->class = entry->call->plan.class;
+	record->nr = entry->call->nr;
+	record->flags = entry->compat ? RECORD_COMPAT : 0;
+	record->tid = entry->tid;
+	record->tgid = tgid_of(entry->tid);
+	memcpy(record->args, entry->args, sizeof(record->args));
+	/* Before it is another program. */
+	life_meet(notify->life, record->tgid, SYS_clone, notify_emit, notify);
+	life_comm(notify->life, record->tgid, record->comm);
+	tracee_add_arguments(record, record->tid, &entry->call->plan);
+	return record;
+}
+
+static void take_call(struct notify *notify, uint64_t id, const struct entry *entry)
+{
+	struct record *record = begin(notify, entry);
+
+	if (record == NULL || !is_still(notify, id)) {
+		notify_continue(notify, id);
+		free(record);
+		return;
+	}
+	if (held_begin(notify, id, entry->call, record))
+		return;
+	record->flags |= RECORD_NO_RESULT;
+	notify_finish(notify, record, &entry->call->plan);
+	free(record);
+	notify_continue(notify, id);
+}
+
+static bool is_wanted(struct notify *notify, const struct entry *entry)
+{
+	char name[RECORD_COMM];
+	struct str comm = { NULL, 0 };
+	bool wanted = false;
+
+	pthread_rwlock_rdlock(&notify->lock);
+	if (notify->wanted[entry->call - calls]) {
+		if (notify->settings.interest->kinds[RULES_FACT_COMM] != 0)
+			comm = life_comm(notify->life, tgid_of(entry->tid), name);
+		wanted = entry_wants(entry, notify->settings.interest, comm, &notify->names);
+	}
+	pthread_rwlock_unlock(&notify->lock);
+	return wanted;
+}
+
+static void take(struct notify *notify, const struct seccomp_notif *asked)
+{
+	struct entry entry;
+
+	if (notify->held_count > 0 && held_again(notify, asked->pid)) {
+		notify_continue(notify, asked->id);
+		return;
+	}
+	if (!entry_read(&asked->data, asked->pid, &entry)) {
+		notify_continue(notify, asked->id);
+		return;
+	}
+	if (is_wanted(notify, &entry)) {
+		take_call(notify, asked->id, &entry);
+		return;
+	}
+	notify_continue(notify, asked->id);
+	notify_filter(notify, entry.call);
+}
+
+/* ---- the loop ---- */
+
+/* False: nobody is left under the filter, or the wait was interrupted. */
+static bool receive(struct notify *notify)
+{
+	memset(notify->asked, 0, notify->sizes.seccomp_notif);
+	if (ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_RECV, notify->asked) < 0)
+		return false;
+	take(notify, notify->asked);
+	return true;
+}
+
+static void take_stops(struct notify *notify)
+{
+	uint64_t times;
+
+	if (read(notify->stops, &times, sizeof(times)) == sizeof(times))
+		held_poll(notify);
+}
+
+static bool is_over(const struct notify *notify)
+{
+	struct pollfd fd = { notify->listener, POLLIN, 0 };
+
+	return notify->held_count == 0 && poll(&fd, 1, 0) > 0 && (fd.revents & POLLHUP) != 0;
+}
+
+/* While threads are held, both they and the listener are waited for; else one call less is made. */
+static bool step(struct notify *notify)
+{
+	struct pollfd fds[] = { { notify->listener, POLLIN, 0 }, { notify->stops, POLLIN, 0 } };
+
+	if (notify->held_count == 0)
+		return receive(notify);
+	if (poll(fds, ARRAY_LEN(fds), -1) <= 0)
+		return false;
+	if (fds[1].revents != 0)
+		take_stops(notify);
+	return (fds[0].revents & POLLIN) == 0 || receive(notify);
+}
+
+static void *run(void *userdata)
+{
+	struct notify *notify = userdata;
+	const uint64_t one = 1;
+
+	while (!atomic_load(&notify->stop))
+		if (!step(notify) && is_over(notify))
+			break;
+	held_done(notify);
+	atomic_store(&notify->over, true);
+	return write(notify->wake, &one, sizeof(one)) < 0 ? userdata : NULL;
+}
+
+/* ---- begin and end ---- */
+
+static void on_stop_signal(int number)
+{
+	(void)number;
+}
+
+/* Of the probe that runs. A thread that is held has stopped: whichever thread of the sensor's takes the signal,
+ * the receiver learns of it. */
+static _Atomic int stops = -1;
+
+static void on_child(int number)
+{
+	const uint64_t one = 1;
+	int before = errno, fd = atomic_load(&stops);
+
+	(void)number;
+	errno = write(fd, &one, sizeof(one)) < 0 ? before : before;
+}
+
+/* Interrupts the wait of this thread; no other takes it. */
+static int stop_signal(void)
+{
+	return SIGRTMIN + 1;
+}
+
+static int start_thread(struct notify *notify)
+{
+	struct sigaction action = { .sa_handler = on_stop_signal };
+	struct sigaction child = { .sa_handler = on_child, .sa_flags = SA_RESTART };
+	sigset_t most, before;
+	int r;
+
+	sigaction(stop_signal(), &action, NULL);
+	atomic_store(&stops, notify->stops);
+	sigaction(SIGCHLD, &child, NULL);
+	sigfillset(&most);
+	sigdelset(&most, stop_signal());
+	pthread_sigmask(SIG_SETMASK, &most, &before);
+	r = pthread_create(&notify->thread, NULL, run, notify);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	notify->running = r == 0;
+	return -r;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+int receiver_start(struct notify *notify)
+{
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &notify->sizes) < 0)
+		return -errno;
+	notify->asked = calloc(1, larger(notify->sizes.seccomp_notif, sizeof(*notify->asked)));
+	notify->answer = calloc(1, larger(notify->sizes.seccomp_notif_resp, sizeof(*notify->answer)));
+	notify->image = calloc(1, RECORD_MAX);
+	if (notify->asked == NULL || notify->answer == NULL || notify->image == NULL)
+		return -ENOMEM;
+	notify->stops = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (notify->stops < 0)
+		return -errno;
+	ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, 0);
+	return start_thread(notify);
+}
+
+void receiver_stop(struct notify *notify)
+{
+	struct timespec until;
+	int r = notify->running ? EBUSY : 0;
+
+	atomic_store(&notify->stop, true);
+	while (r != 0) {
+		pthread_kill(notify->thread, stop_signal());
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 10 * NS_PER_MS;
+		if (until.tv_nsec >= NS_PER_S) {
+			until.tv_nsec -= NS_PER_S;
+			until.tv_sec++;
+		}
+		r = pthread_timedjoin_np(notify->thread, NULL, &until);
+	}
+	notify->running = false;
+	atomic_store(&stops, -1);
+	if (notify->stops >= 0)
+		close(notify->stops);
+	notify->stops = -1;
+	free(TAKE(notify->asked));
+	free(TAKE(notify->answer));
+	free(TAKE(notify->image));
+	proc_facts_done(&notify->facts);
+}

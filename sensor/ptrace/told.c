@@ -1,0 +1,149 @@
+/* From what was seen to records: who it was, what a descriptor is, whether rules still want it now that it
+ * has ended; then the queue, and the account of what did not get into it. */
+#include "sensor/ptrace/notify.h"
+#include "sensor/ptrace/tracee.h"
+#include "sensor/record_text.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void count(_Atomic uint64_t *at)
+{
+	atomic_fetch_add_explicit(at, 1, memory_order_relaxed);
+}
+
+void notify_filter(struct notify *notify, const struct call *call)
+{
+	struct notify_counters *of = &notify->of[call->plan.class];
+
+	count(&of->seen);
+	count(&of->filtered);
+}
+
+static void wake(struct notify *notify)
+{
+	const uint64_t one = 1;
+
+	ssize_t n = sizeof(one);
+
+	if (atomic_exchange(&notify->asleep, false))
+		n = write(notify->wake, &one, sizeof(one));
+	(void)n; /* when it is full it wakes anyway */
+}
+
+void notify_emit(struct record *record, void *userdata)
+{
+	struct notify *notify = userdata;
+	struct notify_counters *of = &notify->of[record->class];
+
+	count(&of->seen);
+	if (queue_put(notify->queue, record)) {
+		count(&of->emitted);
+	} else {
+		count(&of->dropped);
+		by_call_note(&notify->by_call, record, PROBE_RING);
+	}
+	wake(notify);
+}
+
+static void tell(struct notify *notify, struct record *record)
+{
+	life_put(notify->life, record, notify_emit, notify);
+	notify_emit(record, notify);
+}
+
+/* The process is gone, or nothing of it can be read: seen, and lost. */
+static void lose(struct notify *notify, const struct record *record)
+{
+	count(&notify->of[record->class].seen);
+	count(&notify->of[record->class].dropped);
+	by_call_note(&notify->by_call, record, PROBE_RING);
+}
+
+/* The same question as in the eBPF program. */
+static bool is_wanted(struct notify *notify, struct record *record, const struct plan *plan)
+{
+	struct str path, given;
+
+	if ((plan->flags & PLAN_STANDARD_FD) && (uint64_t)record->ret > 2)
+		return false;
+	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
+		return false;
+	if ((plan->flags & PLAN_NEEDS_ADDRESS) && record_text(record, RECORD_STRING_ADDRESS).at == NULL)
+		return false;
+	if (!(plan->flags & PLAN_OPEN))
+		return true;
+	if ((record->args[4] & (O_ACCMODE | O_PATH)) == O_PATH)
+		return false;
+	path = record_text(record, RECORD_STRING_PATH);
+	given = record_text(record, RECORD_STRING_NAME);
+	return interest_wants_open(notify->settings.interest, record->nr,
+				   plan_open_kind(plan->open_arg == 0, record->args[4], record->args[5],
+						  record->ret < 0),
+				   path.at != NULL ? path : given, given,
+				   (struct str){ record->comm, strnlen(record->comm, RECORD_COMM) });
+}
+
+void notify_finish(struct notify *notify, struct record *record, const struct plan *plan)
+{
+	bool known = !(record->flags & RECORD_NO_RESULT), wanted;
+
+	if (known) {
+		tracee_add_answer(record, record->tid, plan);
+		tracee_add_object(record, record->tid, plan);
+	}
+	if (call_is_traced(call_find(record->nr))) {
+		/* In another namespace it has another number: then it is told of when it does something. */
+		if (known && record->ret > 0 && tracee_parent((uint32_t)record->ret) == record->tgid)
+			life_meet(notify->life, (uint32_t)record->ret, record->nr, notify_emit, notify);
+		return;
+	}
+	pthread_rwlock_rdlock(&notify->lock);
+	wanted = !known || is_wanted(notify, record, plan);
+	pthread_rwlock_unlock(&notify->lock);
+	if (!wanted) {
+		count(&notify->of[record->class].seen);
+		count(&notify->of[record->class].filtered);
+		return;
+	}
+	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
+	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) < 0)
+		lose(notify, record);
+	else
+		tell(notify, record);
+}
+
+/* An exec returns 0, and that is also the descriptor of interest. */
+static const struct plan standard_input = { .flags = PLAN_RETURNS_FD };
+
+void notify_exec(struct notify *notify, uint32_t tgid, uint16_t nr)
+{
+	struct record *record = notify->image;
+	bool with_environment;
+
+	pthread_rwlock_rdlock(&notify->lock);
+	with_environment = notify->settings.take_environment;
+	pthread_rwlock_unlock(&notify->lock);
+	memset(record, 0, sizeof(*record));
+	record->len = sizeof(*record);
+	record->type = RECORD_EXEC;
+	record->class = RECORD_CLASS_PROCESS;
+	record->nr = nr;
+	if (tracee_fill_head(record, tgid, tgid, PROC_READ_IMAGE | (with_environment ? PROC_READ_ENV : 0),
+			     &notify->facts) < 0) {
+		lose(notify, record);
+		return;
+	}
+	tracee_add_image(record, &notify->facts);
+	tracee_add_object(record, tgid, &standard_input);
+	tell(notify, record);
+}
+
+void notify_gone(struct notify *notify, uint32_t tid, int status)
+{
+	if ((pid_t)tid != notify->command)
+		return;
+	atomic_store(&notify->command_status, status);
+	wake(notify);
+}
