@@ -88,6 +88,6 @@ extern const struct cli_option cli_rules_options[];
 extern const struct cli_verb verb_audit, verb_check, verb_completion, verb_kick, verb_letters_list,
 	verb_letters_replay, verb_login, verb_outputs, verb_rules_check, verb_rules_describe, verb_rules_fields,
 	verb_rules_bench, verb_rules_fmt, verb_rules_list, verb_rules_parse, verb_rules_reload, verb_rules_run, verb_rules_test,
-	verb_status, verb_tail, verb_version;
+	verb_seccomp_check, verb_seccomp_diff, verb_seccomp_record, verb_status, verb_tail, verb_version;
 
 #endif

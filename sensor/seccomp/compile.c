@@ -28,6 +28,13 @@ bool profile_knows_call(uint32_t arch, struct str name)
 	return profile_call_number(arch, name) != __NR_SCMP_ERROR;
 }
 
+bool profile_call_name(uint32_t arch, int nr, char *ret, size_t size)
+{
+	autofree char *name = nr < 0 ? NULL : seccomp_syscall_resolve_num_arch(arch, nr);
+
+	return name != NULL && snprintf(ret, size, "%s", name) < (int)size;
+}
+
 static struct scmp_arg_cmp condition_of(const struct profile_condition *condition)
 {
 	return (struct scmp_arg_cmp){ .arg = condition->arg, .op = (enum scmp_compare)condition->op,

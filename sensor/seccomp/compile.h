@@ -17,6 +17,9 @@ uint32_t profile_audit_arch(uint32_t arch, uint32_t *ret_base);
 /* The number of a call, or a negative one: it does not exist there. */
 int profile_call_number(uint32_t arch, struct str name);
 
+/* The name of a number (with x32's bit), or false. */
+bool profile_call_name(uint32_t arch, int nr, char *ret, size_t size);
+
 /* Whether it exists anywhere: then it has a number at least within libseccomp. */
 bool profile_knows_call(uint32_t arch, struct str name);
 
