@@ -27,6 +27,7 @@ enum option_id {
 	OPTION_ALL_EVENTS,
 	OPTION_LIFECYCLE,
 	OPTION_PROBE,
+	OPTION_ENFORCE,
 	OPTION_SPOOL_DIR,
 	OPTION_HOSTNAME,
 	OPTION_CA,
@@ -76,6 +77,8 @@ static const struct option_row {
 	{ "all-events", NULL, OPTION_ALL_EVENTS, "load no rules: send whatever is observed", SENSOR },
 	{ "lifecycle", NULL, OPTION_LIFECYCLE, "also send every exec, fork and exit", SENSOR },
 	{ "probe", "KIND", OPTION_PROBE, "auto, ebpf or ptrace (auto)", BOTH },
+	{ "enforce", "MODE", OPTION_ENFORCE,
+	  "what rules say under respond: off, dry-run (only told) or on (off)", SENSOR },
 	{ "spool-dir", "DIR", OPTION_SPOOL_DIR,
 	  "keeps events while the hub is away, and the sensor's id (" SPOOL_DIR_DEFAULT ")", SENSOR },
 	{ "hostname", "NAME", OPTION_HOSTNAME, "as events show it (the machine's)", BOTH },
@@ -330,6 +333,17 @@ static int add_rules(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_enforce(struct options *options, const char *value)
+{
+	static const char *const modes[] = { "off", "dry-run", "on", NULL };
+	int choice = choice_of(value, modes);
+
+	if (choice < 0)
+		return complain("enforce", value, "off, dry-run or on");
+	options->enforce = (enum enforce_mode)choice;
+	return 0;
+}
+
 /* 0, 1 (printed, end) or -errno. */
 static int take(struct options *options, enum option_id id, const char *value)
 {
@@ -347,6 +361,7 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_ALL_EVENTS: options->all_events = true; return 0;
 	case OPTION_LIFECYCLE: options->lifecycle = true; return 0;
 	case OPTION_PROBE: return set_probe(options, value);
+	case OPTION_ENFORCE: return set_enforce(options, value);
 	case OPTION_SPOOL_DIR: options->spool_dir = value; return 0;
 	case OPTION_HOSTNAME: return set_hostname(options, value);
 	case OPTION_CA: options->ca_file = value; return 0;

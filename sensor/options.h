@@ -21,6 +21,9 @@ struct observe_options {
 	bool follow, json, color;
 };
 
+/* What becomes of calls that rules respond to. */
+enum enforce_mode { ENFORCE_OFF = 0, ENFORCE_DRY_RUN, ENFORCE_ON };
+
 enum probe_choice { PROBE_AUTO = 0, PROBE_EBPF, PROBE_PTRACE };
 
 struct options {
@@ -32,6 +35,7 @@ struct options {
 	bool all_events; /* no rules: send everything that is observed */
 	bool lifecycle;	 /* also send every exec, fork and exit */
 	enum probe_choice probe;
+	enum enforce_mode enforce;
 	const char *spool_dir;
 	char *hostname; /* owned */
 	const char *ca_file, *cert_file, *key_file;

@@ -37,8 +37,11 @@ static int load_responders(struct prefilter *prefilter, const struct rules_setti
 	some.responding = true;
 	some.match_all = false;
 	some.description = NULL;
-	for (size_t i = 0; i < count; i++)
-		texts[i] = rules_file_at(prefilter->rules, i);
+	for (size_t i = 0; i < count; i++) {
+		const struct rules_text text = rules_file_at(prefilter->rules, i);
+
+		texts[i] = (struct rules_text){ .name = text.name, .text = text.text };
+	}
 	report = malloc(sizeof(*report));
 	if (report == NULL)
 		return -ENOMEM;

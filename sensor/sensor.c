@@ -37,6 +37,10 @@ static void report(struct sensor *sensor)
 	sensor->probe->counts(sensor->probe_state, &account.probe);
 	buf_clear(text);
 	account_add_json(&account, text);
+	if (sensor->enforce != NULL) {
+		buf_add_char(text, ',');
+		enforce_add_json(sensor->enforce, text);
+	}
 	if (buf_ok(text) && sensor->push != NULL)
 		push_report(sensor->push, buf_str(text), sensor->seq);
 	else if (buf_ok(text))
@@ -187,6 +191,8 @@ static void sensor_end(struct sensor *sensor)
 	names_free(sensor->users);
 	names_free(sensor->groups);
 	interest_free(sensor->interest);
+	interest_free(sensor->judged);
+	enforce_free(sensor->enforce);
 	prefilter_free(sensor->prefilter);
 	observe_free(sensor->observe);
 	fields_free(sensor->fields);

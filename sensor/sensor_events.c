@@ -56,10 +56,12 @@ static bool is_asked_for(const struct sensor *sensor, const struct record *recor
 	return sensor->options->lifecycle && record->type != RECORD_CALL;
 }
 
-static bool matches(struct sensor *sensor, const struct event *event)
+static bool matches(struct sensor *sensor, struct event *event)
 {
 	bool named = false, matched;
 
+	if (sensor->enforce != NULL)
+		enforce_after(sensor->enforce, event, (uint64_t)(event->time_ns - sensor->boot_offset_ns));
 	if (sensor->observe != NULL)
 		return observe_wants(sensor->observe, sensor->prefilter, event);
 	if (!sensor->has_filter)
@@ -91,7 +93,7 @@ static void take_held(struct event *event, const struct container_id *id, bool s
 
 	if (box != NULL)
 		enrich_put_box(sensor->enrich, event, box, sensor->boot_offset_ns);
-	if (sure || is_wanted(sensor, event))
+	if (is_wanted(sensor, event) || sure)
 		ship(sensor, event);
 	else
 		sensor->filtered++;
@@ -126,6 +128,43 @@ static bool is_held(struct sensor *sensor, const struct record *record, const st
 	const struct container_id *id = enrich_waits(sensor->enrich);
 
 	return id != NULL && hold_put(sensor->hold, event, id, is_asked_for(sensor, record));
+}
+
+/* The event of a call that was refused: it ended so, whatever it was asked as. */
+static void tell_refused(struct sensor *sensor, const struct record *record, int result)
+{
+	struct event *event;
+
+	memcpy(&sensor->told, record, record->len);
+	sensor->told.record.ret = result;
+	sensor->told.record.flags &= ~(uint32_t)RECORD_NO_RESULT;
+	sensor->taken++;
+	event = enrich_record(sensor->enrich, &sensor->told.record, sensor->boot_offset_ns);
+	if (event == NULL) {
+		sensor->failed++;
+		return;
+	}
+	enforce_put(sensor->enforce, event);
+	ship(sensor, event);
+}
+
+int sensor_judge(const struct record *record, void *userdata)
+{
+	struct sensor *sensor = userdata;
+	struct event *event;
+	int r;
+
+	if (sensor->enforce == NULL || sensor->options->enforce != ENFORCE_ON || record->len > RECORD_MAX)
+		return 0;
+	event = enrich_record(sensor->enrich, record, sensor->boot_offset_ns);
+	if (event == NULL)
+		return 0;
+	r = enforce_before(sensor->enforce, event, record->time_ns);
+	if (r == 0 && enrich_by_asked_name(sensor->enrich, event))
+		r = enforce_before(sensor->enforce, event, record->time_ns);
+	if (r < 0)
+		tell_refused(sensor, record, r);
+	return r;
 }
 
 void sensor_take(const struct record *record, void *userdata)

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "sensor/enforce/enforce.h"
 #include "sensor/enrich.h"
 #include "sensor/exporter.h"
 #include "sensor/hold.h"
@@ -26,6 +27,12 @@ struct sensor {
 	char version[POLICY_VERSION_LEN + 1]; /* of the hub's rules in force */
 	struct fields *fields;
 	struct prefilter *prefilter;
+	struct enforce *enforce;   /* NULL: off */
+	struct interest *judged;   /* of the rules that respond; NULL: none does, or no call waits for an answer */
+	union {
+		struct record record;
+		char room[RECORD_MAX];
+	} told; /* a call that was refused, as it ended */
 	struct interest *interest; /* of the prefilter's rules; the probe's, too */
 	struct procs *procs;
 	struct names *users, *groups;
@@ -73,6 +80,9 @@ int64_t sensor_boot_offset(void);
 /* sensor_events.c: from a record to an event in the batch; a probe_take_fn, `userdata` is the sensor. */
 void sensor_take(const struct record *record, void *userdata);
 
+/* A probe_judge_fn, `userdata` is the sensor. */
+int sensor_judge(const struct record *record, void *userdata);
+
 /* Gives the batch away, full or not. */
 void sensor_seal(struct sensor *sensor);
 
@@ -80,6 +90,8 @@ void sensor_seal(struct sensor *sensor);
 void sensor_release(struct sensor *sensor, bool all);
 
 /* sensor_rules.c: what the rules in force want of the kernel, and of the records that come. */
+/* After the prefilter changed. */
+void sensor_set_judged(struct sensor *sensor);
 struct probe_settings sensor_settings(struct sensor *sensor, const struct interest *interest);
 
 /* 0 or -errno. */

@@ -28,6 +28,19 @@ int sensor_new_enrich(const struct sensor *sensor, struct fields *fields,
 	return sensor->hosts == NULL ? 0 : prefilter_hosts(prefilter, sensor->hosts);
 }
 
+void sensor_set_judged(struct sensor *sensor)
+{
+	struct interest *judged = NULL;
+
+	if (sensor->enforce == NULL)
+		return;
+	enforce_rules(sensor->enforce, sensor->prefilter);
+	if (sensor->options->enforce == ENFORCE_ON && sensor->probe->judges &&
+	    prefilter_responders(sensor->prefilter) != NULL && prefilter_judged(sensor->prefilter, &judged) < 0)
+		log_err("enforce: out of memory: no call is refused");
+	sensor->judged = judged;
+}
+
 /* What the rules in force want of the kernel, and of the records that come. */
 struct probe_settings sensor_settings(struct sensor *sensor, const struct interest *interest)
 {
@@ -37,6 +50,9 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 					   .bulk_bytes = sensor->options->ring_bulk,
 					   .replay = sensor->tape.replay };
 
+	settings.judged = sensor->judged;
+	settings.judge = sensor_judge;
+	settings.judge_userdata = sensor;
 	prefilter_calls(interest, &settings);
 	for (size_t i = 0; i < calls_count; i++) {
 		settings.reported[i] = prefilter_wants_type(sensor->prefilter, str_of(calls[i].name));
@@ -72,7 +88,7 @@ static void look_on(struct sensor *sensor, const struct tail_order *order)
 /* Other rules from the hub: from the next record on. */
 static void adopt(struct sensor *sensor, struct policy_set *set)
 {
-	struct interest *interest = NULL;
+	struct interest *interest = NULL, *judged = sensor->judged;
 	struct enrich *enrich;
 	struct event held;
 	struct probe_settings settings;
@@ -100,11 +116,13 @@ static void adopt(struct sensor *sensor, struct policy_set *set)
 	sensor->enrich = enrich;
 	sensor->held = held;
 	sensor->prefilter = set->prefilter;
+	sensor_set_judged(sensor);
 	sensor->fields = set->fields;
 	memcpy(sensor->version, set->version, sizeof(sensor->version));
 	settings = sensor_settings(sensor, interest);
 	missing = sensor->probe->rearm(sensor->probe_state, &settings);
 	interest_free(sensor->interest);
+	interest_free(judged);
 	sensor->interest = interest;
 	look_on(sensor, &set->tail);
 	log_info("rules: version %s in force", sensor->version);

@@ -232,6 +232,7 @@ static int start_probe(struct sensor *sensor)
 	int r = prefilter_interest(sensor->prefilter, &sensor->interest);
 
 	if (r == 0) {
+		sensor_set_judged(sensor);
 		settings = sensor_settings(sensor, sensor->interest);
 		r = sensor->probe->open(&settings, &sensor->probe_state, &why);
 	}
@@ -250,6 +251,16 @@ static int start_probe(struct sensor *sensor)
 			"names",
 			strerror(-r));
 	return 0;
+}
+
+/* What is played back has happened long ago, and to others. */
+static int start_enforce(struct sensor *sensor)
+{
+	const struct enforce_settings settings = { .mode = sensor->options->enforce, .probe = sensor->probe };
+
+	if (sensor->options->enforce == ENFORCE_OFF || sensor->tape.replay != NULL)
+		return 0;
+	return enforce_new(&settings, &sensor->enforce);
 }
 
 static int start_exporter(struct sensor *sensor)
@@ -281,6 +292,8 @@ int sensor_start(struct sensor *sensor)
 		r = start_exporter(sensor);
 	if (r == 0)
 		r = start_recording(sensor);
+	if (r == 0)
+		r = start_enforce(sensor);
 	if (r == 0)
 		r = start_probe(sensor);
 	return r;

@@ -1,0 +1,305 @@
+/* Which rule responds, what is done, and the account of it. */
+#include "sensor/enforce/enforce.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sensor/enforce/act.h"
+#include "sensor/enforce/promise.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+/* A rule that responds. */
+struct responder {
+	const struct rule *rule;
+	enum promise promise;
+	struct buf text; /* for people */
+};
+
+/* What was decided about one call. */
+struct decision {
+	const struct rule *rule; /* NULL: nothing */
+	char result[64];
+	char error[24]; /* "": none */
+};
+
+enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_DRY, OUTCOMES };
+
+struct enforce {
+	struct enforce_settings settings;
+	struct prefilter *prefilter;
+	struct responder *responders;
+	size_t count;
+	struct decision last;
+	uint64_t counts[RESPOND_ACTIONS][OUTCOMES];
+	uint64_t slowest_kill_ns; /* from the call to the signal */
+};
+
+int enforce_new(const struct enforce_settings *settings, struct enforce **ret)
+{
+	struct enforce *enforce = calloc(1, sizeof(*enforce));
+
+	if (enforce == NULL)
+		return -ENOMEM;
+	enforce->settings = *settings;
+	*ret = enforce;
+	return 0;
+}
+
+static void forget_rules(struct enforce *enforce)
+{
+	for (size_t i = 0; i < enforce->count; i++)
+		buf_done(&enforce->responders[i].text);
+	free(enforce->responders);
+	enforce->responders = NULL;
+	enforce->count = 0;
+	enforce->last = (struct decision){ 0 };
+}
+
+void enforce_free(struct enforce *enforce)
+{
+	if (enforce == NULL)
+		return;
+	forget_rules(enforce);
+	free(enforce);
+}
+
+/* ---- promises ---- */
+
+static void promise(struct enforce *enforce, const struct rule *rule)
+{
+	struct responder *responder = &enforce->responders[enforce->count++];
+	const struct promise_kernel kernel = { 0 };
+	struct buf what = { 0 };
+
+	responder->rule = rule;
+	responder->promise = promise_of(rule, enforce->settings.probe, &kernel, &responder->text);
+	respond_add(rule_respond(rule), &what);
+	log_line(responder->promise == PROMISE_NONE || responder->promise == PROMISE_SOME ? LOG_LEVEL_WARNING
+											    : LOG_LEVEL_INFO,
+		  "enforce: %.*s: %s: %s", STR_ARG(rule_name(rule)), buf_text(&what), buf_text(&responder->text));
+	buf_done(&what);
+}
+
+void enforce_rules(struct enforce *enforce, struct prefilter *prefilter)
+{
+	const struct rules *rules = prefilter_responders(prefilter);
+	size_t count = rules == NULL ? 0 : rules_count(rules);
+
+	forget_rules(enforce);
+	enforce->prefilter = prefilter;
+	enforce->responders = calloc(count + 1, sizeof(*enforce->responders));
+	for (size_t i = 0; i < count && enforce->responders != NULL; i++)
+		if (rule_is_enabled(rules_at(rules, i)))
+			promise(enforce, rules_at(rules, i));
+	if (enforce->count > 0)
+		log_notice("enforce: %zu rules respond%s", enforce->count,
+			   enforce->settings.mode == ENFORCE_DRY_RUN ? "; in a dry run: nothing is done" : "");
+}
+
+static enum promise promise_for(const struct enforce *enforce, const struct rule *rule)
+{
+	for (size_t i = 0; i < enforce->count; i++)
+		if (enforce->responders[i].rule == rule)
+			return enforce->responders[i].promise;
+	return PROMISE_NONE;
+}
+
+void enforce_print(const struct enforce *enforce, struct buf *out)
+{
+	for (size_t i = 0; i < enforce->count; i++) {
+		const struct responder *responder = &enforce->responders[i];
+
+		buf_add(out, rule_name(responder->rule));
+		buf_add(out, STR(": "));
+		respond_add(rule_respond(responder->rule), out);
+		buf_add(out, STR(": "));
+		buf_add(out, buf_str(&responder->text));
+		buf_add_char(out, '\n');
+	}
+}
+
+/* ---- responding ---- */
+
+static const char *done_name(enum respond_action action)
+{
+	static const char *const names[RESPOND_ACTIONS] = { "", "denied", "killed", "frozen" };
+
+	return names[action];
+}
+
+static void set_error(struct decision *decision, int error)
+{
+	const char *name = strerrorname_np(error);
+
+	snprintf(decision->error, sizeof(decision->error), "%s", name == NULL ? "" : name);
+}
+
+static void note(struct enforce *enforce, enum outcome outcome, const char *result)
+{
+	enforce->counts[rule_respond(enforce->last.rule).action][outcome]++;
+	snprintf(enforce->last.result, sizeof(enforce->last.result), "%s", result);
+}
+
+/* Why an action failed, in words that say what to do about it. */
+static void note_failure(struct enforce *enforce, int error)
+{
+	char text[64];
+	const char *why = error == -ESRCH  ? "the process has ended"
+			  : error == -ENOENT ? "not in a container"
+			  : error == -EBUSY  ? "the sensor is in the same container"
+			  : error == -EXDEV  ? "its cgroup is not mounted here"
+					     : strerror(-error);
+
+	snprintf(text, sizeof(text), "failed: %s", why);
+	note(enforce, OUTCOME_FAILED, text);
+}
+
+static uint32_t process_of(const struct event *event)
+{
+	const struct value *pid = event_get(event, FIELD_PROC_PID);
+
+	return pid->kind == VALUE_INT ? (uint32_t)pid->i : 0;
+}
+
+static uint64_t since_boot(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec);
+}
+
+static void kill_it(struct enforce *enforce, uint32_t pid, uint64_t called_ns)
+{
+	int r = act_kill(pid, called_ns);
+	uint64_t took = since_boot() - called_ns;
+
+	if (r < 0) {
+		note_failure(enforce, r);
+		return;
+	}
+	note(enforce, OUTCOME_DONE, done_name(RESPOND_KILL));
+	if (took > enforce->slowest_kill_ns)
+		enforce->slowest_kill_ns = took;
+	log_notice("enforce: %.*s: process %u killed, %llu us after the call", STR_ARG(rule_name(enforce->last.rule)),
+		   pid, (unsigned long long)took / 1000);
+}
+
+static void freeze_it(struct enforce *enforce, uint32_t pid)
+{
+	struct buf thaw = { 0 };
+	int r = act_freeze(pid, &thaw);
+
+	if (r < 0) {
+		note_failure(enforce, r);
+	} else {
+		note(enforce, OUTCOME_DONE, done_name(RESPOND_FREEZE));
+		log_notice("enforce: %.*s: the container of process %u is frozen; to let it go on: %s",
+			   STR_ARG(rule_name(enforce->last.rule)), pid, buf_text(&thaw));
+	}
+	buf_done(&thaw);
+}
+
+static bool decide(struct enforce *enforce, const struct event *event)
+{
+	enforce->last = (struct decision){ .rule = prefilter_judge(enforce->prefilter, event) };
+	return enforce->last.rule != NULL;
+}
+
+static void note_dry(struct enforce *enforce, enum promise can)
+{
+	static const char *const names[RESPOND_ACTIONS] = { "", "would deny", "would kill", "would freeze" };
+
+	note(enforce, OUTCOME_DRY,
+	     can == PROMISE_NONE ? "not possible" : names[rule_respond(enforce->last.rule).action]);
+}
+
+void enforce_put(const struct enforce *enforce, struct event *event)
+{
+	const struct decision *last = &enforce->last;
+
+	if (last->rule == NULL)
+		return;
+	event_set(event, FIELD_RESPOND_RULE, value_str(rule_name(last->rule)));
+	event_set(event, FIELD_RESPOND_ACTION, value_str(str_of(respond_action_name(rule_respond(last->rule).action))));
+	event_set(event, FIELD_RESPOND_RESULT, value_str(str_of(last->result)));
+	if (last->error[0] != '\0')
+		event_set(event, FIELD_RESPOND_ERRNO, value_str(str_of(last->error)));
+}
+
+void enforce_after(struct enforce *enforce, struct event *event, uint64_t called_ns)
+{
+	enum promise can;
+
+	if (!decide(enforce, event))
+		return;
+	can = promise_for(enforce, enforce->last.rule);
+	if (enforce->settings.mode == ENFORCE_DRY_RUN)
+		note_dry(enforce, can);
+	else if (rule_respond(enforce->last.rule).action == RESPOND_KILL)
+		kill_it(enforce, process_of(event), called_ns);
+	else if (rule_respond(enforce->last.rule).action == RESPOND_FREEZE)
+		freeze_it(enforce, process_of(event));
+	else
+		note(enforce, OUTCOME_FAILED, can == PROMISE_NONE ? "not possible" : "not denied");
+	enforce_put(enforce, event);
+}
+
+int enforce_before(struct enforce *enforce, const struct event *event, uint64_t called_ns)
+{
+	struct rule_respond respond;
+
+	if (!decide(enforce, event))
+		return 0;
+	respond = rule_respond(enforce->last.rule);
+	switch (respond.action) {
+	case RESPOND_KILL: kill_it(enforce, process_of(event), called_ns); break;
+	case RESPOND_FREEZE: freeze_it(enforce, process_of(event)); break;
+	default: note(enforce, OUTCOME_DONE, done_name(RESPOND_DENY)); break;
+	}
+	set_error(&enforce->last, respond.error);
+	return -respond.error;
+}
+
+bool enforce_refused(struct enforce *enforce, const struct event *event)
+{
+	if (!decide(enforce, event))
+		return false;
+	note(enforce, OUTCOME_DONE, done_name(RESPOND_DENY));
+	set_error(&enforce->last, EPERM);
+	return true;
+}
+
+/* ---- the account ---- */
+
+static void add_counts(const struct enforce *enforce, enum outcome outcome, const char *name, struct buf *out)
+{
+	buf_addf(out, ",\"%s\":{", name);
+	for (enum respond_action i = RESPOND_DENY; i < RESPOND_ACTIONS; i++)
+		buf_addf(out, "%s\"%s\":%llu", i == RESPOND_DENY ? "" : ",", respond_action_name(i),
+			 (unsigned long long)enforce->counts[i][outcome]);
+	buf_add_char(out, '}');
+}
+
+void enforce_add_json(const struct enforce *enforce, struct buf *out)
+{
+	buf_addf(out, "\"enforce\":{\"mode\":\"%s\"",
+		 enforce->settings.mode == ENFORCE_ON ? "on" : "dry-run");
+	add_counts(enforce, OUTCOME_DONE, "done", out);
+	add_counts(enforce, OUTCOME_FAILED, "failed", out);
+	add_counts(enforce, OUTCOME_DRY, "dry", out);
+	buf_addf(out, ",\"slowest_kill_us\":%llu,\"rules\":[", (unsigned long long)enforce->slowest_kill_ns / 1000);
+	for (size_t i = 0; i < enforce->count && i < ENFORCE_RULES_SHOWN; i++) {
+		const struct responder *responder = &enforce->responders[i];
+
+		buf_add(out, i == 0 ? STR("{\"rule\":") : STR(",{\"rule\":"));
+		buf_add_json(out, rule_name(responder->rule));
+		buf_addf(out, ",\"action\":\"%s\",\"promise\":\"%s\",\"text\":",
+			 respond_action_name(rule_respond(responder->rule).action), promise_name(responder->promise));
+		buf_add_json(out, buf_str(&responder->text));
+		buf_add_char(out, '}');
+	}
+	buf_add(out, STR("]}"));
+}

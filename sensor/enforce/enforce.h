@@ -1,0 +1,49 @@
+/* Enforcing: what the sensor does about calls that rules respond to, and what it can promise of that with
+ * this probe on this kernel. Off unless asked for; in a dry run everything is decided and told, and nothing
+ * done. Whatever is done is an event with the fields respond.*, which the hub makes an alert of the rule. */
+#ifndef SENSOR_ENFORCE_ENFORCE_H
+#define SENSOR_ENFORCE_ENFORCE_H
+
+#include "base/buf.h"
+#include "include/event.h"
+#include "sensor/options.h"
+#include "sensor/prefilter.h"
+
+struct enforce;
+
+struct enforce_settings {
+	enum enforce_mode mode;
+	const struct probe_ops *probe;
+};
+
+enum { ENFORCE_RULES_SHOWN = 64 /* in the heartbeat; the log has all */ };
+
+/* 0 or -ENOMEM. */
+int enforce_new(const struct enforce_settings *settings, struct enforce **ret);
+void enforce_free(struct enforce *enforce);
+
+/* Other rules are in force; the prefilter must outlive them. Says for each that responds what can be promised. */
+void enforce_rules(struct enforce *enforce, struct prefilter *prefilter);
+
+/* Responds to a call that has happened, if a rule says so: does what can still be done, and puts respond.*
+ * into the event, valid until the next call. `called_ns` is when it happened, since boot. */
+void enforce_after(struct enforce *enforce, struct event *event, uint64_t called_ns);
+
+/* Before the call: the event is as if it had worked. 0: it is to be let go; else the -errno that it is to end
+ * with. The event made of it then gets its fields by enforce_put(). */
+int enforce_before(struct enforce *enforce, const struct event *event, uint64_t called_ns);
+
+/* Puts respond.* of the last decision into an event. */
+void enforce_put(const struct enforce *enforce, struct event *event);
+
+/* A call that the kernel refused in the name of a rule: the event is as if it had worked. False: no rule in
+ * force refuses it. */
+bool enforce_refused(struct enforce *enforce, const struct event *event);
+
+/* "enforce":{…}, for the heartbeat. */
+void enforce_add_json(const struct enforce *enforce, struct buf *out);
+
+/* For people: a line a rule. */
+void enforce_print(const struct enforce *enforce, struct buf *out);
+
+#endif

@@ -1,0 +1,119 @@
+/* The sentences. What they say was measured: the kernel looks for a deadly signal only where it waits, so that
+ * a kill alone stops neither an unlink nor a connect. */
+#include "sensor/enforce/promise.h"
+
+#include "sensor/calls.h"
+
+#include <errno.h>
+
+const char *promise_name(enum promise promise)
+{
+	static const char *const names[] = { "none", "some", "after", "before" };
+
+	return names[promise];
+}
+
+/* How the kernel can be asked to refuse a call, under eBPF. */
+enum way { WAY_NONE, WAY_CONNECT, WAY_MESSAGE, WAY_OPEN, WAY_EXEC };
+
+static enum way way_of(const struct call *call)
+{
+	struct str name = str_of(call->name);
+
+	if (str_eq(name, STR("connect")))
+		return WAY_CONNECT;
+	if (str_eq(name, STR("sendto")) || str_eq(name, STR("sendmsg")) || str_eq(name, STR("sendmmsg")))
+		return WAY_MESSAGE;
+	if (call->plan.flags & PLAN_OPEN)
+		return WAY_OPEN;
+	return str_starts(name, STR("execve")) ? WAY_EXEC : WAY_NONE;
+}
+
+static bool is_refused(const struct promise_kernel *kernel, enum way way)
+{
+	return (way == WAY_CONNECT && kernel->connects) || (way == WAY_MESSAGE && kernel->messages) ||
+	       (way == WAY_OPEN && kernel->opens) || (way == WAY_EXEC && kernel->execs);
+}
+
+static const char *why_not(const struct promise_kernel *kernel, enum way way)
+{
+	const char *why = way == WAY_CONNECT || way == WAY_MESSAGE ? kernel->connects_why
+			  : way == WAY_OPEN || way == WAY_EXEC	   ? kernel->opens_why
+								   : NULL;
+
+	return why != NULL ? why : "this kernel lets no eBPF program refuse it";
+}
+
+/* Some of the rule's calls by name, at most four. */
+static void add_names(const struct rule *rule, const struct promise_kernel *kernel, bool refused, struct buf *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < calls_count; i++) {
+		if (!rule_wants_type(rule, str_of(calls[i].name)) || is_refused(kernel, way_of(&calls[i])) != refused)
+			continue;
+		if (count < 4)
+			buf_addf(out, "%s%s", count == 0 ? "" : ", ", calls[i].name);
+		else if (count == 4)
+			buf_add(out, STR(", ..."));
+		count++;
+	}
+}
+
+static enum promise deny_by_kernel(const struct rule *rule, const struct promise_kernel *kernel, struct buf *out)
+{
+	const struct call *left = NULL;
+	size_t refused = 0;
+
+	for (size_t i = 0; i < calls_count; i++) {
+		if (!rule_wants_type(rule, str_of(calls[i].name)))
+			continue;
+		if (is_refused(kernel, way_of(&calls[i])))
+			refused++;
+		else if (left == NULL)
+			left = &calls[i];
+	}
+	if (refused > 0) {
+		add_names(rule, kernel, true, out);
+		buf_add(out, STR(": the kernel refuses the call, before it has any effect"));
+		if (rule_respond(rule).error != EPERM)
+			buf_add(out, STR(", with EPERM"));
+	}
+	if (left == NULL)
+		return refused > 0 ? PROMISE_BEFORE : PROMISE_NONE;
+	buf_add(out, refused > 0 ? STR("; deny of ") : STR("deny of "));
+	add_names(rule, kernel, false, out);
+	buf_addf(out, " is not possible under eBPF: %s", why_not(kernel, way_of(left)));
+	return refused > 0 ? PROMISE_SOME : PROMISE_NONE;
+}
+
+/* Where each call waits for an answer. */
+static enum promise by_judge(const struct rule *rule, struct buf *out)
+{
+	enum respond_action action = rule_respond(rule).action;
+
+	buf_add(out, action == RESPOND_DENY ? STR("the call is refused before it has any effect") :
+		     action == RESPOND_KILL ? STR("the process is killed before the call has any effect") :
+					      STR("the container is frozen and the call refused, before it has any effect"));
+	buf_add(out, STR("; where the decision is by a path or an address in memory, another thread can change "
+			 "that between the decision and the call"));
+	return PROMISE_BEFORE;
+}
+
+enum promise promise_of(const struct rule *rule, const struct probe_ops *probe, const struct promise_kernel *kernel,
+			struct buf *ret_text)
+{
+	enum respond_action action = rule_respond(rule).action;
+
+	if (probe->judges)
+		return by_judge(rule, ret_text);
+	if (action == RESPOND_DENY && strcmp(probe->name, "ebpf") == 0)
+		return deny_by_kernel(rule, kernel, ret_text);
+	if (action == RESPOND_DENY) {
+		buf_addf(ret_text, "deny is not possible with the %s probe", probe->name);
+		return PROMISE_NONE;
+	}
+	buf_add(ret_text, action == RESPOND_KILL ? STR("the process is killed") : STR("the container is frozen"));
+	buf_add(ret_text, STR(" when the sensor has read the event, some milliseconds after the call, which has its effect"));
+	return PROMISE_AFTER;
+}
