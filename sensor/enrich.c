@@ -235,6 +235,17 @@ static bool path_is_cut(const struct record *record, enum record_string_tag tag,
 					      (record_text(record, dir).at == NULL || record_is_cut(record, dir)));
 }
 
+/* An open by a relative name through no link: then a probe does not tell where the name starts from. */
+static bool is_named_as_found(const struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+	struct str name = record_text(record, RECORD_STRING_NAME);
+
+	return enrich->call != NULL && (enrich->call->plan.flags & PLAN_OPEN) && !str_starts(name, STR("/")) &&
+	       record_text(record, RECORD_STRING_DIR).at == NULL &&
+	       record_text(record, RECORD_STRING_PATH).at != NULL;
+}
+
 static void name_paths(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
@@ -247,7 +258,9 @@ static void name_paths(struct enrich *enrich)
 		enrich->path_cut = path_is_cut(record, RECORD_STRING_NAME, RECORD_STRING_DIR);
 		enrich->path2_cut = path_is_cut(record, RECORD_STRING_NAME2, RECORD_STRING_DIR2);
 	}
-	if (name.at != NULL)
+	if (name.at != NULL && is_named_as_found(enrich))
+		enrich->path = record_text(record, RECORD_STRING_PATH);
+	else if (name.at != NULL)
 		enrich->path = enrich_path(enrich, record_text(record, RECORD_STRING_DIR), name);
 	if (name2.at != NULL)
 		enrich->path2 = enrich_path(enrich, record_text(record, RECORD_STRING_DIR2), name2);

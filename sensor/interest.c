@@ -164,41 +164,6 @@ static void add_entry(struct making *m, const struct rules_fact *fact, uint16_t 
 		(struct interest_entry){ .kind = short_fact.kind, .kinds = bit, .text = text };
 }
 
-/* Rules name paths as programs do, the kernel says where they lead: these are links on most systems, or
- * always. Below /proc the number of the process stands for what is left out. */
-static const struct {
-	struct str name, leads_to;
-} links[] = {
-	{ STR("/var/run/"), STR("/run/") },	   { STR("/var/lock/"), STR("/run/lock/") },
-	{ STR("/bin/"), STR("/usr/bin/") },	   { STR("/sbin/"), STR("/usr/sbin/") },
-	{ STR("/sbin/"), STR("/usr/bin/") },	   { STR("/usr/sbin/"), STR("/usr/bin/") },
-	{ STR("/lib/"), STR("/usr/lib/") },	   { STR("/lib64/"), STR("/usr/lib64/") },
-	{ STR("/proc/self/"), STR("/proc/") },	   { STR("/proc/thread-self/"), STR("/proc/") },
-	{ STR("/dev/fd/"), STR("/proc/") },	   { STR("/proc/mounts"), STR("/proc/") },
-	{ STR("/proc/net/"), STR("/proc/") },
-};
-
-static void add_links(struct making *m, const struct rules_fact *fact, uint16_t bit)
-{
-	char text[PLAN_PREFIX_MAX];
-
-	for (size_t i = 0; fact->kind == RULES_FACT_PREFIX && i < ARRAY_LEN(links); i++) {
-		bool is_below = str_starts(fact->text, links[i].name);
-		struct str rest = str_from(fact->text, is_below ? links[i].name.len : fact->text.len);
-		struct rules_fact other = { .kind = RULES_FACT_PREFIX, .text = links[i].leads_to };
-
-		/* "/var/run/x" is below it; "/var/r" may become it. */
-		if (!is_below && !str_starts(links[i].name, fact->text))
-			continue;
-		if (!str_eq(other.text, STR("/proc/")) && links[i].leads_to.len + rest.len < sizeof(text)) {
-			memcpy(text, links[i].leads_to.at, links[i].leads_to.len);
-			memcpy(text + links[i].leads_to.len, rest.at, rest.len);
-			other.text = (struct str){ text, links[i].leads_to.len + rest.len };
-		}
-		add_entry(m, &other, bit);
-	}
-}
-
 static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 {
 	struct plan_interest *of = &m->interest->calls[call->nr];
@@ -214,10 +179,8 @@ static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 	if (verdict == RULES_NEVER)
 		return;
 	of->can |= bit;
-	for (size_t i = 0; i < count && by_path; i++) {
+	for (size_t i = 0; i < count && by_path; i++)
 		add_entry(m, &facts[i], bit);
-		add_links(m, &facts[i], bit);
-	}
 	if (by_path)
 		return;
 	of->pass |= bit;
@@ -425,6 +388,22 @@ static bool entry_holds(const struct interest_entry *entry, struct str path, str
 	}
 }
 
+/* A name that says its path in more words than it needs: nobody looks it up. */
+static bool is_roundabout(struct str name)
+{
+	return has_component(str_from(name, 1), STR("."), false) || has_component(name, STR(".."), false) ||
+	       str_find(name, STR("//")) >= 0 || name.at[name.len - 1] == '/';
+}
+
+static bool one_holds(const struct interest *interest, uint16_t kind, struct str path, struct str given,
+		      struct str comm)
+{
+	for (size_t i = 0; i < interest->count; i++)
+		if ((interest->entries[i].kinds & kind) && entry_holds(&interest->entries[i], path, given, comm))
+			return true;
+	return false;
+}
+
 bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t kind, struct str path,
 			 struct str given, struct str comm)
 {
@@ -432,12 +411,12 @@ bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t 
 
 	if (!(of->can & kind))
 		return false;
-	if ((of->pass & kind) || path.len == 0 || path.at[0] != '/')
+	if ((of->pass & kind) || path.len == 0 || path.at[0] != '/' || one_holds(interest, kind, path, given, comm))
 		return true;
-	for (size_t i = 0; i < interest->count; i++)
-		if ((interest->entries[i].kinds & kind) && entry_holds(&interest->entries[i], path, given, comm))
-			return true;
-	return false;
+	/* A link leads elsewhere: rules may know it by the name that was given. */
+	if (given.len == 0 || given.at[0] != '/')
+		return false;
+	return is_roundabout(given) || (!str_eq(given, path) && one_holds(interest, kind, given, given, comm));
 }
 
 uint16_t interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text)

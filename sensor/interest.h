@@ -41,9 +41,9 @@ int interest_new(const struct rules *rules, struct interest **ret);
 void interest_free(struct interest *interest);
 DEFINE_CLEANUP(struct interest *, interest_free);
 
-/* Whether an open of this kind (a bit) passes. The path as the kernel resolved it, or of a failed open the
- * name that was given; a relative name passes. `given`: the name as
- * given. `comm`: of the process. */
+/* Whether an open of this kind (a bit) passes: by the path as the kernel resolved it, or by the name as given,
+ * which may be that of a link. Of a failed open `path` is the name that was given; a relative one passes. A
+ * relative `given` is taken to lead to where `path` says. `comm`: of the process. */
 bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t kind, struct str path,
 			 struct str given, struct str comm);
 

@@ -23,6 +23,13 @@ struct walked {
 	bool done;   /* the root was reached: else the path was cut */
 };
 
+/* A name that an open was given, in scratch->prefix. */
+struct given {
+	__u32 len;
+	bool cut;   /* it is longer, or may be */
+	bool whole; /* every byte is there */
+};
+
 /* A record while it is being put together, and room for the path walk, which writes backwards from
  * PATH_HALF and may overshoot by one component. */
 struct scratch {
@@ -30,7 +37,10 @@ struct scratch {
 	char strings[RECORD_MAX - sizeof(struct record)];
 	char path[2 * PATH_HALF];
 	struct walked walked;
-	__u64 from; /* a struct path of the kernel */
+	__u32 base_off;		    /* how far a walk is when what is left is what a relative name starts from */
+	__u64 base_mnt, base_dentry; /* ... and that; 0: it never was there */
+	__u64 from;		    /* a struct path of the kernel */
+	struct given given;
 	struct plan_prefix prefix;
 	struct plan_affix affix;
 	struct plan_name name;

@@ -5,6 +5,7 @@
  * one. */
 #include "arch.bpf.h"
 #include "fill.bpf.h"
+#include "given.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -40,21 +41,27 @@ static __always_inline __u64 arg(const struct record *record, __u8 place)
 	return index < 6 ? record->args[index] : 0;
 }
 
-static __always_inline void add_directory(struct scratch *scratch, struct task_struct *task,
-					  __u8 dir_arg, __u16 tag)
+/* Where a relative name starts from. */
+static __always_inline struct path *directory_of(const struct record *record, struct task_struct *task, __u8 dir_arg)
 {
 	struct file *file;
 	struct fs_struct *fs;
 
-	if (dir_arg != 0 && (__s32)arg(&scratch->record, dir_arg) >= 0) {
-		file = file_of(task, (__s32)arg(&scratch->record, dir_arg));
-		if (file != NULL)
-			add_path(scratch, &file->f_path, tag);
-		return;
+	if (dir_arg != 0 && (__s32)arg(record, dir_arg) >= 0) {
+		file = file_of(task, (__s32)arg(record, dir_arg));
+		return file == NULL ? NULL : &file->f_path;
 	}
 	fs = READ(task, fs);
-	if (fs != NULL)
-		add_path(scratch, &fs->pwd, tag);
+	return fs == NULL ? NULL : &fs->pwd;
+}
+
+static __always_inline void add_directory(struct scratch *scratch, struct task_struct *task,
+					  __u8 dir_arg, __u16 tag)
+{
+	struct path *path = directory_of(&scratch->record, task, dir_arg);
+
+	if (path != NULL)
+		add_path(scratch, path, tag);
 }
 
 static __always_inline bool has_name(const struct record *record, const struct plan *plan)
@@ -126,53 +133,6 @@ static __always_inline void add_address(struct scratch *scratch, const struct pl
 		add_user_bytes(scratch, message.name, message.len, RECORD_STRING_ADDRESS);
 }
 
-/* Eight bytes at a time: two dots side by side. A function of its own, like all that has a loop: the verifier
- * then looks at it once, and not once for each way that leads here. */
-__noinline int has_dots(struct plan_prefix *name, __u32 len)
-{
-	const __u64 low = 0x7f7f7f7f7f7f7f7fULL, dot = 0x2e2e2e2e2e2e2e2eULL;
-	__u64 carry = 0;
-
-	if (name == NULL)
-		return 0;
-	for (__u32 i = 0; i < PLAN_PREFIX_MAX / 8 && i * 8 < len; i++) {
-		__u32 rest = len - i * 8;
-		__u64 word = rest < 8 ? ((__u64 *)name->path)[i] & ((1ULL << rest * 8) - 1) : ((__u64 *)name->path)[i];
-		__u64 other = word ^ dot; /* 0 where a dot is */
-		__u64 dots = (~(((other & low) + low) | other) & ~low) >> 7;
-
-		if ((dots & (dots << 8 | carry)) != 0)
-			return 1;
-		carry = dots >> 56;
-	}
-	return 0;
-}
-
-/* What is told by the name as it was given. A failed open has nothing else, and of that only how it
- * begins is looked at: what else is watched passes, and so does a name that is relative. */
-static __always_inline bool name_is_watched(struct scratch *scratch, __u64 address, __u16 kind, bool failed)
-{
-	__u16 *kinds;
-	long len;
-
-	if (failed && (name_kinds & kind))
-		return true;
-	if (!failed && !(dots_kinds & kind))
-		return false;
-	len = bpf_probe_read_user_str(scratch->prefix.path, PLAN_PREFIX_MAX, (void *)address);
-	if (len <= 1)
-		return false;
-	if ((dots_kinds & kind) && (len == PLAN_PREFIX_MAX || has_dots(&scratch->prefix, (__u32)len)))
-		return true;
-	if (!failed || !(prefix_kinds & kind))
-		return false;
-	if (scratch->prefix.path[0] != '/')
-		return true;
-	scratch->prefix.bits = ((__u32)len - 1) * 8;
-	kinds = bpf_map_lookup_elem(&watched_prefixes, &scratch->prefix);
-	return kinds != NULL && (*kinds & kind);
-}
-
 static __always_inline bool comm_is_watched(struct scratch *scratch, struct task_struct *task, __u16 kind)
 {
 	struct task_struct *leader = task->group_leader;
@@ -204,21 +164,27 @@ static __always_inline void read_open_flags(struct record *record, const struct 
 	record->args[5] = (__u32)how.mode;
 }
 
-/* False when nobody wants an open of this kind, or at this path. `walk` has the path when there is a
- * file. */
+/* False when nobody wants an open of this kind, or at this path, or by the name in scratch->given. `walk` has
+ * the path when there is a file; `ret_linked`: the name is of a link to it, or through one. */
 static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_struct *task,
 					   const struct plan *plan, struct file *file, __u16 kind,
-					   struct walk *walk)
+					   struct walk *walk, bool *ret_linked)
 {
 	bool passes = (interests[scratch->record.nr & (PLAN_CALLS - 1)].pass & kind) ||
 		      comm_is_watched(scratch, task, kind);
 
-	if (file != NULL) {
-		walk_path(walk, scratch, task, &file->f_path, passes ? 0 : kind);
-		/* Of a path that was cut nobody knows what it is below. */
-		passes = passes || walk_is_watched(walk);
-	}
-	return passes || name_is_watched(scratch, arg(&scratch->record, plan->name_arg[0]), kind, file == NULL);
+	*ret_linked = false;
+	if (file == NULL) /* a descriptor that is closed already: what it was of nobody knows */
+		return passes || scratch->record.ret >= 0 || name_is_watched(scratch, kind, true);
+	walk_path(walk, scratch, task, &file->f_path, passes ? 0 : kind);
+	*ret_linked = !given_is_path(scratch, directory_of(&scratch->record, task, plan->dir_arg[0]));
+	/* Of a path that was cut nobody knows what it is below. */
+	if (passes || walk_is_watched(walk))
+		return true;
+	if (!name_is_watched(scratch, kind, *ret_linked))
+		return false;
+	walk_path(walk, scratch, task, &file->f_path, 0);
+	return true;
 }
 
 /* False: no rule can match an open of this kind. An O_PATH descriptor gives no access to what is in the
@@ -242,6 +208,7 @@ __noinline int take_open(struct scratch *scratch)
 	struct record *record;
 	struct file *file = NULL;
 	struct walk walk;
+	bool linked;
 	__u16 kind;
 
 	if (scratch == NULL)
@@ -253,7 +220,8 @@ __noinline int take_open(struct scratch *scratch)
 		return false;
 	if (record->ret >= 0)
 		file = file_of(task, (__s32)record->ret);
-	if (!open_is_wanted(scratch, task, plan, file, kind, &walk))
+	read_given(scratch, arg(record, plan->name_arg[0]));
+	if (!open_is_wanted(scratch, task, plan, file, kind, &walk, &linked))
 		return false;
 	fill_head(record, task, RECORD_CALL, plan->class);
 	if (file != NULL) {
@@ -262,7 +230,9 @@ __noinline int take_open(struct scratch *scratch)
 			record->flags |= RECORD_CREATED;
 		add_walked(&walk, RECORD_STRING_PATH);
 		if (plan->name_arg[0] != 0)
-			add_user_text(scratch, arg(record, plan->name_arg[0]), RECORD_STRING_NAME);
+			add_given(scratch, arg(record, plan->name_arg[0]));
+		if (linked && scratch->prefix.path[0] != '/')
+			add_directory(scratch, task, plan->dir_arg[0], RECORD_STRING_DIR);
 	} else {
 		add_name(scratch, task, plan, 0, RECORD_STRING_NAME, RECORD_STRING_DIR);
 	}

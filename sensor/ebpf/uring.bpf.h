@@ -253,22 +253,18 @@ static __always_inline bool asked_socket_is_wanted(struct record *record, const 
 	return can & plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);
 }
 
-/* The same question as of an open by its call, but that of a name as it was given no part is looked up. */
+/* The same question as of an open by its call. Without a descriptor it passes. */
 static __always_inline bool asked_open_is_wanted(struct scratch *scratch, struct task_struct *task,
-						 const struct plan *plan, struct file *file, struct walk *walk)
+						 const struct asked *asked, const struct plan *plan,
+						 struct file *file, struct walk *walk)
 {
+	bool linked;
 	__u16 kind;
-	bool passes;
 
 	if (!open_kind_is_wanted(&scratch->record, plan, &kind))
 		return false;
-	passes = (interests[scratch->record.nr & (PLAN_CALLS - 1)].pass & kind) || (dots_kinds & kind) ||
-		 comm_is_watched(scratch, task, kind) || file == NULL;
-	if (file != NULL) {
-		walk_path(walk, scratch, task, &file->f_path, passes ? 0 : kind);
-		passes = passes || walk_is_watched(walk);
-	}
-	return passes;
+	take_given(scratch, bpf_probe_read_kernel_str(scratch->prefix.path, PLAN_PREFIX_MAX, asked->name[0]));
+	return file == NULL || open_is_wanted(scratch, task, plan, file, kind, walk, &linked);
 }
 
 static __always_inline bool asked_is_wanted(struct record *record, const struct asked *asked,
@@ -298,7 +294,7 @@ __noinline int take_asked(struct scratch *scratch, struct asked *asked, __u64 ob
 		file = record->ret < 0 || asked->direct || (record->flags & RECORD_NO_RESULT)
 			       ? NULL
 			       : file_of(task, (__s32)record->ret);
-	if ((plan->flags & PLAN_OPEN) ? !asked_open_is_wanted(scratch, task, plan, file, &walk)
+	if ((plan->flags & PLAN_OPEN) ? !asked_open_is_wanted(scratch, task, asked, plan, file, &walk)
 				      : !asked_is_wanted(record, asked, plan, file))
 		return false;
 	fill_head(record, task, RECORD_CALL, plan->class);

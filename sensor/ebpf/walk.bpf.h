@@ -140,6 +140,10 @@ static long walk_step(__u32 step, struct walk *walk)
 		walk->mnt; /* a local: BPF_CORE_READ would relocate our own struct too */
 
 	(void)step;
+	if (walk->scratch->walked.off == walk->scratch->base_off && walk->scratch->base_dentry == 0) {
+		walk->scratch->base_dentry = (__u64)walk->dentry;
+		walk->scratch->base_mnt = (__u64)mnt;
+	}
 	if (walk->dentry == walk->root_dentry && mnt == walk->root_mnt) {
 		walk->scratch->walked.done = true;
 		return 1;

@@ -1,7 +1,10 @@
 """Which opens pass in the kernel: what the rules of the moment can match, and nothing else."""
+import collections
 import os
+import re
 import signal
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -9,6 +12,7 @@ import yaml
 from hub import Hub
 from test_sensor import SENSOR, Sensor, needs_ebpf, receiver, sensors, wait_for  # noqa: F401 (fixtures)
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 READ = "evt.type in (open, openat) and evt.is_open_read = true and fd.num >= 0"
 
 # By rule: its condition, a file that it wants and one that it does not; {t} is a folder of the test's.
@@ -124,21 +128,85 @@ def raised(hub):
     return {entry["alert"]["rule"] for entry in hub.api("GET", "/api/v1/alerts?limit=500")[1]["alerts"]}
 
 
+LINKS = {  # by rule: its condition, the name that is opened, and what it leads to
+    "name": ("fd.name = {t}/in/link", "in/link", "out/file"),
+    "prefix": ("fd.name startswith {t}/in", "in/link", "out/file"),
+    "last": ("fd.filename = id_link", "any/id_link", "out/file"),
+    "ending": ("fd.name endswith .lnk", "any/a.lnk", "out/file"),
+    "component": ("fd.name contains /.vault-x/", ".vault-x/deep/link", "out/file"),
+    "lead": ("fd.filename startswith .envx", "any/.envx.link", "out/file"),
+    "folder": ("fd.name startswith {t}/shown/", "shown/file", "out/file"),
+    "known one": ("fd.name = /proc/self/limits", "/proc/self/limits", None),
+}
+
+
 @needs_ebpf
-def test_a_rule_may_name_a_path_that_is_a_link(receiver, sensors, tmp_path):  # noqa: F811
-    """As programs name them: /var/run leads to /run, /proc/self to a number."""
-    path = f"/run/tocsin-{os.getpid()}"
+@pytest.mark.parametrize("rule", LINKS)
+@pytest.mark.parametrize("relative", (False, True))
+def test_a_rule_may_name_a_path_that_is_a_link(receiver, sensors, tmp_path, rule, relative):  # noqa: F811
+    condition, name, target = LINKS[rule]
+    folder, end = str(tmp_path / "wanted"), str(tmp_path / "wanted" / "the-end")
+    make(end)
+    name = os.path.join(folder, name)
+    if target is not None:
+        make(f"{folder}/{target}")
+        os.makedirs(os.path.dirname(os.path.dirname(name)), exist_ok=True)
+        if rule == "folder":
+            os.symlink("out", os.path.dirname(name))
+        else:
+            make(f"{os.path.dirname(name)}/beside")
+            os.symlink(f"{folder}/{target}", name)
     (tmp_path / "rules.yaml").write_text("".join(
-        f"- rule: {name}\n  desc: d\n  priority: INFO\n  output: '%fd.name'\n"
-        f"  condition: {READ} and fd.name = {name}\n" for name in (f"/var{path}", "/proc/self/limits")))
-    make(path)
-    try:
-        sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
-        read(f"/var{path}")
-        read("/proc/self/limits")
-        wait_for(lambda: {f"/var{path}", "/proc/self/limits"} <= names(receiver))
-    finally:
-        os.unlink(path)
+        f"- rule: r{number}\n  desc: d\n  priority: INFO\n  output: '%fd.name'\n  condition: {READ} and {text}\n"
+        for number, text in enumerate((condition.format(t=folder), f"fd.name = {end}"))))
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    if relative:
+        at = os.open(os.path.dirname(os.path.dirname(name)), os.O_RDONLY)
+        os.close(os.open("/".join(name.split("/")[-2:]), os.O_RDONLY, dir_fd=at))
+        os.close(at)
+    else:
+        read(name)
+    read(end)
+    wait_for(lambda: end in names(receiver))
+    if target is not None or not relative:
+        assert name in names(receiver)
+    assert sensor.stop() == 0
+
+
+# Each looks at one thing of a name, so that the kernel is asked about it; the last makes every open pass.
+LOOKS = ["fd.name = {t}/qetc/qa", "fd.filename = qshadow.lnk", "fd.name endswith .pem", "fd.name contains /.qssh/",
+         "fd.filename startswith plain.l", "fd.name startswith {t}/qhome", "fd.directory = {t}/qlink/.qssh",
+         "fd.name contains /.qs", "fd.name startswith /qetc", "fd.name = /qshadow/qhome/qa"]
+ALL = "evt.type in (open, openat) and user.name = nobody-has-this-name"
+
+
+@needs_ebpf
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_rule_wants_passes_however_it_is_opened(receiver, sensors, tmp_path, seed):  # noqa: F811
+    """Held against a sensor to which every open comes, for one more rule that never matches."""
+    tree, end = str(tmp_path / "tree"), str(tmp_path / "the-end")
+    make(end)
+    looks = [text.format(t=tree) for text in LOOKS[seed::3]]
+    ids = {}
+    for name, more in (("few", []), ("all", [ALL])):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump([
+            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%fd.name %fd.nameraw %evt.arg.name",
+             "condition": text if text == ALL else f"evt.type in (open, openat) and {text}"}
+            for number, text in enumerate([*looks, f"fd.name = {end}", *more])]))
+        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
+        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    subprocess.run([sys.executable, os.path.join(HERE, "made_opens.py"), tree, str(seed), "150"], check=True)
+    read(end)
+    wait_for(lambda: len(receiver.find(fd__name=end)) >= 2)
+    seen = {name: collections.Counter() for name in ids}
+    for event in receiver.find(proc__name="made-opens"):
+        fields = event["fields"]
+        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
+        seen[name][tuple(fields.get(field) for field in
+                         ("fd.name", "fd.nameraw", "evt.arg.name", "evt.rawres", "proc.vpid"))] += 1
+    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    assert sum(seen["all"].values()) > 20
 
 
 def interest(path):
