@@ -9,6 +9,7 @@
 #include "sensor/interest.h"
 #include "sensor/record.h"
 
+struct keeper;
 struct replay;
 
 /* What is to become of a call that waits to be let go: 0, or the -errno that it is to end with and have no
@@ -26,7 +27,8 @@ struct probe_settings {
 	probe_judge_fn judge;	       /* asked on the thread that polls; only where probe_ops.judges */
 	void *judge_userdata;
 	uint32_t urgent_bytes, bulk_bytes; /* eBPF: of the rings, powers of two; 0: as plan.h says */
-	char *const *command;	  /* ptrace: what to run; NULL otherwise */
+	char *const *command;	  /* seccomp: what to run; NULL otherwise */
+	struct keeper *keeper;	  /* seccomp: who keeps watch over the sensor; NULL: nobody */
 	struct replay *replay;	  /* replay: what is played back; NULL otherwise */
 };
 

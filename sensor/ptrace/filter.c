@@ -335,26 +335,32 @@ bool filter_make(const struct filter_cover *cover, struct filter *ret)
 
 /* ---- in force ---- */
 
-static int install(const struct sock_fprog *program, bool *ret_killable)
+bool filter_is_killable(void)
 {
-	int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			      SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, program);
+	/* It looks at the flags first, and at the program then. */
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		       SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, NULL) < 0 &&
+	       errno == EFAULT;
+}
 
-	*ret_killable = fd >= 0;
-	if (fd < 0 && errno == EINVAL)
-		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, program);
+static int install(const struct sock_fprog *program)
+{
+	unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER |
+			 (filter_is_killable() ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
+	int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program);
+
 	return fd < 0 ? -errno : fd;
 }
 
-int filter_install(const struct filter *filter, bool *ret_killable)
+int filter_install(const struct filter *filter)
 {
 	struct sock_fprog program = { .len = filter->count,
 				      .filter = (struct sock_filter *)(uintptr_t)filter->code };
-	int fd = install(&program, ret_killable);
+	int fd = install(&program);
 
 	if (fd != -EACCES)
 		return fd;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	return install(&program, ret_killable);
+	return install(&program);
 }

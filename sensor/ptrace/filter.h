@@ -47,8 +47,11 @@ bool filter_is_full(const struct filter_cover *cover);
 bool filter_make(const struct filter_cover *cover, struct filter *ret);
 
 /* Puts it on the calling thread for good and returns the descriptor of its listener, or -errno. Without
- * CAP_SYS_ADMIN this needs no_new_privs, which is set then: set-user-ID programs no longer gain anything.
- * *ret_killable: while a call is looked at only what kills its thread can end it (Linux 5.19). */
-int filter_install(const struct filter *filter, bool *ret_killable);
+ * CAP_SYS_ADMIN this needs no_new_privs, which is set then: set-user-ID programs no longer gain anything. */
+int filter_install(const struct filter *filter);
+
+/* Whether, while a call is looked at, only what kills its thread can end it (Linux 5.19). Without that no
+ * thread can be held for its call's result. */
+bool filter_is_killable(void);
 
 #endif

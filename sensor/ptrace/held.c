@@ -82,6 +82,7 @@ static struct held *find(const struct notify *notify, uint32_t tid)
 
 static void drop(struct notify *notify, struct held *held)
 {
+	keeper_holds(notify->keeper, -1);
 	free(held->record);
 	*held = notify->held[--notify->held_count];
 }
@@ -118,20 +119,22 @@ static bool must_not_be_traced(const struct record *record)
 	return record->nr == SYS_ptrace && record->args[0] == PTRACE_TRACEME;
 }
 
-bool held_begin(struct notify *notify, uint64_t id, const struct call *call, struct record *record)
+bool held_begin(struct notify *notify, struct seccomp_notif *asked, const struct call *call,
+		struct record *record)
 {
 	uint32_t tid = record->tid;
 
 	if (!notify->killable || notify->held_count == HELD_MAX || must_not_be_traced(record) ||
 	    is_in_exec(notify, record->tgid) || ptrace(PTRACE_SEIZE, tid, 0, OPTIONS) < 0)
 		return false;
+	keeper_holds(notify->keeper, 1);
 	ptrace(PTRACE_INTERRUPT, tid, 0, 0);
 	notify->held[notify->held_count++] =
 		(struct held){ .tid = tid, .step = HELD_TO_RETURN, .call = call, .record = record };
 	if (must_not_be_interrupted(call))
-		notify_answer(notify, id, -RESTART_ALWAYS);
+		notify_answer(notify, asked, -RESTART_ALWAYS);
 	else
-		notify_continue(notify, id);
+		notify_continue(notify, asked);
 	return true;
 }
 

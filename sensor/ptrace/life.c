@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sensor/proc_read.h"
+#include "sensor/ptrace/keeper.h"
 #include "sensor/ptrace/tracee.h"
 #include "sensor/record_text.h"
 
@@ -33,7 +34,7 @@ struct life {
 	struct process *buckets[BUCKETS];
 	size_t count;
 	int epoll;
-	uint32_t own;
+	struct keeper_pids own;
 	struct proc_facts facts;
 	struct record *birth; /* RECORD_MAX bytes */
 	life_emit_fn emit;
@@ -170,13 +171,17 @@ void life_end(struct life *life, life_emit_fn emit, void *userdata)
 
 /* ---- beginnings ---- */
 
+static bool is_own(const struct life *life, uint32_t tgid)
+{
+	return tgid == (uint32_t)life->own.front || tgid == (uint32_t)life->own.keeper ||
+	       tgid == (uint32_t)life->own.worker;
+}
+
 /* What began below the sensor; what has lost its parents is below the machine's first process instead. */
 static bool is_below(struct life *life, uint32_t tgid)
 {
 	for (unsigned i = 0; i < ANCESTORS && tgid > 1; i++) {
-		if (tgid == life->own)
-			return true;
-		if (find(life, tgid) != NULL)
+		if (is_own(life, tgid) || find(life, tgid) != NULL)
 			return true;
 		tgid = tracee_parent(tgid);
 	}
@@ -229,7 +234,7 @@ static struct process *meet(struct life *life, uint32_t tgid, uint16_t nr, unsig
 	if (process != NULL)
 		return process;
 	parent = tracee_parent(tgid);
-	if (depth < ANCESTORS && parent > 1 && parent != life->own && find(life, parent) == NULL &&
+	if (depth < ANCESTORS && parent > 1 && !is_own(life, parent) && find(life, parent) == NULL &&
 	    is_below(life, parent))
 		meet(life, parent, SYS_clone, depth + 1);
 	process = add(life, tgid);
@@ -310,7 +315,7 @@ static void raise_limit(void)
 	}
 }
 
-struct life *life_new(uint32_t own)
+struct life *life_new(struct keeper *keeper)
 {
 	struct life *life = calloc(1, sizeof(*life));
 
@@ -318,7 +323,7 @@ struct life *life_new(uint32_t own)
 		return NULL;
 	raise_limit();
 	pthread_mutex_init(&life->lock, NULL);
-	life->own = own;
+	life->own = keeper_pids(keeper);
 	life->birth = calloc(1, RECORD_MAX);
 	life->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (life->birth == NULL || life->epoll < 0) {

@@ -8,13 +8,14 @@
 
 enum { LIFE_MAX = 32768 /* processes; more are told of, but each time anew */ };
 
+struct keeper;
 struct life;
 
 /* Called by life_put() and life_end(), on their thread. */
 typedef void (*life_emit_fn)(struct record *record, void *userdata);
 
-/* `own`: the sensor, which is no parent that rules should know. NULL: out of memory. */
-struct life *life_new(uint32_t own);
+/* The sensor's own processes are no parents that rules should know. NULL: out of memory. */
+struct life *life_new(struct keeper *keeper);
 void life_free(struct life *life);
 
 /* The command: known without being told of. */

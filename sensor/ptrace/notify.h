@@ -7,6 +7,7 @@
 #include "sensor/proc_read.h"
 #include "sensor/ptrace/entry.h"
 #include "sensor/ptrace/filter.h"
+#include "sensor/ptrace/keeper.h"
 #include "sensor/ptrace/life.h"
 #include "sensor/ptrace/queue.h"
 
@@ -35,8 +36,9 @@ struct notify_counters {
 };
 
 struct notify {
+	struct keeper *keeper;
 	int listener, wake; /* wake: there is something for the sensor's thread */
-	bool killable;	    /* see filter_install() */
+	bool killable;	    /* see filter_is_killable() */
 	struct life *life;
 	struct queue *queue;
 
@@ -51,9 +53,6 @@ struct notify {
 	int stops;		/* readable when a thread that is held has stopped */
 	struct held held[HELD_MAX];
 	size_t held_count;
-	struct seccomp_notif *asked;
-	struct seccomp_notif_resp *answer;
-	struct seccomp_notif_sizes sizes;
 	struct entry_names names;
 	struct proc_facts facts;
 	struct record *image; /* RECORD_MAX bytes: of an exec */
@@ -72,8 +71,8 @@ int receiver_start(struct notify *notify);
 void receiver_stop(struct notify *notify);
 
 /* Lets a call go on; or ends it, before it has begun, with this result. */
-void notify_continue(struct notify *notify, uint64_t id);
-void notify_answer(struct notify *notify, uint64_t id, int error);
+void notify_continue(struct notify *notify, struct seccomp_notif *asked);
+void notify_answer(struct notify *notify, struct seccomp_notif *asked, int error);
 
 /* ---- told.c: what becomes a record, and the account ---- */
 
@@ -96,7 +95,8 @@ void notify_emit(struct record *record, void *userdata);
 
 /* True: the thread stops when its call has ended, and the record, which is taken over, is told then. False:
  * it cannot be held, and its result stays unknown. */
-bool held_begin(struct notify *notify, uint64_t id, const struct call *call, struct record *record);
+bool held_begin(struct notify *notify, struct seccomp_notif *asked, const struct call *call,
+		struct record *record);
 
 /* Whether it is a call that begins again, of a thread that is held: it goes on. */
 bool held_again(const struct notify *notify, uint32_t tid);

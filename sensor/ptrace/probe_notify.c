@@ -19,118 +19,85 @@
 
 enum { POLL_RECORDS = 4096 };
 
-/* Told by the command's process before it is the command. */
-struct installed {
-	int listener; /* the number of the descriptor in that process, or -errno */
-	bool killable;
-};
-
 struct probe {
 	struct notify notify;
 	struct filter_cover cover;
 	struct filter filter;
 	int status; /* of the command, for the sensor's own exit */
-	bool ended;
+	bool ended, alone; /* without those who keep watch */
 	probe_take_fn take;
 	void *userdata;
 };
 
 /* ---- the command ---- */
 
-static void run_command(const struct probe *probe, int said, int go)
+static void run_command(const struct probe *probe)
 {
-	struct installed installed = { .listener = -EIO };
-	char byte;
+	struct keeper *keeper = probe->notify.keeper;
+	char *const *command = probe->notify.settings.command;
+	int listener;
 
-	installed.listener = filter_install(&probe->filter, &installed.killable);
+	keeper_restore_signals(keeper);
+	listener = filter_install(&probe->filter);
 	/* From here on only calls that the filter never tells of, till somebody listens. */
-	if (write(said, &installed, sizeof(installed)) != sizeof(installed) || read(go, &byte, 1) != 1)
+	if (keeper_offer(keeper, listener) < 0)
 		_exit(126);
-	close(installed.listener);
-	signal(SIGPIPE, SIG_DFL);
-	execvp(probe->notify.settings.command[0], probe->notify.settings.command);
-	fprintf(stderr, "tocsin-sensor: %s: %s\n", probe->notify.settings.command[0], strerror(errno));
+	close(listener);
+	execvp(command[0], command);
+	fprintf(stderr, "tocsin-sensor: %s: %s\n", command[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
-/* The listener out of the process that has put the filter on. */
-static int take_listener(pid_t from, const struct installed *installed)
+static int listen_to(struct probe *probe, const char **ret_why)
 {
-	autoclose int pidfd = (int)syscall(SYS_pidfd_open, from, 0);
-	int fd = installed->listener < 0 ? installed->listener
-		 : pidfd < 0		 ? -1
-					 : (int)syscall(SYS_pidfd_getfd, pidfd, installed->listener, 0);
+	int r;
 
-	return fd < 0 && installed->listener >= 0 ? -errno : fd;
-}
-
-static int meet_command(struct probe *probe, int said, const char **ret_why)
-{
-	struct installed installed;
-
-	*ret_why = "the filter could not be put on";
-	if (read(said, &installed, sizeof(installed)) != sizeof(installed))
-		return -EIO;
-	probe->notify.listener = take_listener(probe->notify.command, &installed);
-	if (probe->notify.listener < 0)
-		return probe->notify.listener;
-	probe->notify.killable = installed.killable;
-	life_begin(probe->notify.life, (uint32_t)probe->notify.command);
 	*ret_why = "nobody can listen to the filter";
-	return receiver_start(&probe->notify);
+	life_begin(probe->notify.life, (uint32_t)probe->notify.command);
+	r = receiver_start(&probe->notify);
+	if (r == 0)
+		keeper_serving(probe->notify.keeper);
+	return r;
 }
 
 static int start_command(struct probe *probe, const char **ret_why)
 {
-	int said[2], go[2], r;
+	struct notify *notify = &probe->notify;
+	int r;
 
 	*ret_why = "the command could not be started";
-	if (pipe2(said, O_CLOEXEC) < 0 || pipe2(go, O_CLOEXEC) < 0)
+	notify->command = fork();
+	if (notify->command == 0)
+		run_command(probe);
+	if (notify->command < 0)
 		return -errno;
-	probe->notify.command = fork();
-	if (probe->notify.command == 0) {
-		close(go[1]);
-		run_command(probe, said[1], go[0]);
-	}
-	r = probe->notify.command < 0 ? -errno : 0;
-	close(go[0]);
-	close(said[1]);
+	*ret_why = "the filter could not be put on";
+	r = keeper_accept(notify->keeper, notify->command, &notify->listener);
 	if (r == 0)
-		r = meet_command(probe, said[0], ret_why);
-	close(said[0]);
-	if (r == 0 && write(go[1], "", 1) != 1)
-		r = -EIO;
-	close(go[1]);
-	if (r < 0 && probe->notify.command > 0)
-		waitpid(probe->notify.command, NULL, 0);
+		r = listen_to(probe, ret_why);
+	if (r == 0)
+		keeper_let_go(notify->keeper);
+	else
+		kill(notify->command, SIGKILL);
 	return r;
 }
 
-static void set_status(struct probe *probe, int status)
+/* In the place of a dead worker: the command runs already. */
+static int go_on(struct probe *probe, int listener, const char **ret_why)
 {
-	probe->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	probe->ended = true;
+	probe->notify.listener = listener;
+	probe->notify.command = keeper_command(probe->notify.keeper);
+	return listen_to(probe, ret_why);
 }
 
-/* Only looking, for its stops while it is held are the receiver's, whoever waits for it. */
-static bool has_ended(pid_t command)
-{
-	siginfo_t info = { .si_pid = 0 };
-
-	return waitid(P_PID, (id_t)command, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == command &&
-	       (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED);
-}
-
-/* Whoever of the two threads hears of it first. */
 static void look_after_command(struct probe *probe)
 {
 	int status = atomic_load(&probe->notify.command_status);
 
-	if (probe->ended)
+	if (probe->ended || (!keeper_watch(probe->notify.keeper, &status) && status < 0))
 		return;
-	if (status >= 0 || (has_ended(probe->notify.command) &&
-			    waitpid(probe->notify.command, &status, WNOHANG) == probe->notify.command))
-		set_status(probe, status);
+	probe->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	probe->ended = true;
 }
 
 /* ---- the probe ---- */
@@ -147,6 +114,8 @@ static void notify_close(void *state)
 	if (probe->notify.wake >= 0)
 		close(probe->notify.wake);
 	life_free(probe->notify.life);
+	if (probe->alone)
+		keeper_free(probe->notify.keeper);
 	queue_free(probe->notify.queue);
 	pthread_rwlock_destroy(&probe->notify.lock);
 	free(probe);
@@ -154,10 +123,7 @@ static void notify_close(void *state)
 
 static void set_wanted(struct notify *notify, const struct probe_settings *settings)
 {
-	char *const *command = notify->settings.command;
-
 	notify->settings = *settings;
-	notify->settings.command = command;
 	for (size_t i = 0; i < calls_count; i++) {
 		bool for_state = call_is_traced(&calls[i]) ||
 				 (calls[i].watch == CALL_STATE && !(calls[i].plan.flags & PLAN_FAILED_ONLY));
@@ -186,15 +152,19 @@ static int prepare(struct probe *probe, const struct probe_settings *settings, c
 	pthread_rwlock_init(&notify->lock, NULL);
 	notify->listener = notify->stops = -1;
 	atomic_init(&notify->command_status, -1);
-	notify->settings.command = settings->command;
 	set_wanted(notify, settings);
 	filter_cover_of(settings, &probe->cover);
 	*ret_why = "the filter would be longer than the kernel takes";
 	if (!filter_make(&probe->cover, &probe->filter))
 		return -E2BIG;
 	*ret_why = "out of memory";
+	notify->killable = filter_is_killable();
+	probe->alone = settings->keeper == NULL;
+	notify->keeper = probe->alone ? keeper_alone() : settings->keeper;
+	if (notify->keeper == NULL)
+		return -ENOMEM;
 	notify->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	notify->life = life_new((uint32_t)getpid());
+	notify->life = life_new(notify->keeper);
 	notify->queue = queue_new();
 	if (notify->wake < 0 || notify->life == NULL || notify->queue == NULL)
 		return -ENOMEM;
@@ -204,7 +174,7 @@ static int prepare(struct probe *probe, const struct probe_settings *settings, c
 static int notify_open(const struct probe_settings *settings, void **ret, const char **ret_why)
 {
 	struct probe *probe;
-	int r;
+	int r, listener;
 
 	*ret_why = "it needs a command to run";
 	if (settings->command == NULL)
@@ -214,8 +184,9 @@ static int notify_open(const struct probe_settings *settings, void **ret, const 
 	if (probe == NULL)
 		return -ENOMEM;
 	r = prepare(probe, settings, ret_why);
+	listener = r < 0 ? r : keeper_listener(probe->notify.keeper);
 	if (r == 0)
-		r = start_command(probe, ret_why);
+		r = listener < 0 ? start_command(probe, ret_why) : go_on(probe, listener, ret_why);
 	if (r < 0) {
 		notify_close(probe);
 		return r;
@@ -289,6 +260,8 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 	wait_for_news(probe, n > 0 || over ? 0 : wait_ms, &ends);
 	n += take_all(probe, ends || over);
 	look_after_command(probe);
+	if (n == 0 && keeper_is_ending(probe->notify.keeper))
+		return -ESRCH;
 	return n == 0 && over && probe->ended ? -ESRCH : n;
 }
 

@@ -21,26 +21,31 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS	   SECCOMP_IOW(4, __u64)
 #endif
 
+enum { ANSWER_MAX = 128 /* bytes: newer kernels may have longer ones */ };
+
 /* ---- answers ---- */
 
-static void answer(struct notify *notify, uint64_t id, int error, uint32_t flags)
+static void answer(struct notify *notify, struct seccomp_notif *asked, int error, uint32_t flags)
 {
-	memset(notify->answer, 0, notify->sizes.seccomp_notif_resp);
-	notify->answer->id = id;
-	notify->answer->error = error;
-	notify->answer->flags = flags;
-	/* ENOENT: the thread has been killed meanwhile. */
-	ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SEND, notify->answer);
+	char room[ANSWER_MAX] = { 0 };
+	struct seccomp_notif_resp *answer = (struct seccomp_notif_resp *)(void *)room;
+
+	answer->id = asked->id;
+	answer->error = error;
+	answer->flags = flags;
+	/* ENOENT: the thread has been killed meanwhile, or a keeper was quicker. */
+	ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SEND, answer);
+	keeper_answered(notify->keeper, asked);
 }
 
-void notify_continue(struct notify *notify, uint64_t id)
+void notify_continue(struct notify *notify, struct seccomp_notif *asked)
 {
-	answer(notify, id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+	answer(notify, asked, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
-void notify_answer(struct notify *notify, uint64_t id, int error)
+void notify_answer(struct notify *notify, struct seccomp_notif *asked, int error)
 {
-	answer(notify, id, error, 0);
+	answer(notify, asked, error, 0);
 }
 
 /* What was read of a thread is another one's if that has got its number meanwhile. */
@@ -93,21 +98,21 @@ static struct record *begin(struct notify *notify, const struct entry *entry)
 	return record;
 }
 
-static void take_call(struct notify *notify, uint64_t id, const struct entry *entry)
+static void take_call(struct notify *notify, struct seccomp_notif *asked, const struct entry *entry)
 {
 	struct record *record = begin(notify, entry);
 
-	if (record == NULL || !is_still(notify, id)) {
-		notify_continue(notify, id);
+	if (record == NULL || !is_still(notify, asked->id)) {
+		notify_continue(notify, asked);
 		free(record);
 		return;
 	}
-	if (held_begin(notify, id, entry->call, record))
+	if (held_begin(notify, asked, entry->call, record))
 		return;
 	record->flags |= RECORD_NO_RESULT;
 	notify_finish(notify, record, &entry->call->plan);
 	free(record);
-	notify_continue(notify, id);
+	notify_continue(notify, asked);
 }
 
 static bool is_wanted(struct notify *notify, const struct entry *entry)
@@ -126,23 +131,23 @@ static bool is_wanted(struct notify *notify, const struct entry *entry)
 	return wanted;
 }
 
-static void take(struct notify *notify, const struct seccomp_notif *asked)
+static void take(struct notify *notify, struct seccomp_notif *asked)
 {
 	struct entry entry;
 
 	if (notify->held_count > 0 && held_again(notify, asked->pid)) {
-		notify_continue(notify, asked->id);
+		notify_continue(notify, asked);
 		return;
 	}
 	if (!entry_read(&asked->data, asked->pid, &entry)) {
-		notify_continue(notify, asked->id);
+		notify_continue(notify, asked);
 		return;
 	}
 	if (is_wanted(notify, &entry)) {
-		take_call(notify, asked->id, &entry);
+		take_call(notify, asked, &entry);
 		return;
 	}
-	notify_continue(notify, asked->id);
+	notify_continue(notify, asked);
 	notify_filter(notify, entry.call);
 }
 
@@ -151,10 +156,16 @@ static void take(struct notify *notify, const struct seccomp_notif *asked)
 /* False: nobody is left under the filter, or the wait was interrupted. */
 static bool receive(struct notify *notify)
 {
-	memset(notify->asked, 0, notify->sizes.seccomp_notif);
-	if (ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_RECV, notify->asked) < 0)
+	struct seccomp_notif *asked = keeper_slot(notify->keeper);
+
+	keeper_beat(notify->keeper);
+	if (asked == NULL)
+		return true; /* more wait for the judge than ever can */
+	if (ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_RECV, asked) < 0) {
+		keeper_answered(notify->keeper, asked);
 		return false;
-	take(notify, notify->asked);
+	}
+	take(notify, asked);
 	return true;
 }
 
@@ -245,19 +256,16 @@ static int start_thread(struct notify *notify)
 	return -r;
 }
 
-static size_t larger(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
 int receiver_start(struct notify *notify)
 {
-	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &notify->sizes) < 0)
+	struct seccomp_notif_sizes sizes;
+
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
 		return -errno;
-	notify->asked = calloc(1, larger(notify->sizes.seccomp_notif, sizeof(*notify->asked)));
-	notify->answer = calloc(1, larger(notify->sizes.seccomp_notif_resp, sizeof(*notify->answer)));
+	if (sizes.seccomp_notif_resp > ANSWER_MAX)
+		return -EOVERFLOW;
 	notify->image = calloc(1, RECORD_MAX);
-	if (notify->asked == NULL || notify->answer == NULL || notify->image == NULL)
+	if (notify->image == NULL)
 		return -ENOMEM;
 	notify->stops = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (notify->stops < 0)
@@ -287,8 +295,6 @@ void receiver_stop(struct notify *notify)
 	if (notify->stops >= 0)
 		close(notify->stops);
 	notify->stops = -1;
-	free(TAKE(notify->asked));
-	free(TAKE(notify->answer));
 	free(TAKE(notify->image));
 	proc_facts_done(&notify->facts);
 }
