@@ -228,7 +228,8 @@ static void on_child(int number)
 	int before = errno, fd = atomic_load(&stops);
 
 	(void)number;
-	errno = write(fd, &one, sizeof(one)) < 0 ? before : before;
+	if (write(fd, &one, sizeof(one)) < 0) /* it is full: the receiver will look anyway */
+		errno = before;
 }
 
 /* Interrupts the wait of this thread; no other takes it. */
