@@ -100,8 +100,9 @@ static bool kind_exists(const struct call *call, unsigned kind)
 {
 	if ((call->plan.flags & PLAN_FAILED_ONLY) && !(kind & PLAN_KIND_FAILED))
 		return false;
+	/* Facts are joined over all opens: what one kind is asked for in vain would let others pass. */
 	if (call->plan.flags & PLAN_OPEN)
-		return true;
+		return (call->plan.open_arg == 0) == ((kind & PLAN_KIND_ACCESS) == PLAN_KIND_CREAT);
 	if (call->plan.class == RECORD_CLASS_NET)
 		return (call->plan.flags & PLAN_NEEDS_ADDRESS) || !(kind & PLAN_KIND_SAME_PEER);
 	return kind == 0 || kind == PLAN_KIND_FAILED;
@@ -300,8 +301,11 @@ static void keep_bounds(struct interest *interest)
 		if (calls[i].plan.flags & PLAN_OPEN)
 			interest->calls[calls[i].nr].pass |=
 				interest->calls[calls[i].nr].can & given_up;
-	for (size_t i = 0; i < interest->count; i++)
+	for (size_t i = 0; i < interest->count; i++) {
 		interest->kinds[interest->entries[i].kind] |= interest->entries[i].kinds;
+		for (size_t fact = interest->entries[i].kind; fact < RULES_FACT_KINDS; fact++)
+			interest->first[fact + 1] = i + 1;
+	}
 }
 
 int interest_new(const struct rules *rules, struct interest **ret)
@@ -340,68 +344,125 @@ void interest_free(struct interest *interest)
 
 /* ---- the same question as in the eBPF program, for probes in user space ---- */
 
-/* One that is the name, or begins with it. */
-static bool has_component(struct str path, struct str name, bool begins)
+/* Of the entries of this kind of fact, the last that is not behind `text`, before `end`; `end`: none. */
+static size_t last_not_behind(const struct interest *interest, enum rules_fact_kind fact, struct str text, size_t end)
 {
-	for (size_t i = 0; i < path.len; i++) {
-		size_t end = i;
+	size_t low = interest->first[fact], high = end;
 
-		while (end < path.len && path.at[end] != '/')
-			end++;
-		if (begins ? str_starts(str_cut(str_from(path, i), end - i), name)
-			   : str_eq(str_cut(str_from(path, i), end - i), name))
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (str_cmp(interest->entries[middle].text, text) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > interest->first[fact] ? low - 1 : end;
+}
+
+static size_t common_start(struct str a, struct str b)
+{
+	size_t len = 0;
+
+	while (len < a.len && len < b.len && a.at[len] == b.at[len])
+		len++;
+	return len;
+}
+
+/* Of the longest entry that the text begins with: it has the kinds of those within it. */
+static uint16_t kinds_of_start(const struct interest *interest, enum rules_fact_kind fact, struct str text)
+{
+	size_t end = interest->first[fact + 1], at;
+
+	while ((at = last_not_behind(interest, fact, text, end)) < end) {
+		const struct interest_entry *entry = &interest->entries[at];
+		size_t len = common_start(entry->text, text);
+
+		if (len == entry->text.len)
+			return entry->kinds;
+		text = str_cut(text, len); /* no longer one can be its start */
+		end = at;
+	}
+	return 0;
+}
+
+static uint16_t kinds_of_whole(const struct interest *interest, enum rules_fact_kind fact, struct str text)
+{
+	size_t end = interest->first[fact + 1], at = last_not_behind(interest, fact, text, end);
+
+	return at < end && str_eq(interest->entries[at].text, text) ? interest->entries[at].kinds : 0;
+}
+
+static uint16_t kinds_of_components(const struct interest *interest, uint16_t kind, struct str path)
+{
+	uint16_t kinds = 0;
+
+	if (!((interest->kinds[RULES_FACT_COMPONENT] | interest->kinds[RULES_FACT_ANY_LEAD]) & kind))
+		return 0;
+	while (path.len > 0) {
+		const char *slash = memchr(path.at, '/', path.len);
+		struct str part = str_cut(path, slash == NULL ? path.len : (size_t)(slash - path.at));
+
+		kinds |= kinds_of_whole(interest, RULES_FACT_COMPONENT, part);
+		kinds |= kinds_of_start(interest, RULES_FACT_ANY_LEAD, part);
+		path = str_from(path, part.len + (slash != NULL));
+	}
+	return kinds;
+}
+
+static uint16_t kinds_of_ending(const struct interest *interest, uint16_t kind, struct str name)
+{
+	char backwards[PLAN_NAME_MAX];
+	size_t len = name.len < sizeof(backwards) ? name.len : sizeof(backwards);
+
+	if (!(interest->kinds[RULES_FACT_ENDING] & kind))
+		return 0;
+	for (size_t i = 0; i < len; i++)
+		backwards[i] = name.at[name.len - 1 - i];
+	return kinds_of_start(interest, RULES_FACT_ENDING, (struct str){ backwards, len });
+}
+
+static uint16_t kinds_of_name(const struct interest *interest, uint16_t kind, struct str path)
+{
+	const char *slash = memrchr(path.at, '/', path.len);
+	struct str last = slash == NULL ? path : str_from(path, (size_t)(slash - path.at) + 1);
+
+	return kinds_of_whole(interest, RULES_FACT_LAST, last) | kinds_of_start(interest, RULES_FACT_LEAD, last) |
+	       kinds_of_ending(interest, kind, last);
+}
+
+static uint16_t kinds_of_dots(const struct interest *interest, uint16_t kind, struct str given)
+{
+	return (interest->kinds[RULES_FACT_DOTS] & kind) && str_find(given, STR("..")) >= 0
+		       ? interest->kinds[RULES_FACT_DOTS] : 0;
+}
+
+static bool has_component(struct str path, struct str name)
+{
+	while (path.len > 0) {
+		const char *slash = memchr(path.at, '/', path.len);
+		struct str part = str_cut(path, slash == NULL ? path.len : (size_t)(slash - path.at));
+
+		if (str_eq(part, name))
 			return true;
-		i = end;
+		path = str_from(path, part.len + (slash != NULL));
 	}
 	return false;
-}
-
-static struct str last_of(struct str path)
-{
-	const char *slash = path.len == 0 ? NULL : memrchr(path.at, '/', path.len);
-
-	return slash == NULL ? path : str_from(path, (size_t)(slash - path.at) + 1);
-}
-
-static bool ends_backwards(struct str name, struct str ending)
-{
-	if (name.len < ending.len)
-		return false;
-	for (size_t i = 0; i < ending.len; i++)
-		if (name.at[name.len - 1 - i] != ending.at[i])
-			return false;
-	return true;
-}
-
-static bool entry_holds(const struct interest_entry *entry, struct str path, struct str given, struct str comm)
-{
-	switch (entry->kind) {
-	case RULES_FACT_PREFIX: return str_starts(path, entry->text);
-	case RULES_FACT_LAST: return str_eq(last_of(path), entry->text);
-	case RULES_FACT_COMPONENT: return has_component(path, entry->text, false);
-	case RULES_FACT_LEAD: return str_starts(last_of(path), entry->text);
-	case RULES_FACT_ANY_LEAD: return has_component(path, entry->text, true);
-	case RULES_FACT_DOTS: return str_find(given, entry->text) >= 0;
-	case RULES_FACT_ENDING: return ends_backwards(last_of(path), entry->text);
-	case RULES_FACT_COMM: return str_eq(comm, entry->text);
-	default: return false;
-	}
 }
 
 /* A name that says its path in more words than it needs: nobody looks it up. */
 static bool is_roundabout(struct str name)
 {
-	return has_component(str_from(name, 1), STR("."), false) || has_component(name, STR(".."), false) ||
+	return has_component(str_from(name, 1), STR(".")) || has_component(name, STR("..")) ||
 	       str_find(name, STR("//")) >= 0 || name.at[name.len - 1] == '/';
 }
 
 static bool one_holds(const struct interest *interest, uint16_t kind, struct str path, struct str given,
 		      struct str comm)
 {
-	for (size_t i = 0; i < interest->count; i++)
-		if ((interest->entries[i].kinds & kind) && entry_holds(&interest->entries[i], path, given, comm))
-			return true;
-	return false;
+	return ((kinds_of_start(interest, RULES_FACT_PREFIX, path) | kinds_of_name(interest, kind, path) |
+		 kinds_of_components(interest, kind, path) | kinds_of_dots(interest, kind, given) |
+		 kinds_of_whole(interest, RULES_FACT_COMM, comm)) & kind) != 0;
 }
 
 bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t kind, struct str path,

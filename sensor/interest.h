@@ -31,6 +31,7 @@ struct interest {
 	const struct rule *because[PLAN_CALLS][16]; /* by kind that always passes: for whom; NULL: not known */
 	struct interest_entry *entries;		   /* ordered by kind of fact, then by text, each once */
 	size_t count;
+	size_t first[RULES_FACT_KINDS + 1]; /* of each kind of fact; the next one's is its end */
 	uint16_t kinds[RULES_FACT_KINDS]; /* of all entries of a kind of fact */
 	struct arena arena;
 };

@@ -35,7 +35,8 @@ static struct filter_condition condition_of(const struct call *call, uint16_t ki
 	if (call->plan.flags & PLAN_OPEN) {
 		condition.reads = (kinds & KINDS(PLAN_KIND_READ) & ~KINDS_MAKING_EXEC) != 0;
 		condition.writes =
-			(kinds & (KINDS(PLAN_KIND_WRITE) | KINDS(PLAN_KIND_BOTH)) & ~KINDS_MAKING_EXEC) != 0;
+			(kinds & (KINDS(PLAN_KIND_WRITE) | KINDS(PLAN_KIND_BOTH) | KINDS(PLAN_KIND_CREAT)) &
+			 ~KINDS_MAKING_EXEC) != 0;
 		condition.executables = (kinds & KINDS_MAKING_EXEC) != 0;
 	} else if (call->nr == SYS_socket) {
 		condition.ip = (kinds & KINDS_OF_FAMILY(PLAN_KIND_IP)) != 0;

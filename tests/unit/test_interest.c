@@ -69,6 +69,8 @@ static const struct {
 	{ O "evt.failed = true", NULL, "/etc/passwd" },
 	{ O "fd.num < 0", NULL, "/etc/passwd" },
 	{ "evt.type = creat", NULL, "/etc/passwd" },
+	{ "evt.type in (openat, creat) and (evt.type = creat or evt.is_open_write = true) and fd.name startswith /etc",
+	  NULL, "/etc/passwd" },
 	{ "not evt.is_open_read = true", NULL, "/etc/passwd" },
 	{ O READ "fd.name contains secret", "/x/y", NULL },
 	{ O READ "not fd.name startswith /usr", "/x/y", NULL },
