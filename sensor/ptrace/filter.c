@@ -66,6 +66,9 @@ static uint16_t kinds_of(const struct probe_settings *settings, size_t row)
 	const struct call *call = &calls[row];
 	uint16_t kinds = settings->wanted[row] ? settings->interest->calls[call->nr].can : 0;
 
+	if (settings->judged != NULL && !is_for_state(call))
+		kinds |= settings->judged->calls[call->nr].can;
+
 	if (call->plan.flags & PLAN_FAILED_ONLY)
 		return UINT16_MAX; /* images are always known */
 	if (is_for_state(call) || call_is_traced(call))

@@ -14,7 +14,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { HELD_MAX = 256 /* threads whose results are waited for at once; others' are not known */ };
+enum {
+	HELD_MAX = 256,	    /* threads whose results are waited for at once; others' are not known */
+	QUESTIONS_MAX = 64, /* calls that wait for the judge at once; others are let go, and counted as lost */
+};
 
 /* How far a thread has come whose call's result is wanted. */
 enum held_step {
@@ -28,6 +31,19 @@ struct held {
 	enum held_step step;
 	const struct call *call;
 	struct record *record; /* RECORD_MAX bytes */
+};
+
+/* A call that waits for the sensor's own thread to say whether it may be made. */
+struct question {
+	struct seccomp_notif *asked;
+	const struct call *call;
+	struct record *record; /* as if it had worked */
+	bool look;	       /* rules want its result as well */
+};
+
+struct questions {
+	struct question at[QUESTIONS_MAX];
+	size_t count;
 };
 
 /* Written by one thread each, read by all. */
@@ -45,6 +61,10 @@ struct notify {
 	pthread_rwlock_t lock; /* of what can be changed while it runs: */
 	struct probe_settings settings;
 	bool wanted[CALLS_MAX]; /* for rules, now; the filter may tell of more */
+
+	pthread_mutex_t judge_lock; /* of: */
+	struct questions asked, allowed; /* for the sensor's thread; back from it */
+	_Atomic size_t waiting;		 /* questions that are in either, or being judged */
 
 	/* The receiver's. */
 	pthread_t thread;
@@ -68,16 +88,46 @@ struct notify {
 
 /* 0 or -errno. */
 int receiver_start(struct notify *notify);
+
+/* A call whose result is wanted; everything is taken over. */
+void receiver_look_at(struct notify *notify, const struct question *call);
+
 void receiver_stop(struct notify *notify);
 
 /* Lets a call go on; or ends it, before it has begun, with this result. */
 void notify_continue(struct notify *notify, struct seccomp_notif *asked);
 void notify_answer(struct notify *notify, struct seccomp_notif *asked, int error);
 
+/* Receiver's news: questions that were answered, threads that have stopped. */
+void notify_ring(struct notify *notify);
+
+/* ---- judged.c ---- */
+
+/* The receiver's side. True: it waits for the judge, who has taken all over. */
+bool judged_ask(struct notify *notify, const struct question *question);
+
+/* Calls that may be made and whose results are wanted. */
+void judged_take(struct notify *notify);
+
+/* The sensor's side: judges those that wait. The number of them. */
+int judged_poll(struct notify *notify);
+bool judged_waits(struct notify *notify);
+void judged_done(struct notify *notify);
+
 /* ---- told.c: what becomes a record, and the account ---- */
 
 /* A call that nobody wants after all. */
 void notify_filter(struct notify *notify, const struct call *call);
+
+/* Something for the sensor's own thread. */
+void notify_wake(struct notify *notify);
+
+/* A call that waits is told as if it had worked: who makes it, and what it would reach. False: it is gone. */
+bool notify_presume(struct notify *notify, struct record *record, const struct plan *plan);
+
+/* A call was refused and told of; or there was nobody to ask. */
+void notify_refused(struct notify *notify, const struct record *record);
+void notify_lose(struct notify *notify, const struct record *record);
 
 /* A call has ended: `ret` is set, or RECORD_NO_RESULT. */
 void notify_finish(struct notify *notify, struct record *record, const struct plan *plan);

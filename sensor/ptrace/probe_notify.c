@@ -117,6 +117,8 @@ static void notify_close(void *state)
 	if (probe->alone)
 		keeper_free(probe->notify.keeper);
 	queue_free(probe->notify.queue);
+	judged_done(&probe->notify);
+	pthread_mutex_destroy(&probe->notify.judge_lock);
 	pthread_rwlock_destroy(&probe->notify.lock);
 	free(probe);
 }
@@ -150,6 +152,7 @@ static int prepare(struct probe *probe, const struct probe_settings *settings, c
 	struct notify *notify = &probe->notify;
 
 	pthread_rwlock_init(&notify->lock, NULL);
+	pthread_mutex_init(&notify->judge_lock, NULL);
 	notify->listener = notify->stops = -1;
 	atomic_init(&notify->command_status, -1);
 	set_wanted(notify, settings);
@@ -237,7 +240,7 @@ static void wait_for_news(struct probe *probe, int wait_ms, bool *ret_ends)
 	uint64_t times;
 
 	atomic_store(&probe->notify.asleep, true);
-	if (queue_first(probe->notify.queue) != NULL || atomic_load(&probe->notify.over))
+	if (queue_first(probe->notify.queue) != NULL || judged_waits(&probe->notify) || atomic_load(&probe->notify.over))
 		wait_ms = 0;
 	*ret_ends = poll(fds, ARRAY_LEN(fds), wait_ms) > 0 && fds[1].revents != 0;
 	atomic_store(&probe->notify.asleep, false);
@@ -258,6 +261,7 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 		return n;
 	over = atomic_load(&probe->notify.over);
 	wait_for_news(probe, n > 0 || over ? 0 : wait_ms, &ends);
+	n += judged_poll(&probe->notify);
 	n += take_all(probe, ends || over);
 	look_after_command(probe);
 	if (n == 0 && keeper_is_ending(probe->notify.keeper))
@@ -306,6 +310,7 @@ static int notify_exit_status(const void *state)
 
 const struct probe_ops probe_notify = {
 	.name = "seccomp",
+	.judges = true,
 	.open = notify_open,
 	.rearm = notify_rearm,
 	.poll = notify_poll,

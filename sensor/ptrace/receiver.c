@@ -98,57 +98,86 @@ static struct record *begin(struct notify *notify, const struct entry *entry)
 	return record;
 }
 
-static void take_call(struct notify *notify, struct seccomp_notif *asked, const struct entry *entry)
+/* Its result is waited for; or it is told at once, without. */
+void receiver_look_at(struct notify *notify, const struct question *call)
+{
+	if (held_begin(notify, call->asked, call->call, call->record))
+		return;
+	call->record->flags |= RECORD_NO_RESULT;
+	notify_finish(notify, call->record, &call->call->plan);
+	free(call->record);
+	notify_continue(notify, call->asked);
+}
+
+static struct record *begin_wanted(struct notify *notify, struct seccomp_notif *asked, const struct entry *entry)
 {
 	struct record *record = begin(notify, entry);
 
-	if (record == NULL || !is_still(notify, asked->id)) {
-		notify_continue(notify, asked);
-		free(record);
-		return;
-	}
-	if (held_begin(notify, asked, entry->call, record))
-		return;
-	record->flags |= RECORD_NO_RESULT;
-	notify_finish(notify, record, &entry->call->plan);
-	free(record);
+	if (record != NULL && is_still(notify, asked->id))
+		return record;
 	notify_continue(notify, asked);
+	free(record);
+	return NULL;
 }
 
-static bool is_wanted(struct notify *notify, const struct entry *entry)
+/* What rules want to know of it, and whether one of them has to be asked first. */
+struct want {
+	bool look, ask;
+};
+
+static struct want want_of(struct notify *notify, const struct entry *entry)
 {
+	const struct interest *interest, *judged;
 	char name[RECORD_COMM];
 	struct str comm = { NULL, 0 };
-	bool wanted = false;
+	struct want want = { false, false };
 
 	pthread_rwlock_rdlock(&notify->lock);
-	if (notify->wanted[entry->call - calls]) {
-		if (notify->settings.interest->kinds[RULES_FACT_COMM] != 0)
-			comm = life_comm(notify->life, tgid_of(entry->tid), name);
-		wanted = entry_wants(entry, notify->settings.interest, comm, &notify->names);
-	}
+	interest = notify->settings.interest;
+	judged = notify->settings.judged;
+	if (interest->kinds[RULES_FACT_COMM] != 0 || (judged != NULL && judged->kinds[RULES_FACT_COMM] != 0))
+		comm = life_comm(notify->life, tgid_of(entry->tid), name);
+	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->names);
+	want.ask = judged != NULL && !call_is_traced(entry->call) && entry_wants(entry, judged, comm, &notify->names);
 	pthread_rwlock_unlock(&notify->lock);
-	return wanted;
+	return want;
+}
+
+static void ask(struct notify *notify, const struct question *question)
+{
+	if (notify_presume(notify, question->record, &question->call->plan) && judged_ask(notify, question))
+		return;
+	notify_lose(notify, question->record);
+	notify_continue(notify, question->asked);
+	free(question->record);
 }
 
 static void take(struct notify *notify, struct seccomp_notif *asked)
 {
+	struct question question = { .asked = asked };
 	struct entry entry;
+	struct want want;
 
-	if (notify->held_count > 0 && held_again(notify, asked->pid)) {
+	if ((notify->held_count > 0 && held_again(notify, asked->pid)) ||
+	    !entry_read(&asked->data, asked->pid, &entry)) {
 		notify_continue(notify, asked);
 		return;
 	}
-	if (!entry_read(&asked->data, asked->pid, &entry)) {
+	want = want_of(notify, &entry);
+	if (!want.look && !want.ask) {
 		notify_continue(notify, asked);
+		notify_filter(notify, entry.call);
 		return;
 	}
-	if (is_wanted(notify, &entry)) {
-		take_call(notify, asked, &entry);
+	question.call = entry.call;
+	question.look = want.look;
+	question.record = begin_wanted(notify, asked, &entry);
+	if (question.record == NULL)
 		return;
-	}
-	notify_continue(notify, asked);
-	notify_filter(notify, entry.call);
+	if (want.ask)
+		ask(notify, &question);
+	else
+		receiver_look_at(notify, &question);
 }
 
 /* ---- the loop ---- */
@@ -169,32 +198,41 @@ static bool receive(struct notify *notify)
 	return true;
 }
 
-static void take_stops(struct notify *notify)
+static void take_news(struct notify *notify)
 {
 	uint64_t times;
 
 	if (read(notify->stops, &times, sizeof(times)) == sizeof(times))
 		held_poll(notify);
+	judged_take(notify);
+}
+
+void notify_ring(struct notify *notify)
+{
+	const uint64_t one = 1;
+	ssize_t n = write(notify->stops, &one, sizeof(one));
+
+	(void)n; /* when it is full it is readable anyway */
 }
 
 static bool is_over(const struct notify *notify)
 {
 	struct pollfd fd = { notify->listener, POLLIN, 0 };
 
-	return notify->held_count == 0 && poll(&fd, 1, 0) > 0 && (fd.revents & POLLHUP) != 0;
+	return notify->held_count == 0 && atomic_load(&notify->waiting) == 0 && poll(&fd, 1, 0) > 0 && (fd.revents & POLLHUP) != 0;
 }
 
-/* While threads are held, both they and the listener are waited for; else one call less is made. */
+/* While threads are held or judged, they and the listener are waited for; else one call less is made. */
 static bool step(struct notify *notify)
 {
 	struct pollfd fds[] = { { notify->listener, POLLIN, 0 }, { notify->stops, POLLIN, 0 } };
 
-	if (notify->held_count == 0)
+	if (notify->held_count == 0 && atomic_load(&notify->waiting) == 0)
 		return receive(notify);
 	if (poll(fds, ARRAY_LEN(fds), -1) <= 0)
 		return false;
 	if (fds[1].revents != 0)
-		take_stops(notify);
+		take_news(notify);
 	return (fds[0].revents & POLLIN) == 0 || receive(notify);
 }
 

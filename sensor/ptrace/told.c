@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { PRESUMED_FD = 3 };
+
 static void count(_Atomic uint64_t *at)
 {
 	atomic_fetch_add_explicit(at, 1, memory_order_relaxed);
@@ -21,7 +23,7 @@ void notify_filter(struct notify *notify, const struct call *call)
 	count(&of->filtered);
 }
 
-static void wake(struct notify *notify)
+void notify_wake(struct notify *notify)
 {
 	const uint64_t one = 1;
 
@@ -44,7 +46,7 @@ void notify_emit(struct record *record, void *userdata)
 		count(&of->dropped);
 		by_call_note(&notify->by_call, record, PROBE_RING);
 	}
-	wake(notify);
+	notify_wake(notify);
 }
 
 static void tell(struct notify *notify, struct record *record)
@@ -54,11 +56,32 @@ static void tell(struct notify *notify, struct record *record)
 }
 
 /* The process is gone, or nothing of it can be read: seen, and lost. */
-static void lose(struct notify *notify, const struct record *record)
+void notify_lose(struct notify *notify, const struct record *record)
 {
 	count(&notify->of[record->class].seen);
 	count(&notify->of[record->class].dropped);
 	by_call_note(&notify->by_call, record, PROBE_RING);
+}
+
+void notify_refused(struct notify *notify, const struct record *record)
+{
+	count(&notify->of[record->class].seen);
+	count(&notify->of[record->class].emitted);
+}
+
+bool notify_presume(struct notify *notify, struct record *record, const struct plan *plan)
+{
+	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) < 0)
+		return false;
+	life_put(notify->life, record, notify_emit, notify);
+	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
+	record->ret = (plan->flags & PLAN_RETURNS_FD) ? PRESUMED_FD : 0;
+	if (plan->flags & PLAN_OPEN)
+		tracee_presume_open(record, PRESUMED_FD);
+	else if (!(plan->flags & PLAN_RETURNS_FD))
+		tracee_add_object(record, record->tid, plan);
+	tracee_presume_peer(record);
+	return true;
 }
 
 /* The same question as in the eBPF program. */
@@ -109,7 +132,7 @@ void notify_finish(struct notify *notify, struct record *record, const struct pl
 	}
 	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
 	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) < 0)
-		lose(notify, record);
+		notify_lose(notify, record);
 	else
 		tell(notify, record);
 }
@@ -132,7 +155,7 @@ void notify_exec(struct notify *notify, uint32_t tgid, uint16_t nr)
 	record->nr = nr;
 	if (tracee_fill_head(record, tgid, tgid, PROC_READ_IMAGE | (with_environment ? PROC_READ_ENV : 0),
 			     &notify->facts) < 0) {
-		lose(notify, record);
+		notify_lose(notify, record);
 		return;
 	}
 	tracee_add_image(record, &notify->facts);
@@ -145,5 +168,5 @@ void notify_gone(struct notify *notify, uint32_t tid, int status)
 	if ((pid_t)tid != notify->command)
 		return;
 	atomic_store(&notify->command_status, status);
-	wake(notify);
+	notify_wake(notify);
 }

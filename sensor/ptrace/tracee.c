@@ -377,3 +377,86 @@ uint32_t tracee_parent(uint32_t tgid)
 		sscanf(close_paren + 1, " %*c %u", &ppid);
 	return ppid;
 }
+
+/* Links are followed as the process follows them; /proc's own ones only where its root is the machine's. */
+static int open_in_root(uint32_t tid, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	autoclose int root = -1;
+	char link[48];
+	int fd;
+
+	snprintf(link, sizeof(link), "/proc/%u/root", tid);
+	root = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	if (fd < 0 && (errno == ELOOP || errno == EXDEV))
+		fd = open(path, O_PATH | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static bool add_opened(struct record *record, int opened, const char *last, int fd)
+{
+	char link[48], target[RECORD_STRING_MAX];
+	struct stat st;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", opened);
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0 || fstat(opened, &st) < 0)
+		return false;
+	target[len] = '\0';
+	if (last != NULL)
+		len += snprintf(target + len, sizeof(target) - (size_t)len, "%s%s", target[len - 1] == '/' ? "" : "/", last);
+	if (len >= (ssize_t)sizeof(target))
+		return false;
+	record->object = (struct record_object){ .fd = fd,
+						 .kind = last != NULL ? RECORD_OBJECT_FILE : kind_of(st.st_mode, target) };
+	if (last == NULL) {
+		record->object.ino = st.st_ino;
+		record->object.dev = (uint32_t)(major(st.st_dev) << 20 | minor(st.st_dev));
+		record->object.mode = st.st_mode;
+	}
+	record->flags |= RECORD_HAS_OBJECT;
+	add_object_path(record, (struct str){ target, (size_t)len });
+	return true;
+}
+
+void tracee_presume_open(struct record *record, int fd)
+{
+	struct str dir = record_text(record, RECORD_STRING_DIR), name = record_text(record, RECORD_STRING_NAME);
+	char path[2 * RECORD_STRING_MAX + 2];
+	autoclose int opened = -1;
+	char *slash;
+
+	if (name.len == 0)
+		return;
+	snprintf(path, sizeof(path), "%.*s%s%.*s", STR_ARG(dir), dir.len > 0 ? "/" : "", STR_ARG(name));
+	opened = open_in_root(record->tid, path);
+	slash = strrchr(path, '/');
+	if (opened >= 0) {
+		add_opened(record, opened, NULL, fd);
+	} else if (slash != NULL && slash[1] != '\0') {
+		char last[RECORD_STRING_MAX];
+
+		snprintf(last, sizeof(last), "%s", slash + 1);
+		slash[1] = '\0';
+		opened = open_in_root(record->tid, path);
+		if (opened >= 0)
+			add_opened(record, opened, last, fd);
+	}
+}
+
+void tracee_presume_peer(struct record *record)
+{
+	struct str address = record_text(record, RECORD_STRING_ADDRESS);
+	struct sockaddr_storage storage = { 0 };
+
+	if (record->object.kind != RECORD_OBJECT_SOCKET || address.len < sizeof(sa_family_t) ||
+	    address.len > sizeof(storage))
+		return;
+	memcpy(&storage, address.at, address.len);
+	if (record->nr != SYS_bind)
+		endpoint_take(&storage, record->object.remote, &record->object.remote_port);
+}

@@ -1,0 +1,126 @@
+/* Calls that wait for a rule's word before they are made. The receiver hands them to the sensor's own thread,
+ * which alone may ask rules, and goes on with others; what may be made and is to be watched comes back, because
+ * only the receiver holds threads. */
+#include "sensor/ptrace/notify.h"
+#include "sensor/ptrace/tracee.h"
+
+#include <stdlib.h>
+
+static bool put(struct notify *notify, struct questions *to, const struct question *question)
+{
+	bool room;
+
+	pthread_mutex_lock(&notify->judge_lock);
+	room = to->count < QUESTIONS_MAX;
+	if (room)
+		to->at[to->count++] = *question;
+	pthread_mutex_unlock(&notify->judge_lock);
+	return room;
+}
+
+static bool get(struct notify *notify, struct questions *from, struct question *ret)
+{
+	bool any;
+
+	pthread_mutex_lock(&notify->judge_lock);
+	any = from->count > 0;
+	if (any) {
+		*ret = from->at[0];
+		memmove(from->at, from->at + 1, --from->count * sizeof(*ret));
+	}
+	pthread_mutex_unlock(&notify->judge_lock);
+	return any;
+}
+
+/* Never more at once than either list holds. */
+bool judged_ask(struct notify *notify, const struct question *question)
+{
+	if (atomic_load(&notify->waiting) >= QUESTIONS_MAX || !put(notify, &notify->asked, question))
+		return false;
+	atomic_fetch_add(&notify->waiting, 1);
+	notify_wake(notify);
+	return true;
+}
+
+/* What was made up for the judge is not what will be told. */
+static void forget_presumed(struct record *record, const struct call *call)
+{
+	struct record fresh = { .len = sizeof(fresh), .type = RECORD_CALL, .class = record->class, .nr = record->nr,
+				.flags = record->flags & RECORD_COMPAT, .tid = record->tid, .tgid = record->tgid };
+
+	memcpy(fresh.args, record->args, sizeof(fresh.args));
+	memcpy(fresh.comm, record->comm, sizeof(fresh.comm));
+	*record = fresh;
+	tracee_add_arguments(record, record->tid, &call->plan);
+}
+
+void judged_take(struct notify *notify)
+{
+	struct question question;
+
+	while (get(notify, &notify->allowed, &question)) {
+		atomic_fetch_sub(&notify->waiting, 1);
+		forget_presumed(question.record, question.call);
+		receiver_look_at(notify, &question);
+	}
+}
+
+static void let_go(struct notify *notify, const struct question *question)
+{
+	if (question->look && put(notify, &notify->allowed, question)) {
+		notify_ring(notify);
+		return;
+	}
+	notify_continue(notify, question->asked);
+	notify_filter(notify, question->call);
+	free(question->record);
+	atomic_fetch_sub(&notify->waiting, 1);
+}
+
+static void refuse(struct notify *notify, const struct question *question, int error)
+{
+	notify_answer(notify, question->asked, error);
+	notify_refused(notify, question->record);
+	free(question->record);
+	atomic_fetch_sub(&notify->waiting, 1);
+	notify_ring(notify);
+}
+
+bool judged_waits(struct notify *notify)
+{
+	bool any;
+
+	pthread_mutex_lock(&notify->judge_lock);
+	any = notify->asked.count > 0;
+	pthread_mutex_unlock(&notify->judge_lock);
+	return any;
+}
+
+int judged_poll(struct notify *notify)
+{
+	struct question question;
+	int n = 0;
+
+	while (get(notify, &notify->asked, &question)) {
+		const struct probe_settings *settings = &notify->settings; /* changed by this thread only */
+		int r = settings->judge == NULL ? 0 : settings->judge(question.record, settings->judge_userdata);
+
+		if (r == 0)
+			let_go(notify, &question);
+		else
+			refuse(notify, &question, r);
+		n++;
+	}
+	return n;
+}
+
+void judged_done(struct notify *notify)
+{
+	struct question question;
+
+	while (get(notify, &notify->asked, &question) || get(notify, &notify->allowed, &question)) {
+		if (notify->listener >= 0)
+			notify_continue(notify, question.asked);
+		free(question.record);
+	}
+}
