@@ -5,33 +5,27 @@
 #include "base/http.h"
 #include "sensor/doctor.h"
 #include "sensor/explain.h"
+#include "sensor/ptrace/keeper.h"
 #include "sensor/replay.h"
 
 #include <signal.h>
 
-static bool passing_on; /* set before the handlers are */
-
-/* What the terminal sends, it sends to the command as well: passing it on would double it. */
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	(void)context;
-	if (!passing_on || info->si_code <= 0)
-		sensor_signal(number, info->si_code <= 0 ? (unsigned)info->si_pid : 0);
+	sensor_signal(number, info->si_code <= 0 ? (unsigned)info->si_pid : 0);
 }
 
-/* No SA_RESTART: a signal must end the wait for the next record. */
+/* No SA_RESTART: a signal must end the wait for the next record. With a command its end is the sensor's, and
+ * signals are the keeper's. */
 static void watch_signals(bool with_command)
 {
-	static const int ending[] = { SIGTERM, SIGINT, SIGCONT },
-			 passed[] = { SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+	static const int watched[] = { SIGCONT, SIGTERM, SIGINT };
 	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	passing_on = with_command;
-	for (size_t i = 0; i < ARRAY_LEN(ending); i++)
-		sigaction(ending[i], &action, NULL);
-	for (size_t i = 0; with_command && i < ARRAY_LEN(passed); i++)
-		sigaction(passed[i], &action, NULL);
+	for (size_t i = 0; i < (with_command ? 1 : ARRAY_LEN(watched)); i++)
+		sigaction(watched[i], &action, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL); /* a file that may not grow is an error like a full disk */
 }
@@ -61,10 +55,21 @@ static const struct probe_ops *choose(const struct options *options)
 	return NULL;
 }
 
+/* `keeper`: of a command's; NULL: there is none. */
+static int be_sensor(const struct options *options, struct keeper *keeper)
+{
+	const struct probe_ops *probe;
+
+	if (http_global_init() != 0)
+		return EXIT_FAILURE;
+	watch_signals(keeper != NULL);
+	probe = choose(options);
+	return probe == NULL ? EXIT_FAILURE : sensor_run(options, probe, keeper);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
-	const struct probe_ops *probe;
 	int r = options_parse(argc, argv, &options), status = EXIT_FAILURE;
 
 	log_setup(options.log_level, options.log_format);
@@ -74,11 +79,10 @@ int main(int argc, char **argv)
 		status = doctor_print(&options);
 	} else if (options.interest) {
 		status = explain_interest(&options);
-	} else if (http_global_init() == 0) {
-		watch_signals(options.command != NULL);
-		probe = choose(&options);
-		if (probe != NULL)
-			status = sensor_run(&options, probe);
+	} else if (options.command != NULL) {
+		status = keeper_run(&options, be_sensor);
+	} else {
+		status = be_sensor(&options, NULL);
 	}
 	options_done(&options);
 	return status;

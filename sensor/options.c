@@ -40,6 +40,7 @@ enum option_id {
 	OPTION_RING_URGENT,
 	OPTION_RING_BULK,
 	OPTION_PRINT,
+	OPTION_ON_FAILURE,
 	OPTION_RECORD,
 	OPTION_REPLAY,
 	OPTION_DOCTOR,
@@ -95,6 +96,8 @@ static const struct option_row {
 	  "kernel memory for processes and privileges that wait, a power of two (4MiB)", SENSOR },
 	{ "ring-bulk", "SIZE", OPTION_RING_BULK, "... for all else (8MiB)", SENSOR },
 	{ "print", NULL, OPTION_PRINT, "write events to standard output instead of a hub", SENSOR },
+	{ "on-failure", "WHAT", OPTION_ON_FAILURE,
+	  "if the sensor fails the command is to continue, or to be killed: continue or kill (continue)", SENSOR },
 	{ "record", "FILE", OPTION_RECORD, "also keep the raw records that are observed in FILE", BOTH },
 	{ "replay", "FILE", OPTION_REPLAY, "observe a recording in place of this machine, and end", BOTH },
 	{ "doctor", NULL, OPTION_DOCTOR, "say what this machine lets a sensor do, and end", SENSOR },
@@ -229,6 +232,17 @@ static int set_probe(struct options *options, const char *value)
 	if (choice < 0)
 		return complain("probe", value, "auto, ebpf or ptrace");
 	options->probe = (enum probe_choice)choice;
+	return 0;
+}
+
+static int set_on_failure(struct options *options, const char *value)
+{
+	static const char *const whats[] = { "continue", "kill", NULL };
+	int choice = choice_of(value, whats);
+
+	if (choice < 0)
+		return complain("on-failure", value, "continue or kill");
+	options->on_failure_kill = choice == 1;
 	return 0;
 }
 
@@ -373,6 +387,7 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_RING_URGENT: return set_ring("ring-urgent", value, &options->ring_urgent);
 	case OPTION_RING_BULK: return set_ring("ring-bulk", value, &options->ring_bulk);
 	case OPTION_CONTAINER_WAIT: return set_container_wait(options, value);
+	case OPTION_ON_FAILURE: return set_on_failure(options, value);
 	case OPTION_PRINT: options->print = true; return 0;
 	case OPTION_RECORD: options->record = value; return 0;
 	case OPTION_REPLAY: options->replay = value; return 0;
@@ -426,10 +441,10 @@ static int finish(struct options *options, int argc, char **argv)
 	return 0;
 }
 
-/* "observe" is the first word, or is not there. */
-static bool takes_observe(int *argc, char ***argv)
+/* It is the first word, or is not there. */
+static bool takes_word(int *argc, char ***argv, const char *word)
 {
-	if (*argc < 2 || strcmp((*argv)[1], "observe") != 0)
+	if (*argc < 2 || strcmp((*argv)[1], word) != 0)
 		return false;
 	(*argc)--;
 	(*argv)++;
@@ -454,9 +469,11 @@ int options_parse(int argc, char **argv, struct options *ret)
 {
 	struct option longs[ARRAY_LEN(rows) + 1] = { 0 };
 	size_t count = 0;
+	bool runs;
 	int id, r;
 
-	ret->observe = (struct observe_options){ .on = takes_observe(&argc, &argv) };
+	ret->observe = (struct observe_options){ .on = takes_word(&argc, &argv, "observe") };
+	runs = !ret->observe.on && takes_word(&argc, &argv, "run");
 	set_defaults(ret);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (rows[i].mode == BOTH || (rows[i].mode == OBSERVE) == ret->observe.on)
@@ -474,7 +491,12 @@ int options_parse(int argc, char **argv, struct options *ret)
 		if (r != 0)
 			return r;
 	}
-	return finish(ret, argc, argv);
+	r = finish(ret, argc, argv);
+	if (r == 0 && runs && ret->command == NULL) {
+		fprintf(stderr, "tocsin-sensor: run: which command? It stands behind --\n");
+		return -EINVAL;
+	}
+	return r;
 }
 
 void options_done(struct options *options)

@@ -49,6 +49,7 @@ struct options {
 	const char *record, *replay; /* files; NULL: none */
 	enum log_level log_level;
 	enum log_format log_format;
+	bool on_failure_kill; /* the command and all that came of it ends with the sensor */
 	char *const *command; /* ends with NULL; NULL: none */
 };
 

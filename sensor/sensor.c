@@ -200,9 +200,9 @@ static void sensor_end(struct sensor *sensor)
 	buf_done(&sensor->report);
 }
 
-int sensor_run(const struct options *options, const struct probe_ops *probe)
+int sensor_run(const struct options *options, const struct probe_ops *probe, struct keeper *keeper)
 {
-	struct sensor sensor = { .options = options, .probe = probe };
+	struct sensor sensor = { .options = options, .probe = probe, .keeper = keeper };
 	int status = 1;
 
 	sensor.tamper.sees_itself = probe->sees_itself;

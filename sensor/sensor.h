@@ -18,8 +18,11 @@ enum {
 	SENSOR_POLICY_MS = 100, /* looks for other rules */
 };
 
-/* Runs until a signal or, with a command, until that has ended. The exit status. */
-int sensor_run(const struct options *options, const struct probe_ops *probe);
+struct keeper;
+
+/* Runs until a signal or, with a command, until that has ended and all that came of it. `keeper`: who keeps watch
+ * over us then. The exit status. */
+int sensor_run(const struct options *options, const struct probe_ops *probe, struct keeper *keeper);
 
 /* Tells sensor_run() of a signal (below 32): it passes it on to the command, or ends. Safe in a
  * handler. `from`: the process that sent it, or 0. */

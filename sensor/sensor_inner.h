@@ -22,6 +22,7 @@
 struct sensor {
 	const struct options *options;
 	const struct probe_ops *probe;
+	struct keeper *keeper; /* NULL: no command */
 	void *probe_state;
 	struct policy *policy; /* NULL: rules come from files */
 	char version[POLICY_VERSION_LEN + 1]; /* of the hub's rules in force */

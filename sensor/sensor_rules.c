@@ -46,6 +46,7 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 {
 	struct probe_settings settings = { .interest = interest,
 					   .command = sensor->options->command,
+					   .keeper = sensor->keeper,
 					   .urgent_bytes = sensor->options->ring_urgent,
 					   .bulk_bytes = sensor->options->ring_bulk,
 					   .replay = sensor->tape.replay };

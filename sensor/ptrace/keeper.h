@@ -92,6 +92,9 @@ void keeper_holds(struct keeper *keeper, int change);
  * reaped; then `ret_status` is its wait status. To be asked in place of waitpid() for the command. */
 bool keeper_watch(struct keeper *keeper, int *ret_status);
 
+/* The same by somebody who has reaped it otherwise, as a tracer does. */
+void keeper_ended(struct keeper *keeper, int status);
+
 /* The worker is to come to its end in good order now: nobody will be there to watch. */
 bool keeper_is_ending(const struct keeper *keeper);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -129,6 +130,8 @@ static void take_step(struct keeper_shared *shared, uint32_t step)
 
 void keeper_restore_signals(const struct keeper *keeper)
 {
+	if (keeper->kills)
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* even if everybody is killed at once */
 	for (int i = 1; i < NSIG; i++)
 		if (i != SIGKILL && i != SIGSTOP)
 			signal(i, sigismember(&keeper->ignored_before, i) == 1 ? SIG_IGN : SIG_DFL);
@@ -239,6 +242,8 @@ struct seccomp_notif *keeper_slot(struct keeper *keeper)
 	for (size_t i = 0; i < KEEPER_SLOTS; i++)
 		if (atomic_load_explicit(&slots[i].taken, memory_order_acquire) == 0) {
 			atomic_store_explicit(&slots[i].taken, 1, memory_order_relaxed);
+			if (i >= atomic_load_explicit(&keeper->shared->used, memory_order_relaxed))
+				atomic_store_explicit(&keeper->shared->used, (uint32_t)i + 1, memory_order_relaxed);
 			return &slots[i].notif;
 		}
 	return NULL;
@@ -263,6 +268,24 @@ void keeper_holds(struct keeper *keeper, int change)
 	atomic_fetch_add(&keeper->shared->holds, change);
 }
 
+void keeper_ended(struct keeper *keeper, int status)
+{
+	struct keeper_shared *shared = keeper->shared;
+
+	if (atomic_load(&shared->ended))
+		return;
+	atomic_store(&shared->status, status);
+	atomic_store(&shared->ended, 1);
+	keeper_wake(keeper);
+}
+
+/* Not out of the hands of the tracer, which waits for its end. */
+static void reap_command(struct keeper *keeper, pid_t command)
+{
+	if (!keeper->has_reaped && atomic_load(&keeper->shared->holds) == 0)
+		keeper->has_reaped = waitpid(command, NULL, WNOHANG) != 0;
+}
+
 /* WNOWAIT: what a tracer waits for is not taken from it, and "stopped" is a state, not news. */
 void keeper_look(struct keeper *keeper)
 {
@@ -271,16 +294,16 @@ void keeper_look(struct keeper *keeper)
 	siginfo_t info = { 0 };
 	int status, stopped;
 
+	if (command != 0 && atomic_load(&shared->ended))
+		reap_command(keeper, command);
 	if (command == 0 || atomic_load(&shared->ended) ||
 	    waitid(P_PID, (id_t)command, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) < 0)
 		return;
 	if (info.si_pid == command && info.si_code != CLD_STOPPED && info.si_code != CLD_TRAPPED) {
 		status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
 						    : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
-		atomic_store(&shared->status, status);
-		atomic_store(&shared->ended, 1);
-		waitpid(command, NULL, WNOHANG);
-		keeper_wake(keeper);
+		keeper_ended(keeper, status); /* before its number can be another one's */
+		reap_command(keeper, command);
 		return;
 	}
 	if (info.si_pid == command && info.si_code == CLD_TRAPPED)
@@ -290,9 +313,43 @@ void keeper_look(struct keeper *keeper)
 		keeper_wake(keeper);
 }
 
+void keeper_let_go_of_output(const struct keeper *keeper)
+{
+	autoclose int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	bool prints = keeper->prints && getpid() == atomic_load(&keeper->shared->worker);
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && nothing >= 0; fd++)
+		if (fd != STDOUT_FILENO || !prints)
+			dup2(nothing, fd);
+}
+
+/* All that stands above this worker is gone: nobody else will do it. */
+static void be_last(struct keeper *keeper)
+{
+	struct keeper_shared *shared = keeper->shared;
+	pid_t parent = getppid();
+
+	if (keeper->is_last || !keeper->has_parents || parent == atomic_load(&shared->keeper) ||
+	    parent == atomic_load(&shared->front) || atomic_load(&shared->left))
+		return;
+	keeper->is_last = true;
+	atomic_store(&shared->front, 0);
+	atomic_store(&shared->keeper, 0);
+	atomic_fetch_add(&shared->keepers, 1);
+	keeper_note(keeper, "front and keeper are gone: nobody is left to take over");
+	if (keeper->kills)
+		keeper_kill_workload(keeper);
+}
+
 bool keeper_watch(struct keeper *keeper, int *ret_status)
 {
 	keeper_look(keeper);
+	atomic_fetch_add_explicit(&keeper->shared->turns, 1, memory_order_relaxed);
+	be_last(keeper);
+	if (!keeper->has_let_go && atomic_load(&keeper->shared->left)) {
+		keeper->has_let_go = true;
+		keeper_let_go_of_output(keeper);
+	}
 	if (!atomic_load(&keeper->shared->ended))
 		return false;
 	*ret_status = atomic_load(&keeper->shared->status);

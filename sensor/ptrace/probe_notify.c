@@ -94,7 +94,9 @@ static void look_after_command(struct probe *probe)
 {
 	int status = atomic_load(&probe->notify.command_status);
 
-	if (probe->ended || (!keeper_watch(probe->notify.keeper, &status) && status < 0))
+	if (status >= 0)
+		keeper_ended(probe->notify.keeper, status);
+	if (!keeper_watch(probe->notify.keeper, &status) || probe->ended)
 		return;
 	probe->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	probe->ended = true;
@@ -256,6 +258,7 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 
 	probe->take = take;
 	probe->userdata = userdata;
+	look_after_command(probe);
 	n = drain(probe);
 	if (n == POLL_RECORDS)
 		return n;
@@ -263,7 +266,6 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 	wait_for_news(probe, n > 0 || over ? 0 : wait_ms, &ends);
 	n += judged_poll(&probe->notify);
 	n += take_all(probe, ends || over);
-	look_after_command(probe);
 	if (n == 0 && keeper_is_ending(probe->notify.keeper))
 		return -ESRCH;
 	return n == 0 && over && probe->ended ? -ESRCH : n;
