@@ -129,10 +129,10 @@ static void set_wanted(struct notify *notify, const struct probe_settings *setti
 {
 	notify->settings = *settings;
 	for (size_t i = 0; i < calls_count; i++) {
-		bool for_state = call_is_traced(&calls[i]) ||
-				 (calls[i].watch == CALL_STATE && !(calls[i].plan.flags & PLAN_FAILED_ONLY));
+		bool is_exec = (calls[i].plan.flags & PLAN_FAILED_ONLY) != 0; /* all that succeed are told */
+		bool for_state = call_is_traced(&calls[i]) || calls[i].watch == CALL_STATE;
 
-		notify->wanted[i] = for_state ? settings->reported[i] : settings->wanted[i];
+		notify->wanted[i] = is_exec || (for_state ? settings->reported[i] : settings->wanted[i]);
 	}
 }
 

@@ -851,6 +851,13 @@ def test_under_ptrace_threads_forks_and_failed_execs_are_seen(traced, tmp_path):
     assert receiver.find(evt__type="setuid", user__uid=65534, evt__arg__uid="nobody")
 
 
+def test_under_ptrace_programs_are_seen_when_no_rule_asks_for_failed_ones(receiver, sensors, tmp_path):
+    shutil.copy("/bin/true", tmp_path / "xmrig")
+    sensor = sensors(receiver.port, "--rules", SHIPPED, command=["sh", "-c", f"{tmp_path}/xmrig; true"])
+    assert sensor.process.wait(60) == 0
+    assert receiver.find(evt__type="execve", proc__name="xmrig")
+
+
 def test_under_ptrace_every_event_has_its_number(traced):
     receiver, _, _ = traced("sh", "-c", "for i in 1 2 3 4 5 6 7 8; do true | cat; done")
     [boot] = boots(receiver)
