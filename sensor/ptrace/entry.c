@@ -255,7 +255,9 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 	if (given.at == NULL)
 		return true;
 	path = path_of(entry, given, names);
-	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path, given, comm);
+	/* More words than it needs are gone from the path; two dots some rules want to see. */
+	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path,
+						      str_find(given, STR("..")) >= 0 ? given : path, comm);
 }
 
 /* The family that a connection is to have, or -1: of the address, which is that of the socket or refused. */

@@ -39,11 +39,12 @@ static struct filter_condition condition_of(const struct call *call, uint16_t ki
 			 ~KINDS_MAKING_EXEC) != 0;
 		condition.executables = (kinds & KINDS_MAKING_EXEC) != 0;
 	} else if (call->nr == SYS_socket) {
-		condition.ip = (kinds & KINDS_OF_FAMILY(PLAN_KIND_IP)) != 0;
-		condition.local = (kinds & KINDS_OF_FAMILY(PLAN_KIND_UNIX)) != 0;
-		/* Whose call fails has no socket. */
-		condition.other = (kinds & (KINDS_OF_FAMILY(PLAN_KIND_OTHER_FAMILY) |
-					    KINDS_OF_FAMILY(PLAN_KIND_NO_SOCKET))) != 0;
+		/* Of whatever family it was to be, a call that fails has no socket. */
+		bool failed = (kinds & 1U << (PLAN_KIND_NO_SOCKET | PLAN_KIND_FAILED)) != 0;
+
+		condition.ip = failed || (kinds & KINDS_OF_FAMILY(PLAN_KIND_IP)) != 0;
+		condition.local = failed || (kinds & KINDS_OF_FAMILY(PLAN_KIND_UNIX)) != 0;
+		condition.other = failed || (kinds & KINDS_OF_FAMILY(PLAN_KIND_OTHER_FAMILY)) != 0;
 	}
 	return condition;
 }

@@ -83,7 +83,7 @@ static struct held *find(const struct notify *notify, uint32_t tid)
 static void drop(struct notify *notify, struct held *held)
 {
 	keeper_holds(notify->keeper, -1);
-	free(held->record);
+	notify_put_back(notify, held->record);
 	*held = notify->held[--notify->held_count];
 }
 

@@ -12,6 +12,7 @@
 #include "sensor/ptrace/queue.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 enum {
@@ -75,7 +76,8 @@ struct notify {
 	size_t held_count;
 	struct entry_names names;
 	struct proc_facts facts;
-	struct record *image; /* RECORD_MAX bytes: of an exec */
+	struct record *image, *spare; /* RECORD_MAX bytes: of an exec; of the next call, or NULL */
+	sigset_t while_waiting;
 
 	struct notify_counters of[RECORD_CLASSES];
 	struct by_call by_call;
@@ -88,6 +90,9 @@ struct notify {
 
 /* 0 or -errno. */
 int receiver_start(struct notify *notify);
+
+/* The receiver's own: memory of a record, for the next one. */
+void notify_put_back(struct notify *notify, struct record *record);
 
 /* A call whose result is wanted; everything is taken over. */
 void receiver_look_at(struct notify *notify, const struct question *call);

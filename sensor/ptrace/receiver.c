@@ -79,10 +79,11 @@ static uint32_t tgid_of(uint32_t tid)
 
 static struct record *begin(struct notify *notify, const struct entry *entry)
 {
-	struct record *record = calloc(1, RECORD_MAX);
+	struct record *record = notify->spare != NULL ? TAKE(notify->spare) : malloc(RECORD_MAX);
 
 	if (record == NULL)
 		return NULL;
+	memset(record, 0, sizeof(*record));
 	record->len = sizeof(*record);
 	record->type = RECORD_CALL;
 	record->class = entry->call->plan.class;
@@ -98,6 +99,13 @@ static struct record *begin(struct notify *notify, const struct entry *entry)
 	return record;
 }
 
+/* Records one after the other are written to the same memory. */
+void notify_put_back(struct notify *notify, struct record *record)
+{
+	free(notify->spare);
+	notify->spare = record;
+}
+
 /* Its result is waited for; or it is told at once, without. */
 void receiver_look_at(struct notify *notify, const struct question *call)
 {
@@ -105,7 +113,7 @@ void receiver_look_at(struct notify *notify, const struct question *call)
 		return;
 	call->record->flags |= RECORD_NO_RESULT;
 	notify_finish(notify, call->record, &call->call->plan);
-	free(call->record);
+	notify_put_back(notify, call->record);
 	notify_continue(notify, call->asked);
 }
 
@@ -116,7 +124,7 @@ static struct record *begin_wanted(struct notify *notify, struct seccomp_notif *
 	if (record != NULL && is_still(notify, asked->id))
 		return record;
 	notify_continue(notify, asked);
-	free(record);
+	notify_put_back(notify, record);
 	return NULL;
 }
 
@@ -149,7 +157,7 @@ static void ask(struct notify *notify, const struct question *question)
 		return;
 	notify_lose(notify, question->record);
 	notify_continue(notify, question->asked);
-	free(question->record);
+	notify_put_back(notify, question->record);
 }
 
 static void take(struct notify *notify, struct seccomp_notif *asked)
@@ -226,10 +234,14 @@ static bool is_over(const struct notify *notify)
 static bool step(struct notify *notify)
 {
 	struct pollfd fds[] = { { notify->listener, POLLIN, 0 }, { notify->stops, POLLIN, 0 } };
+	int n;
 
 	if (notify->held_count == 0 && atomic_load(&notify->waiting) == 0)
 		return receive(notify);
-	if (poll(fds, ARRAY_LEN(fds), -1) <= 0)
+	n = ppoll(fds, ARRAY_LEN(fds), NULL, &notify->while_waiting);
+	if (n < 0)
+		held_poll(notify); /* a stop, most likely */
+	if (n <= 0)
 		return false;
 	if (fds[1].revents != 0)
 		take_news(notify);
@@ -256,8 +268,8 @@ static void on_stop_signal(int number)
 	(void)number;
 }
 
-/* Of the probe that runs. A thread that is held has stopped: whichever thread of the sensor's takes the signal,
- * the receiver learns of it. */
+/* Of the probe that runs. A thread that is held has stopped: the kernel tells the receiver if that waits, else
+ * any thread of the sensor's, and then the receiver learns of it so. */
 static _Atomic int stops = -1;
 
 static void on_child(int number)
@@ -288,6 +300,8 @@ static int start_thread(struct notify *notify)
 	sigaction(SIGCHLD, &child, NULL);
 	sigfillset(&most);
 	sigdelset(&most, stop_signal());
+	notify->while_waiting = most;
+	sigdelset(&notify->while_waiting, SIGCHLD);
 	pthread_sigmask(SIG_SETMASK, &most, &before);
 	r = pthread_create(&notify->thread, NULL, run, notify);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -335,5 +349,6 @@ void receiver_stop(struct notify *notify)
 		close(notify->stops);
 	notify->stops = -1;
 	free(TAKE(notify->image));
+	free(TAKE(notify->spare));
 	proc_facts_done(&notify->facts);
 }
