@@ -176,7 +176,8 @@ int doctor_print(const struct options *options)
 		 line(ptrace_scope() < 3, "ptrace (kernel.yama.ptrace_scope)", "no ptrace probe");
 	containers_print(options->container_root);
 	printf("\n%s\n", ebpf	  ? "Probe: eBPF, for the whole machine."
-			 : ptrace ? "Probe: ptrace, for a command: tocsin-sensor … -- COMMAND"
+			 : ptrace ? "Probe: seccomp, for a command: tocsin-sensor … -- COMMAND; ptrace, for what runs already: "
+				    "tocsin-sensor attach PID"
 				  : "Probe: none can work here.");
 	return ebpf || ptrace ? EXIT_SUCCESS : EXIT_FAILURE;
 }

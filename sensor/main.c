@@ -18,7 +18,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 /* No SA_RESTART: a signal must end the wait for the next record. With a command its end is the sensor's, and
  * signals are the keeper's. */
-static void watch_signals(bool with_command)
+static void watch_signals(bool with_command, bool attaches)
 {
 	static const int watched[] = { SIGCONT, SIGTERM, SIGINT };
 	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
@@ -26,6 +26,16 @@ static void watch_signals(bool with_command)
 
 	for (size_t i = 0; i < (with_command ? 1 : ARRAY_LEN(watched)); i++)
 		sigaction(watched[i], &action, NULL);
+	if (attaches) {
+		struct sigaction plain = { .sa_handler = SIG_DFL };
+		sigset_t child;
+
+		/* Told of stops; by no thread's but the tracing one's leave. */
+		sigaction(SIGCHLD, &plain, NULL);
+		sigemptyset(&child);
+		sigaddset(&child, SIGCHLD);
+		sigprocmask(SIG_BLOCK, &child, NULL);
+	}
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL); /* a file that may not grow is an error like a full disk */
 }
@@ -37,6 +47,10 @@ static const struct probe_ops *choose(const struct options *options)
 
 	if (options->replay != NULL)
 		return &probe_replay;
+	if (options->attaches) {
+		log_info("probe: ptrace, because processes that run already are to be observed");
+		return &probe_attach;
+	}
 	if (options->probe == PROBE_PTRACE || options->command != NULL) {
 		log_info("probe: seccomp, because %s",
 			 options->command != NULL ? "a command is to be run" : "--probe says so");
@@ -50,7 +64,7 @@ static const struct probe_ops *choose(const struct options *options)
 	}
 #endif
 	(void)ebpf;
-	log_err("probe: no eBPF, because %s; ptrace needs a command: tocsin-sensor … -- COMMAND",
+	log_err("probe: no eBPF, because %s; ptrace needs a command (tocsin-sensor … -- COMMAND) or processes to attach to (tocsin-sensor attach PID)",
 		why);
 	return NULL;
 }
@@ -62,7 +76,7 @@ static int be_sensor(const struct options *options, struct keeper *keeper)
 
 	if (http_global_init() != 0)
 		return EXIT_FAILURE;
-	watch_signals(keeper != NULL);
+	watch_signals(keeper != NULL, options->attaches);
 	probe = choose(options);
 	return probe == NULL ? EXIT_FAILURE : sensor_run(options, probe, keeper);
 }

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "sensor/ptrace/attach.h"
 
 enum { OPTIONS_RULES_MAX = 64, OPTIONS_FILTERS_MAX = 16, OPTIONS_CONTAINER_WAIT_MAX = 5000,
        OPTIONS_RING_MIN = 256 << 10, OPTIONS_RING_MAX = 256 << 20 };
@@ -50,6 +51,8 @@ struct options {
 	enum log_level log_level;
 	enum log_format log_format;
 	bool on_failure_kill; /* the command and all that came of it ends with the sensor */
+	bool attaches;		 /* tocsin-sensor attach */
+	struct attach_whom attach;
 	char *const *command; /* ends with NULL; NULL: none */
 };
 

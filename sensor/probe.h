@@ -11,6 +11,7 @@
 
 struct keeper;
 struct replay;
+struct attach_whom;
 
 /* What is to become of a call that waits to be let go: 0, or the -errno that it is to end with and have no
  * effect. The record is as if the call had worked: `ret` 0 or a descriptor that is presumed, the object
@@ -29,6 +30,7 @@ struct probe_settings {
 	uint32_t urgent_bytes, bulk_bytes; /* eBPF: of the rings, powers of two; 0: as plan.h says */
 	char *const *command;	  /* seccomp: what to run; NULL otherwise */
 	struct keeper *keeper;	  /* seccomp: who keeps watch over the sensor; NULL: nobody */
+	const struct attach_whom *attach; /* ptrace: whom to attach to; NULL: nobody */
 	struct replay *replay;	  /* replay: what is played back; NULL otherwise */
 };
 
@@ -83,6 +85,7 @@ struct probe_ops {
 extern const struct probe_ops probe_ebpf;
 #endif
 extern const struct probe_ops probe_notify;
+extern const struct probe_ops probe_attach;
 
 /* Names of enum record_class, as metrics and heartbeats have them. */
 extern const char *const probe_class_names[RECORD_CLASSES];

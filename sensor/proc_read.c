@@ -130,28 +130,34 @@ static void cgroup_parse(char *text, struct buf *out)
 	for (char *line = strtok_r(text, "\n", &save); line != NULL;
 	     line = strtok_r(NULL, "\n", &save)) {
 		char *controllers = strchr(line, ':'), *path;
+		bool unified;
 
 		path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
 		if (path == NULL)
 			continue;
 		*path++ = '\0';
 		controllers++;
-		if ((*controllers == '\0' || strcmp(controllers, "pids") == 0 ||
-		     strcmp(controllers, "memory") == 0) &&
-		    (out->len <= 1 && strlen(path) > out->len)) {
+		unified = *controllers == '\0' && path[1] != '\0';
+		if (unified || ((*controllers == '\0' || strcmp(controllers, "pids") == 0 ||
+				 strcmp(controllers, "memory") == 0) &&
+				out->len <= 1 && strlen(path) > out->len)) {
 			buf_clear(out);
 			buf_add(out, str_of(path));
 		}
 	}
 }
 
-static void image_read(int folder, struct proc_facts *ret)
+static void cgroup_read(int folder, struct buf *out)
 {
 	char text[FILE_BYTES + 1];
 	ssize_t len = file_read(folder, "cgroup", text, FILE_BYTES);
 
 	text[len < 0 ? 0 : len] = '\0';
-	cgroup_parse(text, &ret->cgroup);
+	cgroup_parse(text, out);
+}
+
+static void image_read(int folder, struct proc_facts *ret)
+{
 	link_read(folder, "exe", &ret->exe);
 	link_read(folder, "cwd", &ret->cwd);
 	bytes_read(folder, "cmdline", &ret->args);
@@ -181,6 +187,8 @@ int proc_read(const char *folder, uint32_t tgid, unsigned what, struct proc_fact
 	text[len < 0 ? 0 : len] = '\0';
 	ret->loginuid = (uint32_t)-1;
 	sscanf(text, "%u", &ret->loginuid);
+	if (what & (PROC_READ_IMAGE | PROC_READ_CGROUP))
+		cgroup_read(fd, &ret->cgroup);
 	if (what & PROC_READ_IMAGE)
 		image_read(fd, ret);
 	if (what & PROC_READ_ENV)

@@ -19,6 +19,7 @@ struct proc_facts {
 enum proc_read_what {
 	PROC_READ_IMAGE = 1 << 0, /* exe, cwd, args, cgroup */
 	PROC_READ_ENV = 1 << 1,
+	PROC_READ_CGROUP = 1 << 2, /* ... only that: nothing of the process's own memory */
 };
 
 /* Facts of a process under `folder` ("/proc"). 0 or -errno (-ESRCH: it is gone). The buffers are

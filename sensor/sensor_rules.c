@@ -47,6 +47,7 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 	struct probe_settings settings = { .interest = interest,
 					   .command = sensor->options->command,
 					   .keeper = sensor->keeper,
+					   .attach = sensor->options->attaches ? &sensor->options->attach : NULL,
 					   .urgent_bytes = sensor->options->ring_urgent,
 					   .bulk_bytes = sensor->options->ring_bulk,
 					   .replay = sensor->tape.replay };

@@ -153,12 +153,13 @@ class Receiver:
 
 
 class Sensor:
-    def __init__(self, spool, hub, *options, command=(), prefix=()):
+    def __init__(self, spool, hub, *options, command=(), prefix=(), word=None):
         self.spool = str(spool)
         self.log = os.path.join(os.path.dirname(self.spool), f"sensor-{uuid.uuid4().hex}.log")
-        arguments = [*prefix, SENSOR, "--spool-dir", self.spool, "--log-level", "debug", *options]
+        arguments = [*prefix, SENSOR, *([word] if word else []), "--spool-dir", self.spool, "--log-level", "debug"]
         if hub is not None:
             arguments += ["--hub", f"http://127.0.0.1:{hub}"]
+        arguments += options
         if command:
             arguments += ["--", *command]
         with open(self.log, "w") as log:
