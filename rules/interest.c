@@ -300,6 +300,8 @@ static enum rules_verdict ask_rules(struct rules_interest *interest, const uint3
 			*ret_because = answer->verdict == RULES_ALWAYS ? rule : NULL;
 			return RULES_ALWAYS;
 		}
+		if (*ret_because == NULL)
+			*ret_because = rule;
 		memcpy(out + *used, answer->facts, answer->count * sizeof(*out));
 		*used += answer->count;
 		verdict = RULES_IF;

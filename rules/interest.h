@@ -50,8 +50,8 @@ void rules_interest_free(struct rules_interest *interest);
 DEFINE_CLEANUP(struct rules_interest *, rules_interest_free);
 
 /* Asks about events of source syscall and this type of which `known` is known. The facts, in no order
- * and perhaps twice, live until the next question. *ret_because is the rule that makes it RULES_ALWAYS,
- * NULL when memory or RULES_FACTS_MAX did. */
+ * and perhaps twice, live until the next question. *ret_because is the rule that makes it RULES_ALWAYS
+ * (NULL when memory or RULES_FACTS_MAX did), or the first of those that make it RULES_IF. */
 enum rules_verdict rules_interest_ask(struct rules_interest *interest, struct str evt_type,
 				      const struct rules_known *known, size_t known_count,
 				      const struct rules_fact **ret_facts, size_t *ret_count,

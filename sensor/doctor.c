@@ -4,14 +4,13 @@
 #include "base/cleanup.h"
 #include "sensor/containers/way.h"
 #include "sensor/probe.h"
+#include "sensor/ptrace/filter.h"
 #ifdef HAVE_EBPF
 #include "sensor/ebpf/hooks.h"
 #endif
 
 #include <linux/capability.h>
-#include <linux/seccomp.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -37,14 +36,19 @@ static bool has_btf(void)
 	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 }
 
-/* bpf_loop, the newest thing that the programs call, came with 5.17. */
-static bool kernel_is_new_enough(void)
+static bool kernel_is(unsigned want_major, unsigned want_minor)
 {
 	struct utsname name;
 	unsigned major, minor;
 
 	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
-	       (major > 5 || (major == 5 && minor >= 17));
+	       (major > want_major || (major == want_major && minor >= want_minor));
+}
+
+/* bpf_loop, the newest thing that the programs call, came with 5.17. */
+static bool kernel_is_new_enough(void)
+{
+	return kernel_is(5, 17);
 }
 
 bool doctor_ebpf(char *why, size_t size)
@@ -154,9 +158,26 @@ static void containers_print(const char *root)
 		       "elsewhere, --container-root says so\n");
 }
 
+/* What a command can be run under. */
+static bool run_print(void)
+{
+	bool works = line(filter_works(), "seccomp user notification (Linux 5.6)", "no command can be run under the sensor");
+
+	if (!works)
+		return false;
+	line(filter_is_killable(), "calls that are looked at wait whatever happens (Linux 5.19)",
+	     "under run, results of calls and descriptors stay unknown");
+	line(ptrace_scope() < (has_cap(CAP_SYS_PTRACE) ? 3 : 2), "ptrace of a command's threads (kernel.yama.ptrace_scope)",
+	     "under run, results of calls and descriptors stay unknown");
+	line(kernel_is(6, 6), "synchronous wake-up of listeners (Linux 6.6)",
+	     "under run, each call that is looked at costs about twice as much");
+	line(has_cap(CAP_SYS_ADMIN), "CAP_SYS_ADMIN",
+	     "under run, the command gets no_new_privs: set-user-ID programs gain nothing");
+	return true;
+}
+
 int doctor_print(const struct options *options)
 {
-	bool seccomp = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
 	bool ebpf, ptrace;
 
 	line(kernel_is_new_enough(), "kernel 5.17 or newer", "no eBPF probe: it needs bpf_loop");
@@ -168,15 +189,13 @@ int doctor_print(const struct options *options)
 	     "who floods all processors may starve the sensor, which cannot raise its priority");
 	line(has_cap(CAP_SYS_PTRACE), "CAP_SYS_PTRACE",
 	     "arguments and environment of other users' running processes stay unknown, and "
-	     "set-user-ID "
-	     "programs under the ptrace probe run without their privilege");
+	     "results of set-user-ID programs' calls under run as well");
 	line(has_cap(CAP_DAC_READ_SEARCH), "CAP_DAC_READ_SEARCH",
 	     "paths of other users' running programs stay unknown until they exec");
-	ptrace = line(seccomp, "seccomp filters", "no ptrace probe") &&
-		 line(ptrace_scope() < 3, "ptrace (kernel.yama.ptrace_scope)", "no ptrace probe");
+	ptrace = run_print();
 	containers_print(options->container_root);
 	printf("\n%s\n", ebpf	  ? "Probe: eBPF, for the whole machine."
-			 : ptrace ? "Probe: seccomp, for a command: tocsin-sensor … -- COMMAND; ptrace, for what runs already: "
+			 : ptrace ? "Probe: seccomp, for a command: tocsin-sensor run -- COMMAND; ptrace, for what runs already: "
 				    "tocsin-sensor attach PID"
 				  : "Probe: none can work here.");
 	return ebpf || ptrace ? EXIT_SUCCESS : EXIT_FAILURE;

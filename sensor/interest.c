@@ -182,10 +182,9 @@ static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 	of->can |= bit;
 	for (size_t i = 0; i < count && by_path; i++)
 		add_entry(m, &facts[i], bit);
-	if (by_path)
-		return;
-	of->pass |= bit;
 	m->interest->because[call->nr][kind] = because;
+	if (!by_path)
+		of->pass |= bit;
 }
 
 /* Whether a rule asks for this call; a rule that takes any type does not. */
@@ -478,6 +477,21 @@ bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t 
 	if (given.len == 0 || given.at[0] != '/')
 		return false;
 	return is_roundabout(given) || (!str_eq(given, path) && one_holds(interest, kind, given, given, comm));
+}
+
+bool interest_reads(const struct interest *interest, const struct rule **ret_because)
+{
+	static const unsigned kinds[] = { PLAN_KIND_READ, PLAN_KIND_READ | PLAN_KIND_FAILED };
+
+	for (size_t i = 0; i < calls_count; i++)
+		for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+			if (!(calls[i].plan.flags & PLAN_OPEN) ||
+			    !(interest->calls[calls[i].nr].can & 1U << kinds[k]))
+				continue;
+			*ret_because = interest->because[calls[i].nr][kinds[k]];
+			return true;
+		}
+	return false;
 }
 
 uint16_t interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text)

@@ -28,7 +28,7 @@ struct interest_entry {
 
 struct interest {
 	struct plan_interest calls[PLAN_CALLS];	   /* by call number */
-	const struct rule *because[PLAN_CALLS][16]; /* by kind that always passes: for whom; NULL: not known */
+	const struct rule *because[PLAN_CALLS][16]; /* by kind: for whom it passes, or the first of those; NULL: not known */
 	struct interest_entry *entries;		   /* ordered by kind of fact, then by text, each once */
 	size_t count;
 	size_t first[RULES_FACT_KINDS + 1]; /* of each kind of fact; the next one's is its end */
@@ -47,6 +47,9 @@ DEFINE_CLEANUP(struct interest *, interest_free);
  * relative `given` is taken to lead to where `path` says. `comm`: of the process. */
 bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t kind, struct str path,
 			 struct str given, struct str comm);
+
+/* Whether opens for reading pass, of which every program makes many; and for whom, NULL: not known. */
+bool interest_reads(const struct interest *interest, const struct rule **ret_because);
 
 /* The kinds of the entry; 0: there is none. */
 uint16_t interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text);

@@ -49,6 +49,20 @@ static void add_call(struct buf *out, const struct interest *interest, const str
 	}
 }
 
+/* Under `tocsin-sensor run` that decides most of what it costs. */
+static void add_profile(struct buf *out, const struct interest *interest)
+{
+	const struct rule *rule = NULL;
+
+	if (!interest_reads(interest, &rule))
+		buf_add(out, STR("profile: light, no rule asks for files that are opened for reading\n"));
+	else if (rule == NULL)
+		buf_add(out, STR("profile: full, files that are opened for reading are looked at\n"));
+	else
+		buf_addf(out, "profile: full, files that are opened for reading are looked at, as \"%.*s\" asks\n",
+			 STR_ARG(rule_name(rule)));
+}
+
 void interest_print(const struct interest *interest, struct buf *out)
 {
 	static const char *const names[RULES_FACT_KINDS] = {
@@ -62,6 +76,7 @@ void interest_print(const struct interest *interest, struct buf *out)
 		[RULES_FACT_COMM] = "process is called",
 	};
 
+	add_profile(out, interest);
 	for (size_t i = 0; i < calls_count; i++)
 		add_call(out, interest, &calls[i]);
 	for (size_t i = 0; i < interest->count; i++) {

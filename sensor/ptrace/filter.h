@@ -50,6 +50,9 @@ bool filter_make(const struct filter_cover *cover, struct filter *ret);
  * CAP_SYS_ADMIN this needs no_new_privs, which is set then: set-user-ID programs no longer gain anything. */
 int filter_install(const struct filter *filter);
 
+/* Whether the kernel can ask a listener, and lets calls go on then (Linux 5.6). */
+bool filter_works(void);
+
 /* Whether, while a call is looked at, only what kills its thread can end it (Linux 5.19). Without that no
  * thread can be held for its call's result. */
 bool filter_is_killable(void);

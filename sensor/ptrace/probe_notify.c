@@ -73,6 +73,8 @@ static int start_command(struct probe *probe, const char **ret_why)
 		return -errno;
 	*ret_why = "the filter could not be put on";
 	r = keeper_accept(notify->keeper, notify->command, &notify->listener);
+	if (r == -EBUSY)
+		*ret_why = "a filter that has a listener is in force here already, and there can be one only";
 	if (r == 0)
 		r = listen_to(probe, ret_why);
 	if (r == 0)
@@ -176,6 +178,22 @@ static int prepare(struct probe *probe, const struct probe_settings *settings, c
 	return 0;
 }
 
+/* What it will cost, and who wants it so. */
+static void tell_profile(const struct probe *probe)
+{
+	const struct rule *rule = NULL;
+
+	if (!filter_is_full(&probe->cover))
+		log_info("filter: light: files that are opened for reading are not looked at, for no rule asks for them");
+	else if (interest_reads(probe->notify.settings.interest, &rule) && rule != NULL)
+		log_info("filter: full: files that are opened for reading are looked at, as \"%.*s\" asks",
+			 STR_ARG(rule_name(rule)));
+	else
+		log_info("filter: full: files that are opened for reading are looked at");
+	if (!probe->notify.killable)
+		log_warning("filter: results of calls stay unknown: that needs Linux 5.19");
+}
+
 static int notify_open(const struct probe_settings *settings, void **ret, const char **ret_why)
 {
 	struct probe *probe;
@@ -184,6 +202,9 @@ static int notify_open(const struct probe_settings *settings, void **ret, const 
 	*ret_why = "it needs a command to run";
 	if (settings->command == NULL)
 		return -EINVAL;
+	*ret_why = "the kernel has no seccomp user notification that lets calls go on (Linux 5.6)";
+	if (!filter_works())
+		return -ENOSYS;
 	probe = calloc(1, sizeof(*probe));
 	*ret_why = "out of memory";
 	if (probe == NULL)
@@ -196,6 +217,7 @@ static int notify_open(const struct probe_settings *settings, void **ret, const 
 		notify_close(probe);
 		return r;
 	}
+	tell_profile(probe);
 	*ret = probe;
 	return 0;
 }

@@ -222,7 +222,7 @@ def test_interest_says_what_is_looked_for_and_why(tmp_path, folder):
     (tmp_path / "rules.yaml").write_text(
         "- rule: All\n  desc: d\n  priority: INFO\n  output: o\n  condition: evt.type = openat and user.name = x\n")
     status, out, _ = interest(tmp_path / "rules.yaml")
-    assert status == 0 and 'openat: all: always, for "All"' in out and "connect" not in out
+    assert status == 0 and 'openat: read: always, for "All"' in out and "connect" not in out
 
 
 def test_interest_of_rules_that_do_not_load(tmp_path):
