@@ -15,7 +15,8 @@ struct attach_whom;
 
 /* What is to become of a call that waits to be let go: 0, or the -errno that it is to end with and have no
  * effect. The record is as if the call had worked: `ret` 0 or a descriptor that is presumed, the object
- * resolved. A call that is refused has been reported by then, and is not handed over again. */
+ * resolved. A call that is refused has been reported by then, and is not handed over again; the probe
+ * counts it as emitted. */
 typedef int (*probe_judge_fn)(const struct record *record, void *userdata);
 
 /* What to take. */

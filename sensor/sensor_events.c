@@ -138,6 +138,8 @@ static void tell_refused(struct sensor *sensor, const struct record *record, int
 	memcpy(&sensor->told, record, record->len);
 	sensor->told.record.ret = result;
 	sensor->told.record.flags &= ~(uint32_t)RECORD_NO_RESULT;
+	if (call_find(record->nr) != NULL && (call_find(record->nr)->plan.flags & PLAN_RETURNS_FD))
+		sensor->told.record.object.fd = -1;
 	sensor->taken++;
 	event = enrich_record(sensor->enrich, &sensor->told.record, sensor->boot_offset_ns);
 	if (event == NULL) {

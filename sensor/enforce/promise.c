@@ -87,17 +87,47 @@ static enum promise deny_by_kernel(const struct rule *rule, const struct promise
 	return refused > 0 ? PROMISE_SOME : PROMISE_NONE;
 }
 
+/* New programs and processes are known only once they are there. */
+static bool is_judged(const struct call *call)
+{
+	return !(call->plan.flags & PLAN_FAILED_ONLY) && !call_is_traced(call);
+}
+
+/* What becomes of the rule's calls that do not wait. */
+static enum promise not_judged(const struct rule *rule, enum respond_action action, struct buf *out)
+{
+	static const char *const texts[RESPOND_ACTIONS] = { "", "is not possible", "comes after the call",
+							    "comes after the call" };
+	bool some = false, all = true;
+
+	for (size_t i = 0; i < calls_count; i++) {
+		bool wanted = rule_wants_type(rule, str_of(calls[i].name));
+
+		some |= wanted && !is_judged(&calls[i]);
+		all &= !wanted || !is_judged(&calls[i]);
+	}
+	if (some)
+		buf_addf(out, "%s of new programs and processes %s%s", respond_action_name(action), texts[action],
+			 all ? "" : "; of the other calls: ");
+	if (!some)
+		return PROMISE_BEFORE;
+	return action != RESPOND_DENY ? PROMISE_AFTER : all ? PROMISE_NONE : PROMISE_SOME;
+}
+
 /* Where each call waits for an answer. */
 static enum promise by_judge(const struct rule *rule, struct buf *out)
 {
 	enum respond_action action = rule_respond(rule).action;
+	enum promise promise = not_judged(rule, action, out);
 
+	if (promise == PROMISE_NONE || (promise == PROMISE_AFTER && !str_ends(buf_str(out), STR(": "))))
+		return promise;
 	buf_add(out, action == RESPOND_DENY ? STR("the call is refused before it has any effect") :
 		     action == RESPOND_KILL ? STR("the process is killed before the call has any effect") :
 					      STR("the container is frozen and the call refused, before it has any effect"));
 	buf_add(out, STR("; where the decision is by a path or an address in memory, another thread can change "
 			 "that between the decision and the call"));
-	return PROMISE_BEFORE;
+	return promise;
 }
 
 enum promise promise_of(const struct rule *rule, const struct probe_ops *probe, const struct promise_kernel *kernel,

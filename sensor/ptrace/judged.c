@@ -3,8 +3,54 @@
  * only the receiver holds threads. */
 #include "sensor/ptrace/notify.h"
 #include "sensor/ptrace/tracee.h"
+#include "sensor/record_text.h"
 
 #include <stdlib.h>
+
+/* ---- which ---- */
+
+/* By how it opens; of openat2 that stands in memory. */
+static bool may_open_so(const struct entry *entry, uint16_t can)
+{
+	const struct plan *plan = &entry->call->plan;
+
+	if (plan->flags & PLAN_OPEN_HOW)
+		return can != 0;
+	return (can & plan_open_kind(plan->open_arg == 0, plan->open_arg == 0 ? 0 : entry->args[plan->open_arg - 1],
+				     plan->mode_arg == 0 ? 0 : entry->args[plan->mode_arg - 1], false)) != 0;
+}
+
+/* Of an open it must first be known where links lead. */
+bool judged_wants(const struct interest *judged, const struct entry *entry, struct str comm, struct entry_names *names)
+{
+	const struct call *call = entry->call;
+	uint16_t can = judged->calls[call->nr].can;
+
+	/* What a new program or process will be is not known before it is there. */
+	if (can == 0 || call_is_traced(call) || (call->plan.flags & PLAN_FAILED_ONLY))
+		return false;
+	return (call->plan.flags & PLAN_OPEN) ? may_open_so(entry, can) : entry_wants(entry, judged, comm, names);
+}
+
+bool judged_still_wants(struct notify *notify, const struct question *question)
+{
+	const struct record *record = question->record;
+	const struct plan *plan = &question->call->plan;
+	bool wants;
+
+	if (!(plan->flags & PLAN_OPEN))
+		return true;
+	pthread_rwlock_rdlock(&notify->lock);
+	wants = notify->settings.judged != NULL &&
+		interest_wants_open(notify->settings.judged, record->nr,
+				    plan_open_kind(plan->open_arg == 0, record->args[4], record->args[5], false),
+				    record_text(record, RECORD_STRING_PATH), record_text(record, RECORD_STRING_NAME),
+				    (struct str){ record->comm, strnlen(record->comm, RECORD_COMM) });
+	pthread_rwlock_unlock(&notify->lock);
+	return wants;
+}
+
+/* ---- there and back ---- */
 
 static bool put(struct notify *notify, struct questions *to, const struct question *question)
 {
@@ -52,6 +98,18 @@ static void forget_presumed(struct record *record, const struct call *call)
 	memcpy(fresh.comm, record->comm, sizeof(fresh.comm));
 	*record = fresh;
 	tracee_add_arguments(record, record->tid, &call->plan);
+}
+
+void judged_not(struct notify *notify, const struct question *question)
+{
+	if (question->look) {
+		forget_presumed(question->record, question->call);
+		receiver_look_at(notify, question);
+		return;
+	}
+	notify_continue(notify, question->asked);
+	notify_filter(notify, question->call);
+	notify_put_back(notify, question->record);
 }
 
 void judged_take(struct notify *notify)

@@ -17,7 +17,7 @@
 
 enum {
 	HELD_MAX = 256,	    /* threads whose results are waited for at once; others' are not known */
-	QUESTIONS_MAX = 64, /* calls that wait for the judge at once; others are let go, and counted as lost */
+	QUESTIONS_MAX = 64, /* calls that wait for the judge at once; others are refused, and counted as lost */
 };
 
 /* How far a thread has come whose call's result is wanted. */
@@ -117,6 +117,13 @@ void judged_take(struct notify *notify);
 /* The sensor's side: judges those that wait. The number of them. */
 int judged_poll(struct notify *notify);
 bool judged_waits(struct notify *notify);
+
+/* Whether a rule that responds can match the call; once it is presumed what it opens, again. */
+bool judged_wants(const struct interest *judged, const struct entry *entry, struct str comm, struct entry_names *names);
+bool judged_still_wants(struct notify *notify, const struct question *question);
+
+/* None can: the call takes the way of all others. */
+void judged_not(struct notify *notify, const struct question *question);
 void judged_done(struct notify *notify);
 
 /* ---- told.c: what becomes a record, and the account ---- */

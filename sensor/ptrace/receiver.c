@@ -146,18 +146,22 @@ static struct want want_of(struct notify *notify, const struct entry *entry)
 	if (interest->kinds[RULES_FACT_COMM] != 0 || (judged != NULL && judged->kinds[RULES_FACT_COMM] != 0))
 		comm = life_comm(notify->life, tgid_of(entry->tid), name);
 	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->names);
-	want.ask = judged != NULL && !call_is_traced(entry->call) && entry_wants(entry, judged, comm, &notify->names);
+	want.ask = judged != NULL && judged_wants(judged, entry, comm, &notify->names);
 	pthread_rwlock_unlock(&notify->lock);
 	return want;
 }
 
+/* Where more wait than ever can, what a rule may refuse is not let go. */
 static void ask(struct notify *notify, const struct question *question)
 {
-	if (notify_presume(notify, question->record, &question->call->plan) && judged_ask(notify, question))
-		return;
-	notify_lose(notify, question->record);
-	notify_continue(notify, question->asked);
-	notify_put_back(notify, question->record);
+	if (!notify_presume(notify, question->record, &question->call->plan) ||
+	    !judged_still_wants(notify, question)) {
+		judged_not(notify, question);
+	} else if (!judged_ask(notify, question)) {
+		notify_lose(notify, question->record);
+		notify_answer(notify, question->asked, -EPERM);
+		notify_put_back(notify, question->record);
+	}
 }
 
 static void take(struct notify *notify, struct seccomp_notif *asked)

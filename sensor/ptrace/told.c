@@ -1,6 +1,7 @@
 /* From what was seen to records: who it was, what a descriptor is, whether rules still want it now that it
  * has ended; then the queue, and the account of what did not get into it. */
 #include "sensor/ptrace/notify.h"
+#include "sensor/ptrace/presume.h"
 #include "sensor/ptrace/tracee.h"
 #include "sensor/record_text.h"
 
@@ -76,9 +77,9 @@ bool notify_presume(struct notify *notify, struct record *record, const struct p
 	life_put(notify->life, record, notify_emit, notify);
 	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
 	record->ret = (plan->flags & PLAN_RETURNS_FD) ? PRESUMED_FD : 0;
-	if (plan->flags & PLAN_OPEN)
-		tracee_presume_open(record, PRESUMED_FD);
-	else if (!(plan->flags & PLAN_RETURNS_FD))
+	if ((plan->flags & PLAN_OPEN) && (plan->name_arg[0] == 0 || !presume_open(record, PRESUMED_FD)))
+		return false;
+	if (!(plan->flags & (PLAN_OPEN | PLAN_RETURNS_FD)))
 		tracee_add_object(record, record->tid, plan);
 	tracee_presume_peer(record);
 	return true;

@@ -28,10 +28,6 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
 		     struct proc_facts *facts);
 
-/* What an open that has not been made yet would open: a file that is there, or one to be made in a directory
- * that is, by the name as it is read in the process's own root. */
-void tracee_presume_open(struct record *record, int fd);
-
 /* The socket of a call with an address has that as its other end. */
 void tracee_presume_peer(struct record *record);
 
