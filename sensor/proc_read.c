@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/read.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -21,12 +20,13 @@ static int folder_open(const char *folder, uint32_t tgid)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The first `max` bytes of a file. */
+/* The first `max` bytes of a file. The kernel gives as many at once: what is less is the whole. */
 static ssize_t file_read(int folder, const char *name, char *to, size_t max)
 {
 	autoclose int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, to, max);
 
-	return fd < 0 ? -errno : read_full(fd, to, max);
+	return len < 0 ? -errno : len;
 }
 
 static void link_read(int folder, const char *name, struct buf *out)

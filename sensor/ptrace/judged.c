@@ -84,6 +84,7 @@ bool judged_ask(struct notify *notify, const struct question *question)
 	if (atomic_load(&notify->waiting) >= QUESTIONS_MAX || !put(notify, &notify->asked, question))
 		return false;
 	atomic_fetch_add(&notify->waiting, 1);
+	atomic_store(&notify->asleep, true); /* not even a nap is too short to be ended */
 	notify_wake(notify);
 	return true;
 }

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { POLL_RECORDS = 4096 };
+enum { POLL_RECORDS = 4096, NAP_MS = 2 };
 
 struct probe {
 	struct notify notify;
@@ -25,6 +25,7 @@ struct probe {
 	struct filter filter;
 	int status; /* of the command, for the sensor's own exit */
 	bool ended, alone; /* without those who keep watch */
+	bool busy;	   /* there were records a moment ago, and there will be */
 	probe_take_fn take;
 	void *userdata;
 };
@@ -268,8 +269,18 @@ static void wait_for_news(struct probe *probe, int wait_ms, bool *ret_ends)
 		wait_ms = 0;
 	*ret_ends = poll(fds, ARRAY_LEN(fds), wait_ms) > 0 && fds[1].revents != 0;
 	atomic_store(&probe->notify.asleep, false);
-	while (fds[0].revents != 0 && read(probe->notify.wake, &times, sizeof(times)) > 0)
-		;
+	if (fds[0].revents != 0 && read(probe->notify.wake, &times, sizeof(times)) < 0)
+		fds[0].revents = 0; /* it was emptied meanwhile */
+}
+
+/* While a program is busy, what it does is taken in heaps: a wake-up for each record would cost more than the
+ * record. Only questions end a nap. */
+static void nap(struct probe *probe)
+{
+	struct pollfd fd = { probe->notify.wake, POLLIN, 0 };
+
+	if (probe->busy)
+		poll(&fd, 1, NAP_MS);
 }
 
 static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userdata)
@@ -281,6 +292,7 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 	probe->take = take;
 	probe->userdata = userdata;
 	look_after_command(probe);
+	nap(probe);
 	n = drain(probe);
 	if (n == POLL_RECORDS)
 		return n;
@@ -288,6 +300,7 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 	wait_for_news(probe, n > 0 || over ? 0 : wait_ms, &ends);
 	n += judged_poll(&probe->notify);
 	n += take_all(probe, ends || over);
+	probe->busy = n > 0;
 	if (n == 0 && keeper_is_ending(probe->notify.keeper))
 		return -ESRCH;
 	return n == 0 && over && probe->ended ? -ESRCH : n;

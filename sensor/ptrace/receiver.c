@@ -308,6 +308,7 @@ static int start_thread(struct notify *notify)
 	sigdelset(&notify->while_waiting, SIGCHLD);
 	pthread_sigmask(SIG_SETMASK, &most, &before);
 	r = pthread_create(&notify->thread, NULL, run, notify);
+	sigaddset(&before, SIGCHLD); /* else this thread would be the one to be woken */
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	notify->running = r == 0;
 	return -r;
