@@ -1,14 +1,18 @@
 /* Numbers of the other ways in, and the rules' interest asked with what a call's entry tells. */
 #include "sensor/ptrace/entry.h"
 
+#include "base/cleanup.h"
 #include "sensor/call_numbers.h"
 #include "sensor/ptrace/filter.h"
 #include "sensor/ptrace/tracee.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- which call ---- */
@@ -209,11 +213,73 @@ static struct str path_of(const struct entry *entry, struct str given, struct en
 		return (struct str){ NULL, 0 };
 	if (!add_components(names->path, &len, given))
 		return (struct str){ NULL, 0 };
+	names->path[len] = '\0';
 	path = (struct str){ names->path, len };
 	return is_magic(path) ? (struct str){ NULL, 0 } : path;
 }
 
+/* ---- links on the way ---- */
+
+/* Opens a path as the process would, without asking any file system: one may belong to a process that is waiting for us.
+ * -errno: ELOOP where a link is on the way and `follow` is 0; EAGAIN where the kernel does not remember all of it; before
+ * Linux 5.12 always. */
+static int open_known(int root, const char *path, uint64_t follow)
+{
+	const struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+				      .resolve = RESOLVE_IN_ROOT | RESOLVE_CACHED | RESOLVE_NO_MAGICLINKS | follow };
+	int fd = (int)syscall(SYS_openat2, root, path[0] == '\0' ? "." : path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Whether paths mean the same to the process as to us. */
+static bool has_our_root(uint32_t tid)
+{
+	char link[48], theirs[64] = "", ours[64] = "";
+
+	snprintf(link, sizeof(link), "/proc/%u/ns/mnt", tid);
+	if (readlink(link, theirs, sizeof(theirs) - 1) < 0 || readlink("/proc/self/ns/mnt", ours, sizeof(ours) - 1) < 0 ||
+	    strcmp(theirs, ours) != 0)
+		return false;
+	snprintf(link, sizeof(link), "/proc/%u/root", tid);
+	return readlink(link, theirs, sizeof(theirs)) == 1 && theirs[0] == '/';
+}
+
+/* Puts the path without links in the place of names->path. .at NULL: nobody can tell before the call has ended. */
+static struct str follow_links(const struct entry *entry, bool creates, struct entry_names *names)
+{
+	char link[48];
+	autoclose int root = -1, plain = -1, fd = -1;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/%u/root", entry->tid);
+	root = open(link, O_PATH | O_CLOEXEC);
+	plain = root < 0 ? -errno : open_known(root, names->path, RESOLVE_NO_SYMLINKS);
+	if (plain >= 0 || plain == -ENOENT || plain == -ENOTDIR)
+		return str_of(names->path);
+	if (plain != -ELOOP || !has_our_root(entry->tid))
+		return (struct str){ NULL, 0 };
+	fd = open_known(root, names->path, 0);
+	if (fd == -ENOENT && !creates)
+		return str_of(names->path); /* it fails, and is known by its name */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = fd < 0 ? -1 : readlink(link, names->path, RECORD_STRING_MAX);
+	if (len <= 0 || len == RECORD_STRING_MAX)
+		return (struct str){ NULL, 0 };
+	return (struct str){ names->path, (size_t)len };
+}
+
 /* ---- wanted ---- */
+
+/* Who shares the memory can write over the name that was read here, before the kernel reads it. */
+static bool has_threads(uint32_t tid)
+{
+	char path[48];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%u/task", tid);
+	return stat(path, &st) < 0 || st.st_nlink > 3;
+}
 
 static bool read_how(const struct entry *entry, uint64_t *ret_flags, uint64_t *ret_mode)
 {
@@ -256,8 +322,13 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 		return true;
 	path = path_of(entry, given, names);
 	/* More words than it needs are gone from the path; two dots some rules want to see. */
-	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path,
-						      str_find(given, STR("..")) >= 0 ? given : path, comm);
+	if (path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path,
+						   str_find(given, STR("..")) >= 0 ? given : path, comm))
+		return true;
+	if (entry->at_its_end && has_threads(entry->tid))
+		return true;
+	path = follow_links(entry, (flags & (O_CREAT | O_TMPFILE)) != 0, names);
+	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path, path, comm);
 }
 
 /* The family that a connection is to have, or -1: of the address, which is that of the socket or refused. */

@@ -13,6 +13,7 @@ struct entry {
 	const struct call *call;
 	uint32_t tid;
 	bool compat; /* by the 32-bit entry */
+	bool at_its_end; /* it can be looked at again then: names that may not be what they were pass */
 	uint64_t args[6];
 };
 
@@ -24,8 +25,9 @@ struct entry_names {
 /* False: no call that the sensor knows. Reads the process's memory where arguments stand in an array. */
 bool entry_read(const struct seccomp_data *data, uint32_t tid, struct entry *ret);
 
-/* Yes too often, never no too often: links are followed only where it is cheap to see that there is one,
- * and what the process writes over its arguments afterwards is not seen here. `comm` is of the process. */
+/* Yes too often, never no too often: where a link is on the way, or the kernel does not remember the path, the call's end
+ * tells; so it does where other threads can write over a name. What somebody else writes over it, who shares the memory, is
+ * not seen. `comm` is of the process. */
 bool entry_wants(const struct entry *entry, const struct interest *interest, struct str comm,
 		 struct entry_names *names);
 

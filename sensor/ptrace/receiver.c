@@ -133,7 +133,7 @@ struct want {
 	bool look, ask;
 };
 
-static struct want want_of(struct notify *notify, const struct entry *entry)
+static struct want want_of(struct notify *notify, struct entry *entry)
 {
 	const struct interest *interest, *judged;
 	char name[RECORD_COMM];
@@ -145,7 +145,9 @@ static struct want want_of(struct notify *notify, const struct entry *entry)
 	judged = notify->settings.judged;
 	if (interest->kinds[RULES_FACT_COMM] != 0 || (judged != NULL && judged->kinds[RULES_FACT_COMM] != 0))
 		comm = life_comm(notify->life, tgid_of(entry->tid), name);
+	entry->at_its_end = true;
 	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->names);
+	entry->at_its_end = false;
 	want.ask = judged != NULL && judged_wants(judged, entry, comm, &notify->names);
 	pthread_rwlock_unlock(&notify->lock);
 	return want;

@@ -1,0 +1,79 @@
+"""The file that was really opened is what rules are asked about, by whatever name it was reached, and also when another
+thread writes the name over all the time; with each probe."""
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from test_sensor import BUILD, SENSOR, Receiver, Sensor, ebpf_lacks, receiver, sensors, wait_for  # noqa: F401
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="skipped, because /etc/shadow cannot be read")
+RACER = os.path.join(BUILD, "tests", "attacks", "racer")
+PROBES = [pytest.param("ebpf", marks=pytest.mark.skipif(ebpf_lacks() is not None, reason=f"skipped, because {ebpf_lacks()}")), "run", "attach"]
+
+
+class Case:
+    """Runs a command that one probe watches, and counts the alerts about a file."""
+
+    def __init__(self, probe, folder, secret, receiver, sensors):  # noqa: F811
+        self.probe, self.folder, self.receiver, self.sensors = probe, folder, receiver, sensors
+        self.rules = str(folder / "rules.yaml")
+        pathlib.Path(self.rules).write_text(
+            "- rule: Secret\n  desc: d\n  priority: NOTICE\n  output: '%fd.name'\n"
+            f"  condition: evt.type in (open, openat, openat2) and fd.name = {secret} and proc.pname = sh\n"
+            "- rule: End\n  desc: d\n  priority: NOTICE\n  output: x\n"
+            "  condition: evt.type = mkdir and evt.arg.path = /nonexistent-rewritten/x\n")
+
+    def run(self, *command):
+        """(what it wrote, the number of alerts)"""
+        script = ["sh", "-c", 'read go; "$@"; mkdir /nonexistent-rewritten/x 2>/dev/null', "sh", *map(str, command)]
+        if self.probe == "run":
+            done = subprocess.run([SENSOR, "run", "--rules", self.rules, "--spool-dir", self.folder / "spool", "--hub",
+                                   f"http://127.0.0.1:{self.receiver.port}", "--", *script], input="go\n", text=True,
+                                  stdout=subprocess.PIPE, timeout=60, check=False)
+            output = done.stdout
+        else:
+            process = subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            word, whom = ("attach", [str(process.pid)]) if self.probe == "attach" else (None, [])
+            sensor = self.sensors(self.receiver.port, *whom, "--rules", self.rules, word=word)
+            output, _ = process.communicate("go\n", 60)
+            wait_for(lambda: self.receiver.find(evt__type="mkdir"))
+            sensor.stop()
+        return output, [event for event in self.receiver.find(evt__type=lambda name: name.startswith("open"))
+                        if event["fields"]["evt.res"] == "SUCCESS"]
+
+
+@pytest.fixture
+def case(request, tmp_path, receiver, sensors):  # noqa: F811
+    return lambda probe, secret: Case(probe, tmp_path, secret, receiver, sensors)
+
+
+WAYS = {"its name": "{secret}", "a link": "{folder}/link", "a link to its folder": "{folder}/elsewhere/secret", "a link to a link": "{folder}/twice",
+        "the root of a process": "/proc/self/root{secret}", "two dots": "{folder}/elsewhere/../inner/secret", "slashes": "/{folder}///inner//./secret"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_file_is_known_by_whatever_name_it_is_opened(case, tmp_path, probe, way):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "secret").write_text("x")
+    (tmp_path / "link").symlink_to(inner / "secret")
+    (tmp_path / "twice").symlink_to("link")
+    (tmp_path / "elsewhere").symlink_to(inner)
+    _, alerts = case(probe, inner / "secret").run("cat", WAYS[way].format(secret=inner / "secret", folder=tmp_path))
+    assert [alert["fields"]["fd.name"] for alert in alerts] == [str(inner / "secret")], json.dumps(alerts)
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_name_that_another_thread_writes_over_hides_nothing(case, tmp_path, probe):
+    """The secret is reached by a link: so its own name is not among those that are raced with, and an alert can only
+    come of the descriptor."""
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "harmless").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    output, alerts = case(probe, tmp_path / "secret").run(RACER, 20000 if probe == "ebpf" else 3000, tmp_path / "link", tmp_path / "harmless")
+    opened = int(output.split()[-1])
+    assert len(alerts) == opened
