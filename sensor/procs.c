@@ -21,7 +21,7 @@ struct procs {
 	struct procs_stats stats;
 	struct proc_facts facts;
 	struct procs_hooks hooks;
-	uint32_t hidden;   /* 0: none */
+	uint32_t hidden[PROCS_HIDDEN_MAX]; /* 0: none */
 	struct {
 		uint32_t tgid;
 		uint64_t start_ns;
@@ -178,7 +178,11 @@ static int read_facts(struct procs *procs, uint32_t tgid, unsigned what, bool at
 
 void procs_hide(struct procs *procs, uint32_t tgid)
 {
-	procs->hidden = tgid;
+	size_t i = 0;
+
+	while (i < PROCS_HIDDEN_MAX - 1 && procs->hidden[i] != 0)
+		i++;
+	procs->hidden[i] = tgid;
 }
 
 int procs_scan(struct procs *procs)
@@ -511,18 +515,26 @@ static bool ask_for_parent(struct procs *procs, uint32_t tgid)
 	return child->ppid != 0;
 }
 
+static bool is_hidden(const struct procs *procs, uint32_t tgid)
+{
+	for (size_t i = 0; i < PROCS_HIDDEN_MAX; i++)
+		if (tgid != 0 && procs->hidden[i] == tgid)
+			return true;
+	return false;
+}
+
 const struct proc *procs_parent(struct procs *procs, const struct proc *proc)
 {
 	const struct proc *parent;
 	uint32_t tgid = proc->tgid;
 
-	if (proc->ppid == 0 || proc->ppid == tgid || proc->ppid == procs->hidden)
+	if (proc->ppid == 0 || proc->ppid == tgid || is_hidden(procs, proc->ppid))
 		return NULL;
 	parent = find_parent(procs, proc);
 	if ((parent != NULL && !parent->dead) || !ask_for_parent(procs, tgid))
 		return parent;
 	proc = find(procs, tgid);
-	return proc == NULL || proc->ppid == procs->hidden ? NULL : find_parent(procs, proc);
+	return proc == NULL || is_hidden(procs, proc->ppid) ? NULL : find_parent(procs, proc);
 }
 
 struct procs_stats procs_stats(const struct procs *procs)

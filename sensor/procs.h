@@ -14,6 +14,7 @@ enum {
 	PROCS_MAX = 32768,
 	PROCS_LOOKUPS_PER_S = 50, /* reads of /proc for missed processes */
 	PROCS_ANCESTORS_MAX = 32,
+	PROCS_HIDDEN_MAX = 3,
 	PROCS_DEAD_MAX = 256, /* ended processes that are remembered */
 	PROCS_TICK_NS = 10000000, /* /proc/PID/stat counts the start in these */
 };
@@ -74,7 +75,8 @@ struct procs_stats {
 struct procs *procs_new(const char *proc_folder);
 void procs_free(struct procs *procs);
 
-/* A process that is nobody's parent: the sensor itself, when it has started what it observes. */
+/* A process that is nobody's parent: the sensor itself, when it has started what it observes, and those that
+ * keep watch over it. 0: none. */
 void procs_hide(struct procs *procs, uint32_t tgid);
 
 /* All processes that run now and are not in the table. To be called after the probe is attached and

@@ -1,6 +1,7 @@
 /* The sensor's start: each part after those that it needs. */
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "sensor/ptrace/keeper.h"
 #include "sensor/sensor_inner.h"
 
 #include <errno.h>
@@ -113,6 +114,18 @@ static int start_containers(struct sensor *sensor)
 	return sensor->hold == NULL ? -ENOMEM : containers_new(&settings, &sensor->containers);
 }
 
+/* The command has no parent that rules should know, nor have those that lose theirs. */
+static void hide_parents(struct sensor *sensor)
+{
+	struct keeper_pids pids = { 0 };
+
+	if (sensor->keeper != NULL)
+		pids = keeper_pids(sensor->keeper);
+	procs_hide(sensor->procs, (uint32_t)getpid());
+	procs_hide(sensor->procs, (uint32_t)pids.keeper);
+	procs_hide(sensor->procs, (uint32_t)pids.front);
+}
+
 static int start_tables(struct sensor *sensor)
 {
 	const struct replay *replay = sensor->tape.replay;
@@ -128,8 +141,8 @@ static int start_tables(struct sensor *sensor)
 	r = replay == NULL ? hosts_new(&sensor->hosts) : 0;
 	if (r < 0)
 		return r;
-	if (sensor->options->command != NULL) /* it has no parent that rules should know */
-		procs_hide(sensor->procs, (uint32_t)getpid());
+	if (sensor->options->command != NULL)
+		hide_parents(sensor);
 	r = sensor_new_enrich(sensor, sensor->fields, sensor->prefilter, &sensor->enrich);
 	return r < 0 ? r : event_init(&sensor->held, fields_count(sensor->fields));
 }

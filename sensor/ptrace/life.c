@@ -35,6 +35,12 @@ struct life {
 	size_t count;
 	int epoll;
 	struct keeper_pids own;
+	struct {
+		uint32_t tgid;
+		uint64_t image;
+		int64_t until;
+	} looks[LIFE_LOOKS];
+	size_t looks_count;
 	struct proc_facts facts;
 	struct record *birth; /* RECORD_MAX bytes */
 	life_emit_fn emit;
@@ -127,12 +133,10 @@ static bool exit_code_of(const struct process *process, int *ret)
 static void emit_end(struct life *life, struct process *process)
 {
 	struct record record = process->last;
-	struct timespec now;
 	int code = 0;
 
 	if (record.tgid == 0)
 		return; /* never said anything */
-	clock_gettime(CLOCK_BOOTTIME, &now);
 	record.flags = exit_code_of(process, &code) ? 0 : RECORD_NO_RESULT;
 	record.len = sizeof(record);
 	record.type = RECORD_EXIT;
@@ -141,7 +145,7 @@ static void emit_end(struct life *life, struct process *process)
 	record.tid = record.tgid;
 	record.vtid = record.vpid;
 	record.ret = code;
-	record.time_ns = (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec);
+	record.time_ns = tracee_now();
 	memset(&record.object, 0, sizeof(record.object));
 	life->emit(&record, life->userdata);
 }
@@ -252,6 +256,16 @@ void life_meet(struct life *life, uint32_t tgid, uint16_t nr, life_emit_fn emit,
 	pthread_mutex_unlock(&life->lock);
 }
 
+void life_meet_other(struct life *life, uint32_t tgid, life_emit_fn emit, void *userdata)
+{
+	pthread_mutex_lock(&life->lock);
+	life->emit = emit;
+	life->userdata = userdata;
+	if (find(life, tgid) == NULL && !is_own(life, tgid) && is_below(life, tgid))
+		meet(life, tgid, SYS_clone, 0);
+	pthread_mutex_unlock(&life->lock);
+}
+
 void life_put(struct life *life, struct record *record, life_emit_fn emit, void *userdata)
 {
 	struct process *process;
@@ -274,6 +288,108 @@ void life_put(struct life *life, struct record *record, life_emit_fn emit, void 
 	if (process != NULL)
 		process->last = *record;
 	pthread_mutex_unlock(&life->lock);
+}
+
+/* ---- programs that nobody saw begin ---- */
+
+/* Tells one image from another: where the stack began differs with each. 0: it is gone, or secret. */
+static uint64_t image_of(uint32_t tgid)
+{
+	char path[48], text[1024];
+	unsigned long long start = 0;
+	const char *at;
+	autoclose int fd = -1;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", tgid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	text[len > 0 ? len : 0] = '\0';
+	at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < 28; field++)
+		at = strchr(at + 1, ' ');
+	if (at != NULL)
+		sscanf(at, "%llu", &start);
+	return start;
+}
+
+void life_suspect(struct life *life, uint32_t tgid)
+{
+	uint64_t image = image_of(tgid);
+
+	pthread_mutex_lock(&life->lock);
+	if (image != 0 && life->looks_count < LIFE_LOOKS) {
+		life->looks[life->looks_count].tgid = tgid;
+		life->looks[life->looks_count].image = image;
+		life->looks[life->looks_count++].until = clock_mono() + NS_PER_S;
+	}
+	pthread_mutex_unlock(&life->lock);
+}
+
+static void tell_image(struct life *life, struct process *process, bool with_environment)
+{
+	struct record *record = life->birth;
+
+	memset(record, 0, sizeof(*record));
+	record->len = sizeof(*record);
+	record->type = RECORD_EXEC;
+	record->class = RECORD_CLASS_PROCESS;
+	record->nr = SYS_execve;
+	if (tracee_fill_head(record, process->tgid, process->tgid,
+			     PROC_READ_IMAGE | (with_environment ? PROC_READ_ENV : 0), &life->facts) < 0)
+		return;
+	tracee_add_image(record, &life->facts);
+	process->execs++;
+	fill_ids(life, record, process);
+	process->last = *record;
+	life->emit(record, life->userdata);
+}
+
+void life_look(struct life *life, bool with_environment, life_emit_fn emit, void *userdata)
+{
+	pthread_mutex_lock(&life->lock);
+	life->emit = emit;
+	life->userdata = userdata;
+	for (size_t i = 0; i < life->looks_count;) {
+		uint64_t image = image_of(life->looks[i].tgid);
+		struct process *process = find(life, life->looks[i].tgid);
+
+		if (image != 0 && image != life->looks[i].image && process != NULL)
+			tell_image(life, process, with_environment);
+		else if (image != 0 && process != NULL && clock_mono() < life->looks[i].until) {
+			i++;
+			continue;
+		}
+		life->looks[i] = life->looks[--life->looks_count];
+	}
+	pthread_mutex_unlock(&life->lock);
+}
+
+bool life_recall(struct life *life, struct record *record)
+{
+	const struct process *process;
+	struct record head;
+
+	pthread_mutex_lock(&life->lock);
+	process = find(life, record->tgid);
+	if (process != NULL)
+		head = process->last;
+	pthread_mutex_unlock(&life->lock);
+	if (process == NULL || head.tgid == 0)
+		return false;
+	head.time_ns = tracee_now();
+	head.len = record->len;
+	head.type = record->type;
+	head.class = record->class;
+	head.nr = record->nr;
+	head.flags = record->flags;
+	head.tid = record->tid;
+	head.vtid = record->tid == record->tgid ? head.vpid : record->tid;
+	head.ret = record->ret;
+	head.object = record->object;
+	memcpy(head.args, record->args, sizeof(head.args));
+	*record = head;
+	return true;
 }
 
 void life_begin(struct life *life, uint32_t tgid)

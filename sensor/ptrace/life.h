@@ -6,7 +6,7 @@
 
 #include "sensor/probe.h"
 
-enum { LIFE_MAX = 32768 /* processes; more are told of, but each time anew */ };
+enum { LIFE_LOOKS = 64, LIFE_MAX = 32768 /* processes; more are told of, but each time anew */ };
 
 struct keeper;
 struct life;
@@ -25,9 +25,20 @@ void life_begin(struct life *life, uint32_t tgid);
  * over. `nr`: the call that made it, where that is known. Any thread. */
 void life_meet(struct life *life, uint32_t tgid, uint16_t nr, life_emit_fn emit, void *userdata);
 
+/* One that something is done to; only below the sensor. */
+void life_meet_other(struct life *life, uint32_t tgid, life_emit_fn emit, void *userdata);
+
 /* Of a record with a head: its process is known from here on, and its ancestors; what tells of them is
  * handed over first. Puts in which program it and its parent run. Any thread. */
 void life_put(struct life *life, struct record *record, life_emit_fn emit, void *userdata);
+
+/* What was last known of a process that is gone, as the head of a record about it. False: nothing was. */
+bool life_recall(struct life *life, struct record *record);
+
+/* The process makes a call that may make it another program, and cannot be held: what it runs then is looked for
+ * by life_look(), which hands over what tells of it. At most LIFE_LOOKS at once, for a second each. */
+void life_suspect(struct life *life, uint32_t tgid);
+void life_look(struct life *life, bool with_environment, life_emit_fn emit, void *userdata);
 
 /* The name of a process when it was last heard of; empty: never. */
 struct str life_comm(struct life *life, uint32_t tgid, char to[RECORD_COMM]);

@@ -252,6 +252,7 @@ static int take_all(struct probe *probe, bool ends)
 {
 	int n = drain(probe);
 
+	life_look(probe->notify.life, probe->notify.settings.take_environment, take_end, probe);
 	if (ends && n < POLL_RECORDS) {
 		n += drain(probe);
 		life_end(probe->notify.life, take_end, probe);

@@ -77,6 +77,18 @@ static uint32_t tgid_of(uint32_t tid)
 	return tgid;
 }
 
+/* Whom a call is about may not have done anything yet. */
+static void meet_others(struct notify *notify, const struct entry *entry)
+{
+	for (size_t i = 0; i < CALL_PARAMS_MAX && entry->call->params[i].name != NULL; i++) {
+		const struct param *param = &entry->call->params[i];
+		int32_t pid = param->kind == PARAM_PID && param->place > 0 ? (int32_t)entry->args[param->place - 1] : 0;
+
+		if (pid > 1)
+			life_meet_other(notify->life, (uint32_t)pid, notify_emit, notify);
+	}
+}
+
 static struct record *begin(struct notify *notify, const struct entry *entry)
 {
 	struct record *record = notify->spare != NULL ? TAKE(notify->spare) : malloc(RECORD_MAX);
@@ -94,6 +106,7 @@ static struct record *begin(struct notify *notify, const struct entry *entry)
 	memcpy(record->args, entry->args, sizeof(record->args));
 	/* Before it is another program. */
 	life_meet(notify->life, record->tgid, SYS_clone, notify_emit, notify);
+	meet_others(notify, entry);
 	life_comm(notify->life, record->tgid, record->comm);
 	tracee_add_arguments(record, record->tid, &entry->call->plan);
 	return record;
@@ -112,6 +125,8 @@ void receiver_look_at(struct notify *notify, const struct question *call)
 	if (held_begin(notify, call->asked, call->call, call->record))
 		return;
 	call->record->flags |= RECORD_NO_RESULT;
+	if (call->call->plan.flags & PLAN_FAILED_ONLY)
+		life_suspect(notify->life, call->record->tgid);
 	notify_finish(notify, call->record, &call->call->plan);
 	notify_put_back(notify, call->record);
 	notify_continue(notify, call->asked);

@@ -124,7 +124,7 @@ void notify_finish(struct notify *notify, struct record *record, const struct pl
 		return;
 	}
 	pthread_rwlock_rdlock(&notify->lock);
-	wanted = !known || is_wanted(notify, record, plan);
+	wanted = known ? is_wanted(notify, record, plan) : !(plan->flags & PLAN_FAILED_ONLY);
 	pthread_rwlock_unlock(&notify->lock);
 	if (!wanted) {
 		count(&notify->of[record->class].seen);
@@ -132,10 +132,12 @@ void notify_finish(struct notify *notify, struct record *record, const struct pl
 		return;
 	}
 	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
-	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) < 0)
-		notify_lose(notify, record);
-	else
+	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) == 0)
 		tell(notify, record);
+	else if (life_recall(notify->life, record))
+		notify_emit(record, notify); /* it has died meanwhile */
+	else
+		notify_lose(notify, record);
 }
 
 /* An exec returns 0, and that is also the descriptor of interest. */

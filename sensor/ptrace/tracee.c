@@ -297,16 +297,22 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 		add_object_path(record, (struct str){ target, (size_t)len });
 }
 
+uint64_t tracee_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec);
+}
+
 int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
 		     struct proc_facts *facts)
 {
-	struct timespec now;
 	int r = proc_read("/proc", tgid, what, facts);
 
 	if (r < 0)
 		return r;
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	record->time_ns = (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec);
+	record->time_ns = tracee_now();
 	record->tid = tid;
 	record->tgid = tgid;
 	record->ppid = facts->ppid;

@@ -31,6 +31,9 @@ int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigne
 /* The socket of a call with an address has that as its other end. */
 void tracee_presume_peer(struct record *record);
 
+/* The time of a record. */
+uint64_t tracee_now(void);
+
 /* Whose child it is by now; 0: it is gone. */
 uint32_t tracee_parent(uint32_t tgid);
 
