@@ -1,6 +1,6 @@
 /* The hub's own troubles as events of source `tocsin`, so that rules decide which of them are alarms:
  * tocsin.event says what (sensor_seen, sensor_gap, sensor_loss, sensor_killed,
- * sensor_stopped, sensor_paused, sensor_blind, output_down, output_up, dead_letter,
+ * sensor_stopped, sensor_paused, sensor_blind, sensor_failed, output_down, output_up, dead_letter,
  * commit_failed, disk_low, rules_reload_failed), tocsin.output or tocsin.sensor about whom, tocsin.count how many,
  * tocsin.seconds for how long, tocsin.detail in words, tocsin.causes
  * of what a sensor lost since its start why and in which calls. Looks once a second; costs nothing when no rule

@@ -43,9 +43,9 @@ void account_note_missing(struct by_call *missing, const struct record *record)
 		by_call_note(missing, record, ACCOUNT_UNREAD);
 }
 
-enum loss { LOSS_RING, LOSS_BUDGET, LOSS_SKIPPED, LOSS_INVALID, LOSS_MEMORY, LOSSES };
+enum loss { LOSS_RING, LOSS_BUDGET, LOSS_SKIPPED, LOSS_KEEPER, LOSS_INVALID, LOSS_MEMORY, LOSSES };
 
-static const char *const loss_names[LOSSES] = { "ring", "budget", "skipped", "invalid", "memory" };
+static const char *const loss_names[LOSSES] = { "ring", "budget", "skipped", "keeper", "invalid", "memory" };
 
 /* By cause; their sum is that of "lost". */
 static void losses_of(const struct account *account, uint64_t *ret)
@@ -56,9 +56,10 @@ static void losses_of(const struct account *account, uint64_t *ret)
 		dropped += account->probe.of[i].dropped;
 		shed += account->probe.of[i].shed;
 	}
-	ret[LOSS_RING] = dropped - shed - account->probe.skipped;
+	ret[LOSS_RING] = dropped - shed - account->probe.skipped - account->probe.kept;
 	ret[LOSS_BUDGET] = shed;
 	ret[LOSS_SKIPPED] = account->probe.skipped;
+	ret[LOSS_KEEPER] = account->probe.kept;
 	ret[LOSS_INVALID] = account->probe.invalid;
 	ret[LOSS_MEMORY] = account->failed;
 }

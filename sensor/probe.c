@@ -7,4 +7,4 @@ const char *const probe_class_names[RECORD_CLASSES] = {
 	[RECORD_CLASS_NET] = "net",	    [RECORD_CLASS_OTHER] = "other",
 };
 
-const char *const probe_cause_names[] = { "ring", "budget", NULL };
+const char *const probe_cause_names[] = { "ring", "budget", "keeper", NULL };

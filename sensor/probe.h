@@ -36,13 +36,14 @@ struct probe_settings {
 };
 
 /* Causes of probe_counts.by_call, as heartbeats and metrics have them. */
-enum probe_cause { PROBE_RING, PROBE_BUDGET };
+enum probe_cause { PROBE_RING, PROBE_BUDGET, PROBE_KEEPER };
 extern const char *const probe_cause_names[];
 
 struct probe_counts {
 	struct plan_counters of[RECORD_CLASSES];
 	struct by_call by_call; /* of those dropped, what the probe knows the call of: enum probe_cause */
 	uint64_t skipped;	/* of those dropped: the kernel skipped the program */
+	uint64_t kept;		/* of those dropped: a keeper let them go on in the place of a sensor that did not */
 	uint64_t invalid;	/* records that do not parse: emitted, and not handed over */
 	uint64_t budgets_full;	/* times that a process found no place in the table of budgets, and passed */
 	struct plan_flood flood; /* who made the newest losses; tgid 0: there were none, or it is not known */

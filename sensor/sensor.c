@@ -1,6 +1,7 @@
 /* Loop and end of the sensor. */
 #include "base/log.h"
 #include "sensor/account.h"
+#include "sensor/ptrace/keeper.h"
 #include "sensor/sensor_inner.h"
 
 #include <errno.h>
@@ -74,6 +75,16 @@ static bool may_seal_at_once(struct sensor *sensor, int64_t now)
 	return true;
 }
 
+static void look_for_failures(struct sensor *sensor)
+{
+	struct keeper_failures failures;
+
+	if (sensor->keeper == NULL)
+		return;
+	keeper_failures(sensor->keeper, &failures);
+	tamper_failures(&sensor->tamper, failures.count, failures.last, failures.missed);
+}
+
 static void tick(struct sensor *sensor)
 {
 	int64_t now = clock_mono();
@@ -100,6 +111,7 @@ static void tick(struct sensor *sensor)
 		recorder_put_clock(sensor->tape.recorder, sensor->boot_offset_ns);
 		recorder_flush(sensor->tape.recorder);
 	}
+	look_for_failures(sensor);
 	names_refresh(sensor->users, now);
 	names_refresh(sensor->groups, now);
 	report(sensor);

@@ -173,6 +173,8 @@ static int start_identity(struct sensor *sensor)
 		r = identity_of(sensor->options->spool_dir, sensor->id, &kept);
 	}
 
+	if (r == 0 && !kept && sensor->keeper != NULL)
+		keeper_same_id(sensor->keeper, sensor->id, sizeof(sensor->id));
 	if (r == 0)
 		r = identity_random(sensor->boot);
 	if (r == 0)

@@ -75,6 +75,15 @@ void tamper_tick(struct tamper *tamper, const struct procs *procs, int64_t now_n
 	sing(tamper, now_ns);
 }
 
+void tamper_failures(struct tamper *tamper, uint64_t count, const char *last, uint64_t missed)
+{
+	if (count == tamper->failures)
+		return;
+	tamper->failures = count;
+	snprintf(notice(tamper, "sensor_failed", 0)->detail, TAMPER_TEXT, "%.100s; %llu calls went on unseen so far", last,
+		 (unsigned long long)missed);
+}
+
 bool tamper_take(struct tamper *tamper, const struct record *record)
 {
 	if (!tamper->sees_itself || record->type != RECORD_CALL || record->nr != SYS_execve ||

@@ -17,7 +17,7 @@ enum {
 
 struct tamper {
 	struct tamper_notice {
-		const char *what; /* sensor_paused, sensor_blind */
+		const char *what; /* sensor_paused, sensor_blind, sensor_failed */
 		uint64_t seconds;
 		char detail[TAMPER_TEXT];
 	} notices[TAMPER_NOTICES];
@@ -26,6 +26,7 @@ struct tamper {
 	int64_t canary_ns;    /* when the next call is due */
 	unsigned unseen;      /* calls in a row */
 	bool sees_itself;     /* the probe reports the call */
+	uint64_t failures;    /* that were told */
 	unsigned ended_by;    /* the signal; 0: none */
 	uint32_t ended_from;  /* who sent it; 0: not a process */
 	uint32_t woken_from;  /* who sent SIGCONT */
@@ -36,6 +37,10 @@ void tamper_signal(struct tamper *tamper, int number, uint32_t from);
 
 /* Each time round the loop. */
 void tamper_tick(struct tamper *tamper, const struct procs *procs, int64_t now_ns);
+
+/* Parts of the sensor that failed, as its keepers have it: `count` of them so far, the newest in words; calls that
+ * nobody looked at meanwhile. */
+void tamper_failures(struct tamper *tamper, uint64_t count, const char *last, uint64_t missed);
 
 /* True: the record is the call that tamper_tick() made, and nothing else. */
 bool tamper_take(struct tamper *tamper, const struct record *record);

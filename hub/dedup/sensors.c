@@ -271,7 +271,8 @@ static void add_notice(struct sensor *sensor, struct str what, uint64_t seconds,
 /* Those that a sensor may send: it cannot speak of what only the hub sees. */
 static bool is_notice(struct str what)
 {
-	return str_eq(what, STR("sensor_paused")) || str_eq(what, STR("sensor_blind"));
+	return str_eq(what, STR("sensor_paused")) || str_eq(what, STR("sensor_blind")) ||
+	       str_eq(what, STR("sensor_failed"));
 }
 
 static void take_notices(struct sensor *sensor, const struct json *json, uint32_t tamper)

@@ -297,8 +297,11 @@ static struct str text_of(const struct json *json, uint32_t object, struct str k
 static void heartbeat(struct ingest *ingest, struct server_request *request)
 {
 	struct json_node nodes[512];
-	struct json json = { .text = buf_str(&request->body), .nodes = nodes, .cap = ARRAY_LEN(nodes),
-		             .depth_max = 8 };
+	struct str body = buf_str(&request->body);
+	int unpacked = unpack_body(body, server_header(request, "Content-Encoding"), SENSOR_STATUS_MAX,
+	                           &ingest->unpacked);
+	struct json json = { .text = unpacked == 0 ? buf_str(&ingest->unpacked) : body, .nodes = nodes,
+		             .cap = ARRAY_LEN(nodes), .depth_max = 8 };
 	struct arena arena;
 	struct sensor *sensor = NULL;
 	struct str boot;
@@ -306,7 +309,7 @@ static void heartbeat(struct ingest *ingest, struct server_request *request)
 	size_t end;
 
 	arena_init(&arena, 1 << 20);
-	if (json.text.len <= SENSOR_STATUS_MAX && json_read(&json, 0, &end) == 0 &&
+	if (unpacked >= 0 && json.text.len <= SENSOR_STATUS_MAX && json_read(&json, 0, &end) == 0 &&
 	    json_blanks(json.text, end) == json.text.len) {
 		who = json_get(&json, 0, STR("sensor"));
 		boot = who == 0 ? (struct str){ 0 } : text_of(&json, who, STR("boot"), &arena);

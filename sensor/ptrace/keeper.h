@@ -26,11 +26,9 @@ enum {
 
 struct keeper;
 
-/* What went wrong so far, as a worker tells it. */
+/* What went wrong so far and no worker before this one has told. */
 struct keeper_failures {
-	uint64_t deaths;	 /* workers that ended before their time */
-	uint64_t stalls;	 /* times that one did not answer */
-	uint64_t keepers;	 /* fronts and keepers that are gone */
+	uint64_t count;		 /* workers that ended before their time or did not answer, keepers that are gone */
 	uint64_t missed;	 /* notifications that were answered for a worker: no event was made of them */
 	const uint64_t *by_call; /* of those, by row of plan.h (PLAN_LOST_ROWS); valid until the next question */
 	char last[160];		 /* how the newest failure came: "the worker (pid 12) was killed by SIGKILL" */
@@ -99,6 +97,9 @@ void keeper_ended(struct keeper *keeper, int status);
 bool keeper_is_ending(const struct keeper *keeper);
 
 void keeper_failures(struct keeper *keeper, struct keeper_failures *ret);
+
+/* The sensor's id where no file keeps it: `id` is noted by the first worker, and given to those that follow. */
+void keeper_same_id(struct keeper *keeper, char *id, size_t size);
 
 /* Those of the sensor's own processes that stand above the command; 0 where there is none. */
 struct keeper_pids {

@@ -56,7 +56,6 @@ static bool answer(struct keeper *keeper, const struct seccomp_notif *notif)
 
 	if (ioctl(keeper->listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on) < 0)
 		return false;
-	atomic_fetch_add(&keeper->shared->missed, 1);
 	atomic_fetch_add(&keeper->shared->by_call[native && nr < PLAN_CALLS ? nr : PLAN_LOST_OTHER], 1);
 	return true;
 }

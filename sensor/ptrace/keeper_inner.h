@@ -39,8 +39,10 @@ struct keeper_shared {
 	_Atomic uint32_t paused;    /* the front has stopped itself, as the command had */
 	_Atomic uint32_t ending;    /* the worker is to end */
 	_Atomic uint32_t left;	    /* the front has ended: what it was started with is nobody's business any more */
-	_Atomic uint64_t deaths, stalls, keepers, missed;
-	_Atomic uint64_t by_call[PLAN_LOST_ROWS];
+	_Atomic uint64_t deaths, stalls, keepers; /* workers that died, that did not answer; fronts and keepers */
+	_Atomic uint64_t by_call[PLAN_LOST_ROWS], by_call_told[PLAN_LOST_ROWS];
+	_Atomic uint64_t failures_told;
+	_Atomic char id[64];
 	_Atomic char last[sizeof(((struct keeper_failures *)0)->last)];
 	struct keeper_slot slots[KEEPER_SLOTS + KEEPER_SIDES]; /* the last are for who answers in a worker's place */
 };
@@ -58,6 +60,8 @@ struct keeper {
 	bool has_reaped;	 /* the command, or it is not this process's child */
 	bool has_parents;	 /* false: keeper_alone() */
 	sigset_t mask_before, ignored_before; /* as the sensor was started with */
+	bool has_told;		 /* and what other workers had told by then: */
+	uint64_t told_before[PLAN_LOST_ROWS], failures_before;
 	uint64_t by_call[PLAN_LOST_ROWS]; /* a copy, for keeper_failures() */
 };
 

@@ -82,8 +82,15 @@ static bool is_ours(const struct kins *kins, int pid, int root)
 	return false;
 }
 
+/* The sensor's own: front, keeper, worker, and what the worker has started for itself. */
+static bool is_spared(const struct kin *kin, const struct keeper_pids *spared, int command)
+{
+	return kin->pid == spared->front || kin->pid == spared->keeper || kin->pid == spared->worker ||
+	       kin->pid == getpid() || (kin->parent == spared->worker && kin->pid != command);
+}
+
 /* How many there were that could be killed. */
-static size_t kill_all(struct kins *kins, int root, const struct keeper_pids *spared)
+static size_t kill_all(struct kins *kins, int root, const struct keeper_pids *spared, int command)
 {
 	size_t killed = 0;
 	bool changed = true;
@@ -97,8 +104,7 @@ static size_t kill_all(struct kins *kins, int root, const struct keeper_pids *sp
 	for (size_t i = 0; i < kins->count; i++) {
 		const struct kin *kin = &kins->at[i];
 
-		if (kin->ours && !kin->dead && kin->pid != spared->front && kin->pid != spared->keeper &&
-		    kin->pid != spared->worker && kin->pid != getpid())
+		if (kin->ours && !kin->dead && !is_spared(kin, spared, command))
 			killed += kill(kin->pid, SIGKILL) == 0;
 	}
 	return killed;
@@ -109,10 +115,11 @@ void keeper_kill_workload(const struct keeper *keeper)
 	const struct keeper_pids pids = keeper_pids(keeper);
 	const struct timespec pause = { 0, ROUND_MS * NS_PER_MS };
 	const int root = pids.front != 0 && kill(pids.front, 0) == 0 ? pids.front : getpid();
+	const int command = keeper_command(keeper);
 	const int64_t until = clock_mono() + KILL_MS * NS_PER_MS;
 	struct kins kins = { 0 };
 
-	for (read_all(&kins); kill_all(&kins, root, &pids) > 0 && clock_mono() < until; read_all(&kins))
+	for (read_all(&kins); kill_all(&kins, root, &pids, command) > 0 && clock_mono() < until; read_all(&kins))
 		nanosleep(&pause, NULL);
 	free(kins.at);
 }

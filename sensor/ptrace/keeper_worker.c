@@ -361,19 +361,52 @@ bool keeper_is_ending(const struct keeper *keeper)
 	return atomic_load(&keeper->shared->ending) != 0;
 }
 
+/* What a worker before has said is not said again. */
+static void note_told(struct keeper *keeper)
+{
+	struct keeper_shared *shared = keeper->shared;
+
+	keeper->has_told = true;
+	keeper->failures_before = atomic_load(&shared->failures_told);
+	for (size_t i = 0; i < PLAN_LOST_ROWS; i++)
+		keeper->told_before[i] = atomic_load_explicit(&shared->by_call_told[i], memory_order_relaxed);
+}
+
+static uint64_t failures_of(const struct keeper_shared *shared)
+{
+	return atomic_load(&shared->deaths) + atomic_load(&shared->stalls) + atomic_load(&shared->keepers);
+}
+
 void keeper_failures(struct keeper *keeper, struct keeper_failures *ret)
 {
-	const struct keeper_shared *shared = keeper->shared;
+	struct keeper_shared *shared = keeper->shared;
+	uint64_t failures = failures_of(shared);
 
-	for (size_t i = 0; i < PLAN_LOST_ROWS; i++)
-		keeper->by_call[i] = atomic_load_explicit(&shared->by_call[i], memory_order_relaxed);
-	*ret = (struct keeper_failures){ .deaths = atomic_load(&shared->deaths),
-					 .stalls = atomic_load(&shared->stalls),
-					 .keepers = atomic_load(&shared->keepers),
-					 .missed = atomic_load(&shared->missed),
-					 .by_call = keeper->by_call };
+	if (!keeper->has_told)
+		note_told(keeper);
+	*ret = (struct keeper_failures){ .count = failures - keeper->failures_before, .by_call = keeper->by_call };
+	atomic_store(&shared->failures_told, failures);
+	for (size_t i = 0; i < PLAN_LOST_ROWS; i++) {
+		uint64_t all = atomic_load_explicit(&shared->by_call[i], memory_order_relaxed);
+
+		keeper->by_call[i] = all - keeper->told_before[i];
+		atomic_store_explicit(&shared->by_call_told[i], all, memory_order_relaxed);
+		ret->missed += keeper->by_call[i];
+	}
 	for (size_t i = 0; i + 1 < sizeof(ret->last); i++)
 		ret->last[i] = atomic_load_explicit(&shared->last[i], memory_order_relaxed);
+}
+
+void keeper_same_id(struct keeper *keeper, char *id, size_t size)
+{
+	_Atomic char *kept = keeper->shared->id;
+	bool is_first = atomic_load(&kept[0]) == '\0';
+
+	for (size_t i = 0; i < size && i < sizeof(keeper->shared->id); i++)
+		if (is_first)
+			atomic_store(&kept[i], id[i]);
+		else
+			id[i] = atomic_load(&kept[i]);
 }
 
 struct keeper_pids keeper_pids(const struct keeper *keeper)

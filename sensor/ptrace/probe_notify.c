@@ -307,6 +307,23 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 	return n == 0 && over && probe->ended ? -ESRCH : n;
 }
 
+/* What went on unseen while this sensor was not there, or did not answer. */
+static void add_kept(struct keeper *keeper, struct probe_counts *ret)
+{
+	struct keeper_failures failures;
+
+	keeper_failures(keeper, &failures);
+	for (size_t nr = 0; nr < PLAN_LOST_ROWS; nr++) {
+		const struct call *call = nr < PLAN_CALLS ? call_find((uint16_t)nr) : NULL;
+		struct plan_counters *of = &ret->of[call == NULL ? RECORD_CLASS_OTHER : call->plan.class];
+
+		of->seen += failures.by_call[nr];
+		of->dropped += failures.by_call[nr];
+		ret->by_call.at[nr][PROBE_KEEPER] = failures.by_call[nr];
+		ret->kept += failures.by_call[nr];
+	}
+}
+
 static void notify_counts(void *state, struct probe_counts *ret)
 {
 	const struct notify *notify = &((struct probe *)state)->notify;
@@ -318,6 +335,7 @@ static void notify_counts(void *state, struct probe_counts *ret)
 						     .emitted = notify->of[i].emitted,
 						     .dropped = notify->of[i].dropped };
 	ret->by_call = notify->by_call;
+	add_kept(notify->keeper, ret);
 }
 
 static void notify_detach(void *state, probe_take_fn take, void *userdata)

@@ -77,7 +77,7 @@ def test_losses_are_counted_by_cause_and_call(receiver, sensors, marked):  # noq
     found = re.search(r'^tocsin_sensor_calls_lost_total\{call="mkdir",cause="budget"\} (\d+)$', text, re.M)
     assert 0 < int(found.group(1)) <= calls["mkdir"]["budget"]
     causes = set(re.findall(r'^tocsin_sensor_lost_total\{cause="(\w+)"\} \d+$', text, re.M))
-    assert causes == {"ring", "budget", "skipped", "invalid", "memory", "queue", "spool", "refused"}
+    assert causes == {"ring", "budget", "skipped", "keeper", "invalid", "memory", "queue", "spool", "refused"}
 
 
 @needs_ebpf

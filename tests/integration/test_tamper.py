@@ -1,4 +1,6 @@
 """Killing, pausing and stopping the sensor is noticed; so is a sensor that does not see."""
+import gzip
+import json
 import os
 import signal
 import subprocess
@@ -110,6 +112,17 @@ def test_what_a_run_left_in_its_spool_is_no_gap(hub):
     post("old", 2)
     post("new", 1)
     assert hub.metric("tocsin_hub_sensor_sequence_gaps_total") == 0
+
+
+def test_a_long_heartbeat_may_be_packed(hub):
+    body = {"sensor": {"id": "s3", "boot": "b"}, "hostname": "n3", "stats": {f"counter{n}": n for n in range(200)}}
+    packed = gzip.compress(json.dumps(body).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert hub.request("POST", "/api/v1/sensors/heartbeat", packed, headers)[0] == 200
+    [told] = hub.api("GET", "/api/v1/sensors")[1]["sensors"]
+    assert told["status"]["stats"]["counter199"] == 199
+    bomb = gzip.compress(json.dumps(body).encode() + b" " * 100000)
+    assert hub.request("POST", "/api/v1/sensors/heartbeat", bomb, headers)[0] == 400
 
 
 def test_notices_are_told_once_and_only_known_ones(hub):
