@@ -176,23 +176,37 @@ static void print_attach_help(void)
 	       "  tocsin-sensor attach --print --rules rules.yaml --container 3f1c2a7be904\n");
 }
 
+static void print_run_help(void)
+{
+	printf("Usage: tocsin-sensor run [OPTION]... -- COMMAND [ARGUMENT]...\n\n"
+	       "Runs a command and observes it and all that comes of it, where no eBPF program can be loaded: no "
+	       "privileges\n"
+	       "are needed, calls that no rule can match run at their own speed, and nobody is traced. Signals, "
+	       "terminal and\n"
+	       "exit status are the command's, as PID 1 it reaps; 125: the sensor could not begin, 126 and 127: the "
+	       "command\n"
+	       "could not. If the sensor is killed or hangs, calls go on unseen until another one has taken over "
+	       "(--on-failure).\n\n");
+	print_rows(SENSOR);
+	printf("\nExamples:\n"
+	       "  tocsin-sensor run --hub https://hub:2801 -- /usr/bin/my-service --port 8080\n"
+	       "  tocsin-sensor run --print --rules rules.yaml --on-failure kill -- make\n");
+}
+
 static void print_help(void)
 {
-	printf("Usage: tocsin-sensor [OPTION]...\n"
-	       "       tocsin-sensor [OPTION]... -- COMMAND [ARGUMENT]...\n"
-	       "       tocsin-sensor attach [OPTION]... PID...\n"
-	       "       tocsin-sensor observe [OPTION]...\n\n"
-	       "Observes this machine's system calls and sends what a rule matches to a Tocsin "
-	       "hub. With\n"
-	       "a COMMAND it runs that and observes only it and its children, by ptrace; with \"attach\" processes "
-	       "that\n"
-	       "run already: see tocsin-sensor attach --help. \"observe\" shows events here: see tocsin-sensor "
-	       "observe --help.\n\n");
+	printf("Usage: tocsin-sensor [OPTION]...                       this machine, by eBPF\n"
+	       "       tocsin-sensor run [OPTION]... -- COMMAND...     a command, by seccomp, without privileges\n"
+	       "       tocsin-sensor attach [OPTION]... PID...         processes that run already, by ptrace\n"
+	       "       tocsin-sensor observe [OPTION]...               shows events here, without a hub\n\n"
+	       "Observes system calls and sends what a rule matches to a Tocsin hub. \"run\", \"attach\" and "
+	       "\"observe\" have a\n"
+	       "--help each; \"run\" may be left out.\n\n");
 	print_rows(SENSOR);
 	printf("\nExamples:\n"
 	       "  tocsin-sensor --hub http://127.0.0.1:2801 --token file:/etc/tocsin/sensor.token\n"
 	       "  tocsin-sensor --print --rules rules.yaml\n"
-	       "  tocsin-sensor --hub https://hub:2801 -- /usr/bin/my-service --port 8080\n"
+	       "  tocsin-sensor run --hub https://hub:2801 -- /usr/bin/my-service --port 8080\n"
 	       "  tocsin-sensor --doctor\n");
 }
 
@@ -220,6 +234,7 @@ static int token_read(const char *from, char **ret)
 		secret = str_of(getenv(from + 4));
 		if (secret.len == 0)
 			return complain("token", from, "a variable of the environment");
+		unsetenv(from + 4); /* a command must not inherit it; the text stays where it is */
 	} else if (strncmp(from, "file:", 5) == 0) {
 		autoclose int fd = open(from + 5, O_RDONLY | O_CLOEXEC);
 		ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text));
@@ -413,6 +428,8 @@ static void print_any_help(const struct options *options)
 		print_observe_help();
 	else if (options->attaches)
 		print_attach_help();
+	else if (options->runs)
+		print_run_help();
 	else
 		print_help();
 }
@@ -549,11 +566,11 @@ static bool takes_word(int *argc, char ***argv, const char *word)
 static void set_defaults(struct options *options)
 {
 	struct observe_options *observe = &options->observe;
-	bool attaches = options->attaches;
+	bool runs = options->runs, attaches = options->attaches;
 
 	*options = (struct options){ .spool_dir = SPOOL_DIR_DEFAULT, .container_root = "",
 				     .container_wait_ms = 200, .log_level = LOG_LEVEL_INFO,
-				     .observe = *observe, .attaches = attaches };
+				     .observe = *observe, .attaches = attaches, .runs = runs };
 	if (!observe->on)
 		return;
 	options->print = options->all_events = true;
@@ -565,12 +582,11 @@ int options_parse(int argc, char **argv, struct options *ret)
 {
 	struct option longs[ARRAY_LEN(rows) + 1] = { 0 };
 	size_t count = 0;
-	bool runs;
 	int id, r;
 
 	ret->observe = (struct observe_options){ .on = takes_word(&argc, &argv, "observe") };
-	runs = !ret->observe.on && takes_word(&argc, &argv, "run");
-	ret->attaches = !ret->observe.on && !runs && takes_word(&argc, &argv, "attach");
+	ret->runs = !ret->observe.on && takes_word(&argc, &argv, "run");
+	ret->attaches = !ret->observe.on && !ret->runs && takes_word(&argc, &argv, "attach");
 	set_defaults(ret);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (is_of(rows[i].mode, mode_of(ret)))
@@ -582,7 +598,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 	while ((id = getopt_long(argc, argv, ret->observe.on ? "+ho:" : ret->attaches ? "h" : "+h", longs, NULL)) != -1) {
 		if (id == '?') {
 			fprintf(stderr, "tocsin-sensor: see %s--help\n",
-				ret->observe.on ? "observe " : ret->attaches ? "attach " : "");
+				ret->observe.on ? "observe " : ret->attaches ? "attach " : ret->runs ? "run " : "");
 			return -EINVAL;
 		}
 		r = take(ret, id == 'h' ? OPTION_HELP : id == 'o' ? OPTION_OUTPUT : (enum option_id)id, optarg);
@@ -590,7 +606,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 			return r;
 	}
 	r = finish(ret, argc, argv);
-	if (r == 0 && runs && ret->command == NULL) {
+	if (r == 0 && ret->runs && ret->command == NULL) {
 		fprintf(stderr, "tocsin-sensor: run: which command? It stands behind --\n");
 		return -EINVAL;
 	}

@@ -50,6 +50,7 @@ struct options {
 	const char *record, *replay; /* files; NULL: none */
 	enum log_level log_level;
 	enum log_format log_format;
+	bool runs; /* by that word */
 	bool on_failure_kill; /* the command and all that came of it ends with the sensor */
 	bool attaches;		 /* tocsin-sensor attach */
 	struct attach_whom attach;

@@ -8,13 +8,11 @@
 #include "sensor/ptrace/keeper_guard.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,20 +29,12 @@ struct watch {
 	int parent;  /* pidfd of the front, in the keeper; -1: gone */
 };
 
-/* Once the listener is here the worker's copy is no longer the only one. */
 static void take_listener(struct keeper *keeper, enum keeper_side side)
 {
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
-				  .msg_controllen = sizeof(control) };
-	struct cmsghdr *head;
+	int fd = keeper->listener < 0 ? keeper_receive(keeper->take[side]) : -1;
 
-	if (recvmsg(keeper->take[side], &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0)
-		return;
-	head = CMSG_FIRSTHDR(&message);
-	if (head != NULL && head->cmsg_type == SCM_RIGHTS && keeper->listener < 0)
-		memcpy(&keeper->listener, CMSG_DATA(head), sizeof(keeper->listener));
+	if (fd >= 0)
+		keeper->listener = fd;
 }
 
 /* ---- children ---- */

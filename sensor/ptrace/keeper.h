@@ -48,8 +48,9 @@ void keeper_free(struct keeper *keeper);
 
 /* ---- for the command's process, between fork and exec ---- */
 
-/* Signals as they were before the sensor changed any: mask and what is ignored. */
-void keeper_restore_signals(const struct keeper *keeper);
+/* Before the filter is put on: signals become what they were before the sensor changed any, and where a descriptor may
+ * not be fetched from another process (pidfd_getfd: containers mostly) somebody is there to hand it over. */
+void keeper_prepare(struct keeper *keeper);
 
 /* After the filter is in force: `listener` is the number of its descriptor, or -errno that says why there is
  * none. Waits until the worker has it, and lets go; by shared memory, since calls may be held by now. 0 or

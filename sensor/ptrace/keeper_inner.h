@@ -53,6 +53,8 @@ struct keeper {
 	int listener;		 /* a front's or keeper's copy */
 	int give[KEEPER_SIDES];	 /* the worker's ends, to hand the listener over */
 	int take[KEEPER_SIDES];	 /* the other ends */
+	int pass[2];		 /* from the command's helper to the worker */
+	pid_t helper;		 /* of the command's process, until it runs; 0: none is needed */
 	int wake[KEEPER_SIDES];	 /* eventfds: look at the shared memory */
 	bool kills;		 /* --on-failure kill */
 	bool prints;		 /* events, to standard output */
@@ -76,6 +78,9 @@ struct keeper *keeper_new(void);
 
 /* Looks at the command, of which the caller may be the parent: has it ended, stopped, gone on? Tells the others. */
 void keeper_look(struct keeper *keeper);
+
+/* The descriptor that lies in a socket, or -errno. */
+int keeper_receive(int socket);
 
 void keeper_wake(const struct keeper *keeper);
 

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,8 @@ enum { START_S = 10, LOOK_MS = 50 };
 
 static bool open_descriptors(struct keeper *keeper)
 {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, keeper->pass) < 0)
+		return false;
 	for (int i = 0; i < KEEPER_SIDES; i++) {
 		int pair[2];
 
@@ -62,7 +66,7 @@ struct keeper *keeper_new(void)
 		return NULL;
 	}
 	keeper->shared = shared;
-	keeper->listener = -1;
+	keeper->listener = keeper->pass[0] = keeper->pass[1] = -1;
 	for (int i = 0; i < KEEPER_SIDES; i++)
 		keeper->give[i] = keeper->take[i] = keeper->wake[i] = -1;
 	note_signals(keeper);
@@ -97,6 +101,8 @@ void keeper_free(struct keeper *keeper)
 		close_it(keeper->take[i]);
 		close_it(keeper->wake[i]);
 	}
+	close_it(keeper->pass[0]);
+	close_it(keeper->pass[1]);
 	close_it(keeper->listener);
 	munmap(keeper->shared, sizeof(*keeper->shared));
 	free(keeper);
@@ -128,8 +134,51 @@ static void take_step(struct keeper_shared *shared, uint32_t step)
 	syscall(SYS_futex, &shared->step, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-void keeper_restore_signals(const struct keeper *keeper)
+static int hand_over(int socket, int fd)
 {
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = { 0 };
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+	return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* Calls are not filtered for a process that was there before the filter; and it has the command's descriptors. */
+static void help(struct keeper *keeper)
+{
+	struct keeper_shared *shared = keeper->shared;
+	int64_t until = clock_mono() + START_S * NS_PER_S;
+
+	while (atomic_load(&shared->step) == KEEPER_NOT_STARTED && clock_mono() < until)
+		wait_step(shared, KEEPER_NOT_STARTED, START_S * 1000);
+	if (atomic_load(&shared->offered) >= 0)
+		hand_over(keeper->pass[1], atomic_load(&shared->offered));
+	_exit(0);
+}
+
+/* Docker's and containerd's profiles allow it only together with CAP_SYS_PTRACE. */
+static bool may_fetch(void)
+{
+	autoclose int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	autoclose int copy = self < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, self, self, 0);
+
+	return copy >= 0;
+}
+
+void keeper_prepare(struct keeper *keeper)
+{
+	if (!may_fetch()) {
+		/* No signal at its end: the command must not hear of a child that it did not make. */
+		keeper->helper = (pid_t)syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL);
+		if (keeper->helper == 0)
+			help(keeper);
+	}
 	if (keeper->kills)
 		prctl(PR_SET_PDEATHSIG, SIGKILL); /* even if everybody is killed at once */
 	for (int i = 1; i < NSIG; i++)
@@ -150,6 +199,8 @@ int keeper_offer(struct keeper *keeper, int listener)
 			return -ETIMEDOUT;
 		else
 			wait_step(shared, KEEPER_OFFERED, START_S * 1000);
+	if (keeper->helper > 0)
+		waitpid(keeper->helper, NULL, __WALL);
 	return 0;
 }
 
@@ -160,21 +211,6 @@ static bool is_dead(pid_t pid)
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
 }
 
-static int hand_over(int socket, int fd)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = { 0 };
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
-				  .msg_controllen = sizeof(control) };
-	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(head), &fd, sizeof(fd));
-	return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
-}
-
 /* What lies in a socket's queue arrives, whatever becomes of the worker meanwhile. */
 static int hand_to_keepers(const struct keeper *keeper, int listener)
 {
@@ -183,6 +219,37 @@ static int hand_to_keepers(const struct keeper *keeper, int listener)
 	for (int i = 0; i < KEEPER_SIDES && keeper->has_parents && r == 0; i++)
 		r = hand_over(keeper->give[i], listener);
 	return r;
+}
+
+int keeper_receive(int socket)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *head;
+	int fd;
+
+	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0)
+		return -errno;
+	head = CMSG_FIRSTHDR(&message);
+	if (head == NULL || head->cmsg_type != SCM_RIGHTS)
+		return -EBADMSG;
+	memcpy(&fd, CMSG_DATA(head), sizeof(fd));
+	return fd;
+}
+
+/* Out of the command, or from its helper. */
+static int fetch(const struct keeper *keeper, int pidfd, int number)
+{
+	struct pollfd fd = { .fd = keeper->pass[0], .events = POLLIN };
+	int listener = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, number, 0), r = -errno;
+
+	if (listener >= 0)
+		return listener;
+	if (poll(&fd, 1, r == -EPERM || r == -ENOSYS ? START_S * 1000 : 0) <= 0)
+		return r;
+	return keeper_receive(keeper->pass[0]);
 }
 
 int keeper_accept(struct keeper *keeper, pid_t command, int *ret_listener)
@@ -200,9 +267,9 @@ int keeper_accept(struct keeper *keeper, pid_t command, int *ret_listener)
 	offered = atomic_load(&shared->offered);
 	if (offered < 0)
 		return offered;
-	listener = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, offered, 0);
+	listener = fetch(keeper, pidfd, offered);
 	if (listener < 0)
-		return -errno;
+		return listener;
 	r = hand_to_keepers(keeper, listener);
 	if (r == 0)
 		*ret_listener = TAKE_FD(listener);

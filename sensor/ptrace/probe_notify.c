@@ -38,7 +38,7 @@ static void run_command(const struct probe *probe)
 	char *const *command = probe->notify.settings.command;
 	int listener;
 
-	keeper_restore_signals(keeper);
+	keeper_prepare(keeper);
 	listener = filter_install(&probe->filter);
 	/* From here on only calls that the filter never tells of, till somebody listens. */
 	if (keeper_offer(keeper, listener) < 0)

@@ -38,7 +38,7 @@ static pid_t start(struct keeper *keeper, void (*command)(struct keeper *))
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		keeper_restore_signals(keeper);
+		keeper_prepare(keeper);
 		command(keeper);
 		_exit(1);
 	}
