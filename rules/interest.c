@@ -72,9 +72,27 @@ static enum truth text_is(const struct rules_known *known, enum op op, struct st
 	return op == OP_NE ? truth_not(text_is(known, OP_EQ, text)) : TRUTH_UNKNOWN;
 }
 
+/* The literals themselves are networks of their own to who asks. */
+static enum truth network_is(const struct rules_known *known, const struct predicate *predicate,
+			     const struct literal *literal)
+{
+	const struct net_prefix *within = known->within;
+	enum truth truth;
+
+	if (predicate->class == CLASS_NETWORK)
+		truth = truth_of(literal->net.bits <= within->bits && net_prefix_has(&literal->net, &within->addr), true);
+	else if (predicate->class == CLASS_ADDRESS)
+		truth = truth_of(within->bits == within->addr.len * 8 && net_addr_eq(&literal->addr, &within->addr), true);
+	else
+		return TRUTH_UNKNOWN;
+	return predicate->op == OP_NE ? truth_not(truth) : truth;
+}
+
 static enum truth literal_holds(const struct rules_known *known, const struct predicate *predicate,
 				const struct literal *literal)
 {
+	if (known->within != NULL)
+		return network_is(known, predicate, literal);
 	if (known->texts[0] != NULL || known->isnt != NULL)
 		return predicate->class == CLASS_TEXT ? text_is(known, predicate->op, literal->text)
 						      : TRUTH_UNKNOWN;
@@ -128,6 +146,15 @@ static const struct rules_known *find_known(const struct rules_interest *interes
 	return NULL;
 }
 
+/* Of two ends one is known: that neither is what is asked for is not. */
+static enum truth ends_hold(const struct rules_known *known, const struct term *term, const struct predicate *predicate)
+{
+	enum truth truth = known_holds(known, predicate);
+	enum truth other = predicate->op == OP_NE ? TRUTH_YES : TRUTH_NO;
+
+	return term->two_sided && truth == other ? TRUTH_UNKNOWN : truth;
+}
+
 static const struct answer always = { .verdict = RULES_ALWAYS, .chance = 1.0f };
 
 static struct answer answer_of_check(struct rules_interest *interest, const struct node *node)
@@ -135,7 +162,7 @@ static struct answer answer_of_check(struct rules_interest *interest, const stru
 	const struct predicate *predicate = &interest->rules->predicates[node->first];
 	const struct term *term = &interest->rules->terms[predicate->term];
 	const struct rules_known *known = find_known(interest, term);
-	enum truth truth = known == NULL ? TRUTH_UNKNOWN : known_holds(known, predicate);
+	enum truth truth = known == NULL ? TRUTH_UNKNOWN : ends_hold(known, term, predicate);
 	struct answer answer = { .verdict = RULES_IF };
 
 	if (truth == TRUTH_NO)
@@ -315,6 +342,16 @@ static void begin(struct rules_interest *interest, const struct rules_known *kno
 	interest->now++;
 	interest->known = known;
 	interest->known_count = count;
+}
+
+enum rules_verdict rules_interest_surely(struct rules_interest *interest, size_t rule,
+					 const struct rules_known *known, size_t known_count)
+{
+	const struct answer *answer;
+
+	begin(interest, known, known_count);
+	answer = answer_of(interest, interest->rules->rules[rule].node);
+	return answer->is_certain ? RULES_ALWAYS : answer->verdict == RULES_NEVER ? RULES_NEVER : RULES_IF;
 }
 
 enum rules_verdict rules_interest_ask(struct rules_interest *interest, struct str evt_type,

@@ -5,6 +5,7 @@
 #ifndef RULES_INTEREST_H
 #define RULES_INTEREST_H
 
+#include "rules/net.h"
 #include "rules/rules.h"
 
 enum {
@@ -34,7 +35,8 @@ struct rules_fact {
 struct rules_known {
 	field_id field; /* of the catalogue */
 	int64_t min, max;
-	const char *texts[2], *isnt; /* all NULL: it is a number */
+	const char *texts[2], *isnt; /* all NULL: it is a number, or: */
+	const struct net_prefix *within; /* an address in this network, and in none within it that rules name */
 };
 
 enum rules_verdict {
@@ -56,5 +58,10 @@ enum rules_verdict rules_interest_ask(struct rules_interest *interest, struct st
 				      const struct rules_known *known, size_t known_count,
 				      const struct rules_fact **ret_facts, size_t *ret_count,
 				      const struct rule **ret_because);
+
+/* Asks of one rule, by its place in the rules: RULES_ALWAYS only when it surely matches such an event, whatever
+ * else there is in it. */
+enum rules_verdict rules_interest_surely(struct rules_interest *interest, size_t rule,
+					 const struct rules_known *known, size_t known_count);
 
 #endif

@@ -157,6 +157,31 @@ struct plan_losses {
 	__u64 budgets_full; /* a process got no budget, and passed: too many at once */
 };
 
+/* What is refused of connections, by the far end's address: the longest entry answers. IPv4 is mapped into IPv6. */
+#define PLAN_FAR_MAX	4096
+#define PLAN_FAR_RANGES 16 /* of ports, of one entry */
+
+enum plan_far_what {
+	PLAN_FAR_STREAM = 1 << 0,   /* connect(2) of TCP */
+	PLAN_FAR_DATAGRAM = 1 << 1, /* connect(2) of UDP */
+	PLAN_FAR_MESSAGE = 1 << 2,  /* a datagram with an address */
+};
+
+struct plan_far {
+	__u32 bits;
+	__u8 address[16];
+};
+
+struct plan_far_range {
+	__u16 from, to; /* ports, both included */
+	__u32 what;
+};
+
+struct plan_far_ranges {
+	__u32 count;
+	struct plan_far_range at[PLAN_FAR_RANGES];
+};
+
 #define PLAN_PREFIXES_MAX 16384 /* entries of the table of prefixes; memory only for those that are used */
 #define PLAN_TEXTS_MAX	  4096	/* entries of each other table */
 #define PLAN_PREFIX_MAX	  256	/* bytes of a path that prefixes look at: the kernel's trie takes no more */

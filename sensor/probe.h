@@ -11,6 +11,7 @@
 
 struct keeper;
 struct replay;
+struct refusal;
 struct attach_whom;
 
 /* What is to become of a call that waits to be let go: 0, or the -errno that it is to end with and have no
@@ -62,6 +63,10 @@ struct probe_ops {
 	/* Takes other calls from now on; those that are in both sets are not missed for a moment. The number
 	 * of wanted calls that this probe cannot add while it runs. */
 	size_t (*rearm)(void *state, const struct probe_settings *settings);
+
+	/* Has the kernel refuse connections from now on, these and no others; none with `count` 0. 0 or -errno.
+	 * NULL: this probe cannot. */
+	int (*refuse)(void *state, const struct refusal *refusals, size_t count);
 
 	/* Hands over what there is; at most a few thousand records a call. Waits up to `wait_ms`
 	 * when there is nothing. Returns the number of records, or -errno; -ESRCH: nothing is left

@@ -49,6 +49,7 @@ enum record_flag {
 	RECORD_FD_LOWER = 1 << 13,
 	RECORD_SAME_PEER = 1 << 14, /* the message's other end is that of the socket's last one */
 	RECORD_URING = 1 << 15,	    /* asked for through an io_uring */
+	RECORD_REFUSED = 1 << 16,   /* the kernel refused it in the name of a rule */
 };
 
 enum record_object_kind {

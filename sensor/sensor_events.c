@@ -3,6 +3,7 @@
 #include "sensor/sensor_inner.h"
 
 #include <stdio.h>
+#include <sys/syscall.h>
 
 void sensor_seal(struct sensor *sensor)
 {
@@ -140,7 +141,6 @@ static void tell_refused(struct sensor *sensor, const struct record *record, int
 	sensor->told.record.flags &= ~(uint32_t)RECORD_NO_RESULT;
 	if (call_find(record->nr) != NULL && (call_find(record->nr)->plan.flags & PLAN_RETURNS_FD))
 		sensor->told.record.object.fd = -1;
-	sensor->taken++;
 	event = enrich_record(sensor->enrich, &sensor->told.record, sensor->boot_offset_ns);
 	if (event == NULL) {
 		sensor->failed++;
@@ -148,6 +148,29 @@ static void tell_refused(struct sensor *sensor, const struct record *record, int
 	}
 	enforce_put(sensor->enforce, event);
 	ship(sensor, event);
+}
+
+/* Which rule it was that the kernel refused a call for. By which call a message goes it does not know. */
+static bool take_refused(struct sensor *sensor, const struct record *record)
+{
+	static const uint16_t others[] = { SYS_sendto, SYS_sendmsg };
+	struct record *told = &sensor->told.record;
+	bool found = false;
+
+	if (sensor->enforce == NULL || !(record->flags & RECORD_REFUSED))
+		return false;
+	for (size_t i = 0; i <= ARRAY_LEN(others) && !found; i++) {
+		const struct event *event;
+
+		memcpy(&sensor->told, record, record->len);
+		told->ret = 0;
+		told->nr = i == 0 ? record->nr : others[i - 1];
+		event = enrich_record(sensor->enrich, told, sensor->boot_offset_ns);
+		found = event != NULL && enforce_refused(sensor->enforce, event);
+	}
+	if (found)
+		tell_refused(sensor, record, (int)record->ret);
+	return found;
 }
 
 int sensor_judge(const struct record *record, void *userdata)
@@ -164,8 +187,10 @@ int sensor_judge(const struct record *record, void *userdata)
 	r = enforce_before(sensor->enforce, event, record->time_ns);
 	if (r == 0 && enrich_by_asked_name(sensor->enrich, event))
 		r = enforce_before(sensor->enforce, event, record->time_ns);
-	if (r < 0)
+	if (r < 0) {
+		sensor->taken++;
 		tell_refused(sensor, record, r);
+	}
 	return r;
 }
 
@@ -190,6 +215,8 @@ void sensor_take(const struct record *record, void *userdata)
 	if (containers_have_answers(sensor->containers) &&
 	    containers_tick(sensor->containers, clock_mono()))
 		sensor_release(sensor, false);
+	if (take_refused(sensor, record))
+		return;
 	if (becomes_event(sensor, record)) {
 		event = enrich_record(sensor->enrich, record, sensor->boot_offset_ns);
 		if (event == NULL)

@@ -255,6 +255,8 @@ static int start_probe(struct sensor *sensor)
 		log_err("probe: %s: %s: %s", sensor->probe->name, why, strerror(-r));
 		return r;
 	}
+	if (sensor->enforce != NULL)
+		enforce_probe(sensor->enforce, sensor->probe_state);
 	if (sensor->tape.replay != NULL) {
 		replay_fill(sensor->tape.replay, sensor->procs);
 		return 0;

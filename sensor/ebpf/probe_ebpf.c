@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/ebpf/ring.h"
+#include "sensor/enforce/act.h"
+#include "sensor/enforce/refusals.h"
 #include "sensor/ebpf/watched.h"
 #include "sensor/record_text.h"
 
@@ -13,6 +15,8 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -38,6 +42,7 @@ struct ebpf {
 	struct tocsin_bpf *object;
 	struct ring urgent, bulk;
 	const struct interest *interest; /* the sensor's; in force */
+	struct bpf_link *refusing[4]; /* NULL: nothing is refused */
 	int epoll;
 	bool busy; /* the last look found something: more will come */
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
@@ -141,12 +146,21 @@ static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *s
 	object->bss->take_environment = settings->take_environment;
 }
 
+static void stop_refusing(struct ebpf *ebpf)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ebpf->refusing); i++)
+		bpf_link__destroy(TAKE(ebpf->refusing[i]));
+	__atomic_store_n(&ebpf->object->bss->refuses, false, __ATOMIC_RELAXED);
+}
+
 static void ebpf_close(void *state)
 {
 	struct ebpf *ebpf = state;
 
 	if (ebpf == NULL)
 		return;
+	if (ebpf->object != NULL && ebpf->refusing[0] != NULL)
+		stop_refusing(ebpf);
 	ring_close(&ebpf->urgent);
 	ring_close(&ebpf->bulk);
 	if (ebpf->epoll >= 0)
@@ -275,6 +289,75 @@ static int ebpf_open(const struct probe_settings *settings, void **ret, const ch
 	*ret = ebpf;
 	return 0;
 }
+
+/* ---- refusing connections ---- */
+
+/* On the root of the v2 tree: for every process, whatever its container. */
+static int start_refusing(struct ebpf *ebpf)
+{
+	struct bpf_program *const programs[] = { ebpf->object->progs.on_connect4, ebpf->object->progs.on_connect6,
+						 ebpf->object->progs.on_sendmsg4, ebpf->object->progs.on_sendmsg6 };
+	char mount[PATH_MAX];
+	autoclose int root = cgroup_mount("cgroup2", NULL, mount, sizeof(mount))
+				     ? open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+				     : -1;
+
+	if (root < 0)
+		return -ENOENT;
+	__atomic_store_n(&ebpf->object->bss->refuses, true, __ATOMIC_RELAXED);
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		ebpf->refusing[i] = bpf_program__attach_cgroup(programs[i], root);
+		if (ebpf->refusing[i] == NULL) {
+			int r = -errno;
+
+			stop_refusing(ebpf);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static bool is_among(const struct refusal *refusals, size_t count, const struct plan_far *far)
+{
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(&refusals[i].far, far, sizeof(*far)) == 0)
+			return true;
+	return false;
+}
+
+/* What is no longer refused goes last, so that nothing is let through in between. */
+static void forget_others(int map, const struct refusal *refusals, size_t count)
+{
+	struct plan_far far, *before = NULL, next;
+
+	while (bpf_map_get_next_key(map, before, &next) == 0) {
+		if (before != NULL && !is_among(refusals, count, before))
+			bpf_map_delete_elem(map, before);
+		far = next;
+		before = &far;
+	}
+	if (before != NULL && !is_among(refusals, count, before))
+		bpf_map_delete_elem(map, before);
+}
+
+static int ebpf_refuse(void *state, const struct refusal *refusals, size_t count)
+{
+	struct ebpf *ebpf = state;
+	int map = bpf_map__fd(ebpf->object->maps.far_ends), r;
+
+	if (count == 0) {
+		stop_refusing(ebpf);
+		return 0;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (bpf_map_update_elem(map, &refusals[i].far, &refusals[i].ranges, BPF_ANY) < 0)
+			return -errno;
+	forget_others(map, refusals, count);
+	r = ebpf->refusing[0] != NULL ? 0 : start_refusing(ebpf);
+	return r;
+}
+
+/* ---- the probe ---- */
 
 static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
 {
@@ -487,6 +570,7 @@ const struct probe_ops probe_ebpf = {
 	.sees_itself = true,
 	.open = ebpf_open,
 	.rearm = ebpf_rearm,
+	.refuse = ebpf_refuse,
 	.poll = ebpf_poll,
 	.counts = ebpf_counts,
 	.detach = ebpf_detach,

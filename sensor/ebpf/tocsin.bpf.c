@@ -5,6 +5,7 @@
  * one. */
 #include "arch.bpf.h"
 #include "fill.bpf.h"
+#include "refuse.bpf.h"
 #include "given.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -330,7 +331,7 @@ __noinline int take_call(struct scratch *scratch)
 	if (scratch == NULL)
 		return false;
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
-	if ((__u32)task->tgid != own_tgid &&
+	if ((__u32)task->tgid != own_tgid && !(scratch->record.flags & RECORD_REFUSED) &&
 	    (call_is_filtered(&scratch->record, plan) ||
 	     (plan->class == RECORD_CLASS_NET && socket_is_filtered(&scratch->record, task, plan))))
 		return false;
@@ -372,6 +373,8 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 		return 0;
 	counters->seen++;
 	begin_call(&scratch->record, regs, nr, ret, compat);
+	if (plan->class == RECORD_CLASS_NET && was_refused())
+		scratch->record.flags |= RECORD_REFUSED;
 	if ((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))
 		emit(scratch, counters);
 	else

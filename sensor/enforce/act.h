@@ -15,4 +15,7 @@ int act_kill(uint32_t tgid, uint64_t called_ns);
  * mounted here; else -errno. */
 int act_freeze(uint32_t tgid, struct buf *ret_thaw);
 
+/* Where a tree of cgroups is mounted: of this type and with this option, NULL for any. */
+bool cgroup_mount(const char *type, const char *option, char *ret, size_t size);
+
 #endif

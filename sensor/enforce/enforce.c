@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "sensor/enforce/act.h"
 #include "sensor/enforce/promise.h"
+#include "sensor/enforce/refusals.h"
 
 #include <errno.h>
 #include <string.h>
@@ -28,6 +29,9 @@ enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_DRY, OUTCOMES };
 
 struct enforce {
 	struct enforce_settings settings;
+	void *probe_state; /* NULL: not open yet */
+	struct refusals refusals;
+	const char *refuses_not; /* why the kernel refuses no connection; NULL: it does */
 	struct prefilter *prefilter;
 	struct responder *responders;
 	size_t count;
@@ -62,15 +66,30 @@ void enforce_free(struct enforce *enforce)
 	if (enforce == NULL)
 		return;
 	forget_rules(enforce);
+	refusals_done(&enforce->refusals);
 	free(enforce);
 }
 
 /* ---- promises ---- */
 
-static void promise(struct enforce *enforce, const struct rule *rule)
+static struct promise_kernel kernel_for(const struct enforce *enforce, size_t index)
+{
+	const struct refusals_rule *of = enforce->refusals.rules == NULL ? NULL : &enforce->refusals.rules[index];
+	struct promise_kernel kernel = { .connects_why = enforce->refuses_not };
+
+	if (kernel.connects_why != NULL || of == NULL)
+		return kernel;
+	kernel.connects = of->any && of->connects;
+	kernel.messages = of->any && of->messages;
+	kernel.connects_why = enforce->refusals.too_many ? "rules that deny name too many addresses and ports"
+							  : "its condition needs more than address and port";
+	return kernel;
+}
+
+static void promise(struct enforce *enforce, const struct rule *rule, size_t index)
 {
 	struct responder *responder = &enforce->responders[enforce->count++];
-	const struct promise_kernel kernel = { 0 };
+	const struct promise_kernel kernel = kernel_for(enforce, index);
 	struct buf what = { 0 };
 
 	responder->rule = rule;
@@ -82,6 +101,34 @@ static void promise(struct enforce *enforce, const struct rule *rule)
 	buf_done(&what);
 }
 
+/* Has the kernel refuse what rules surely deny, and keeps why it does not. */
+static void set_refusals(struct enforce *enforce)
+{
+	const struct probe_ops *probe = enforce->settings.probe;
+	int r = 0;
+
+	enforce->refuses_not = probe->refuse == NULL ? "this probe has no means" : NULL;
+	if (probe->refuse != NULL && enforce->settings.mode == ENFORCE_ON)
+		r = probe->refuse(enforce->probe_state, enforce->refusals.at, enforce->refusals.count);
+	if (r < 0)
+		enforce->refuses_not = r == -ENOENT ? "no cgroup2 tree is mounted"
+						    : "the kernel does not attach programs to connect";
+}
+
+static void take_refusals(struct enforce *enforce, const struct rules *rules)
+{
+	refusals_done(&enforce->refusals);
+	if (rules != NULL && refusals_new(rules, &enforce->refusals) < 0)
+		log_err("enforce: out of memory: no connection is refused");
+	set_refusals(enforce);
+}
+
+void enforce_probe(struct enforce *enforce, void *probe_state)
+{
+	enforce->probe_state = probe_state;
+	enforce_rules(enforce, enforce->prefilter);
+}
+
 void enforce_rules(struct enforce *enforce, struct prefilter *prefilter)
 {
 	const struct rules *rules = prefilter_responders(prefilter);
@@ -89,10 +136,13 @@ void enforce_rules(struct enforce *enforce, struct prefilter *prefilter)
 
 	forget_rules(enforce);
 	enforce->prefilter = prefilter;
+	if (enforce->probe_state == NULL)
+		return; /* enforce_probe() will */
+	take_refusals(enforce, rules);
 	enforce->responders = calloc(count + 1, sizeof(*enforce->responders));
 	for (size_t i = 0; i < count && enforce->responders != NULL; i++)
 		if (rule_is_enabled(rules_at(rules, i)))
-			promise(enforce, rules_at(rules, i));
+			promise(enforce, rules_at(rules, i), i);
 	if (enforce->count > 0)
 		log_notice("enforce: %zu rules respond%s", enforce->count,
 			   enforce->settings.mode == ENFORCE_DRY_RUN ? "; in a dry run: nothing is done" : "");

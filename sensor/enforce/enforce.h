@@ -16,6 +16,9 @@ struct enforce_settings {
 	const struct probe_ops *probe;
 };
 
+/* The probe is open: from now on it is told what to refuse. */
+void enforce_probe(struct enforce *enforce, void *probe_state);
+
 enum { ENFORCE_RULES_SHOWN = 64 /* in the heartbeat; the log has all */ };
 
 /* 0 or -ENOMEM. */

@@ -89,7 +89,7 @@ static bool is_within(struct str path, struct str folder)
 	return str_starts(path, folder) && (path.len == folder.len || path.at[folder.len] == '/');
 }
 
-static bool find_mount(const struct tree *tree, char *ret, size_t size)
+bool cgroup_mount(const char *type, const char *option, char *ret, size_t size)
 {
 	FILE *file = setmntent("/proc/self/mounts", "re");
 	char text[2 * PATH_MAX];
@@ -97,8 +97,8 @@ static bool find_mount(const struct tree *tree, char *ret, size_t size)
 	bool found = false;
 
 	while (file != NULL && !found && getmntent_r(file, &entry, text, sizeof(text)) != NULL)
-		if (strcmp(entry.mnt_type, tree->type) == 0 &&
-		    (tree->option == NULL || hasmntopt(&entry, tree->option) != NULL))
+		if (strcmp(entry.mnt_type, type) == 0 &&
+		    (option == NULL || hasmntopt(&entry, option) != NULL))
 			found = (size_t)snprintf(ret, size, "%s", entry.mnt_dir) < size;
 	if (file != NULL)
 		endmntent(file);
@@ -124,7 +124,7 @@ static int freeze_in(const struct tree *tree, struct str theirs, struct str own,
 		return -ENOENT;
 	if (is_within(path_in(own, tree), folder))
 		return -EBUSY;
-	if (str_starts(folder, STR("/..")) || !find_mount(tree, mount, sizeof(mount)))
+	if (str_starts(folder, STR("/..")) || !cgroup_mount(tree->type, tree->option, mount, sizeof(mount)))
 		return -EXDEV;
 	if (snprintf(path, sizeof(path), "%s%.*s/%s", mount, STR_ARG(folder), tree->file) >= (int)sizeof(path))
 		return -ENAMETOOLONG;

@@ -132,6 +132,50 @@ def test_what_cannot_be_denied_is_said_when_the_rules_load_and_with_the_event(re
     assert heartbeat["rules"][0]["promise"] == "none"
 
 
+def connect(port, kind=socket.SOCK_STREAM, message=False):
+    """0 or the errno of a connection, or of a message, to this machine's port."""
+    with socket.socket(socket.AF_INET, kind) as client:
+        try:
+            client.sendto(b"x", ("127.0.0.1", port)) if message else client.connect(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno
+    return 0
+
+
+@needs_ebpf
+@pytest.mark.parametrize("mode, result", [("on", "denied"), ("dry-run", "would deny")])
+def test_a_connection_that_the_kernel_refuses_does_not_arrive(receiver, sensors, rules, mode, result):
+    if cgroup_root() is None:
+        pytest.skip("skipped, because there is no cgroup2")
+    denied, other = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+    port = denied.getsockname()[1]
+    sensor = sensors(receiver.port, *rules(rule("No connection", f"evt.type in (connect, sendto, sendmsg) and fd.sip = 127.0.0.1 "
+                                                f"and fd.sport = {port} and evt.res = SUCCESS", "deny")), "--enforce", mode)
+    assert "the kernel refuses the call, before it has any effect" in sensor.text()
+    denied.settimeout(0.2)
+    error = 1 if mode == "on" else 0
+    assert connect(port) == error and connect(other.getsockname()[1]) == 0
+    assert connect(port, socket.SOCK_DGRAM) == error and connect(port, socket.SOCK_DGRAM, message=True) == error
+    if mode == "on":
+        with pytest.raises(TimeoutError):
+            denied.accept()
+    fields = wait_for(lambda: len(responses(receiver, fd__sport=port)) == 3 and responses(receiver, fd__sport=port))
+    assert {(one["evt.type"], one["respond.result"], one["evt.res"]) for one in fields} == {
+        ("connect", result, "EPERM" if error else "SUCCESS"), ("sendto", result, "EPERM" if error else "SUCCESS")}
+    sensor.stop()
+    assert connect(port) == 0  # with the sensor its refusals end
+    denied.close()
+    other.close()
+
+
+@needs_ebpf
+def test_what_needs_more_than_an_address_is_not_promised(receiver, sensors, rules):
+    port = 9
+    sensor = sensors(receiver.port, *rules(rule("No nc", f"evt.type = connect and fd.sport = {port} and proc.name = nc", "deny")), "--enforce", "on")
+    assert "deny of connect is not possible under eBPF: its condition needs more than address and port" in sensor.text()
+    assert connect(port) == 111
+
+
 # ---- before the call: a command of the sensor's own ----
 
 def run_denied(sensors, receiver, options, script, mode="on"):
