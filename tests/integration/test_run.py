@@ -267,6 +267,21 @@ def test_the_workload_ends_with_the_sensor_if_that_is_asked_for(load, who):
     assert "the workload is killed" in one.log.read_text()
 
 
+def test_what_left_its_parents_behind_is_killed_too(run):
+    one = run("sh", "-c", "setsid sh -c 'sleep 301 & sleep 302' >/dev/null 2>&1 & sleep 0.3; exec sleep 303",
+              options=["--on-failure", "kill"])
+    names = {f"sleep {n}" for n in (301, 302, 303)}
+
+    def alive():
+        return {pid for pid in descendants(one.process.pid) if state_of(pid) not in (None, "Z") and
+                pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip() in names}
+
+    below = wait_for(lambda: alive() if len(alive()) == 3 else None, 15, "three of them")
+    os.kill(one.worker(), signal.SIGKILL)
+    wait_for(lambda: not [pid for pid in below if state_of(pid) not in (None, "Z")], 10, "their end")
+    assert one.wait() == -signal.SIGKILL
+
+
 def test_what_failed_and_what_was_not_seen_is_told(load):
     receiver = Receiver()
     try:
@@ -439,20 +454,29 @@ def test_job_control(tmp_path):
 
 ORPHANS = """
 import os, time
-for _ in range(1000):
+for _ in range(10):
     if os.fork() == 0:
-        if os.fork() == 0:
-            os._exit(0)
+        for _ in range(100):
+            if os.fork() == 0:
+                time.sleep(0.1)
+                os._exit(0)
         os._exit(0)
     os.wait()
-left = 1
+
+
+def is_zombie(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:  # gone meanwhile
+        return False
+
+
 for _ in range(200):
-    left = sum(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
-               for pid in os.listdir("/proc") if pid.isdigit() and os.path.exists(f"/proc/{pid}/stat"))
+    left = sum(is_zombie(pid) for pid in os.listdir("/proc") if pid.isdigit())
     if left == 0:
         break
     time.sleep(0.02)
-print("zombies", left, "parent of orphans", flush=True)
+print("zombies", left, flush=True)
 if os.fork() == 0:
     time.sleep(300)
 raise SystemExit(5)
