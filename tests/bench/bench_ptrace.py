@@ -243,8 +243,9 @@ def cpu_of_tree(pid):
 def end_tree(process):
     """The command first: what runs it then ends by itself."""
     for pid in reversed(tree_of(process.pid)):
-        if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() not in ("tocsin-sensor", "tracer", "strace"):
-            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            if pathlib.Path(os.readlink(f"/proc/{pid}/exe")).name not in ("tocsin-sensor", "tracer", "strace"):
+                os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=10)
     if process.returncode is None:

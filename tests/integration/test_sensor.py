@@ -825,6 +825,16 @@ def test_under_ptrace_files_are_seen_as_by_ebpf(traced, tmp_path):
     assert receiver.find(evt__type="unlinkat", evt__arg__name=str(tmp_path / "made"))
 
 
+@pytest.mark.parametrize("how", ["ln -s /etc/shadow x; cat x", "ln -s /etc y; cat y/shadow", "ln -s /etc y; cat $PWD/y/shadow",
+                                 "ln -s /etc/shadow x; cat $PWD/x", "ln -s etc /y.{0}; cat /y.{0}/shadow; rm /y.{0}",
+                                 "cd /etc; cat shadow", "ln -s /etc y; cat y/../etc/shadow"])
+def test_under_ptrace_reading_shadow_is_seen_whatever_it_is_called(receiver, sensors, tmp_path, how):
+    command = f"cd {tmp_path}; " + how.format(os.getpid())
+    sensor = sensors(receiver.port, "--rules", SHIPPED, command=["sh", "-c", command])
+    assert sensor.process.wait(60) == 0
+    assert receiver.find(proc__name="cat", fd__name="/etc/shadow", evt__is_open_read=True)
+
+
 def test_under_ptrace_connections_and_descriptors_are_seen(traced):
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
