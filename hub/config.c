@@ -136,6 +136,12 @@ static const struct conf_field watch_fields[] = {
 	{ 0 },
 };
 
+static const struct conf_field sensors_fields[] = {
+	{ "silent_after", CONF_DURATION, AT(sensors.silent_after_ms), 0, "30s", 0, DAY,
+	  .help = "a sensor that says nothing for so long is told as silent; 0: none is" },
+	{ 0 },
+};
+
 static const struct section {
 	const char *name;
 	const struct conf_field *fields;
@@ -143,10 +149,10 @@ static const struct section {
 	{ "admin", admin_fields },     { "log", log_fields },
 	{ "ingest", ingest_fields },   { "journal", journal_fields },
 	{ "dedup", dedup_fields },     { "incidents", incident_fields },
-	{ "watch", watch_fields },
+	{ "watch", watch_fields },     { "sensors", sensors_fields },
 };
 
-static const char *const section_names[] = { "admin", "log", "ingest", "journal", "dedup", "incidents", "watch",
+static const char *const section_names[] = { "admin", "log", "ingest", "journal", "dedup", "incidents", "watch", "sensors",
 	                                     "outputs", "routes", "rules", "append_output", NULL };
 
 static const struct conf_field output_fields[] = {

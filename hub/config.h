@@ -109,6 +109,10 @@ struct config {
 		int64_t max_memory;            /* 256 MiB, the same */
 	} watch;
 
+	struct {
+		int64_t silent_after_ms;       /* 30s: three heartbeats of a sensor; 0: never */
+	} sensors;
+
 	const struct config_output *outputs;
 	size_t outputs_count;
 	const struct config_route *routes;     /* none in the file: one that sends everything everywhere */

@@ -22,6 +22,7 @@ struct health {
 	struct buf events;
 	size_t count;
 	int64_t now;           /* of this look */
+	int64_t steady_ns;     /* since when the looks follow each other */
 };
 
 struct health *health_new(const struct health_settings *settings)
@@ -142,6 +143,23 @@ static void look_at_outputs(struct health *health)
 	}
 }
 
+/* One that sends heartbeats, did not say farewell, and does not any more. Once for each silence; while the hub
+ * itself was held it did not hear anybody. */
+static void look_for_silence(struct health *health, struct sensor *sensor)
+{
+	const int64_t limit = health->settings.config->sensors.silent_after_ms * NS_PER_MS;
+	int64_t since = sensor->seen_ns > health->steady_ns ? sensor->seen_ns : health->steady_ns;
+
+	if (limit == 0 || !sensor->run.beats || sensor->run.left || sensor->silent_ns == sensor->seen_ns ||
+	    health->now - since < limit)
+		return;
+	sensor->silent_ns = sensor->seen_ns;
+	begin(health, "sensor_silent", str_of(sensor->hostname));
+	add_text(health, "sensor", str_of(sensor->id));
+	add_number(health, "seconds", (uint64_t)((health->now - sensor->seen_ns) / NS_PER_S));
+	end(health);
+}
+
 static void look_at_sensor(void *userdata, struct sensor *sensor)
 {
 	struct health *health = userdata;
@@ -174,6 +192,7 @@ static void look_at_sensor(void *userdata, struct sensor *sensor)
 		end(health);
 	}
 	sensor->notices_count = 0;
+	look_for_silence(health, sensor);
 	if (sensor->seen_ns > sensor->told_ns && health->now - sensor->told_ns >= HEALTH_SEEN_S * NS_PER_S) {
 		begin(health, "sensor_seen", str_of(sensor->hostname));
 		add_text(health, "sensor", str_of(sensor->id));
@@ -220,11 +239,20 @@ static void raise_all(struct health *health)
 	health->count = 0;
 }
 
+static void look_at_the_clock(struct health *health)
+{
+	int64_t now = clock_now();
+
+	if (now < health->now || now - health->now >= HEALTH_GAP_S * NS_PER_S)
+		health->steady_ns = now;
+	health->now = now;
+}
+
 void health_tick(struct health *health)
 {
 	if (!pipeline_wants_own(health->settings.pipeline))
 		return;
-	health->now = clock_now();
+	look_at_the_clock(health);
 	look_at_outputs(health);
 	look_at_journal(health);
 	look_at_disk(health);

@@ -182,6 +182,17 @@ struct plan_far_ranges {
 	struct plan_far_range at[PLAN_FAR_RANGES];
 };
 
+/* Who sent the sensor a signal that it cannot catch. */
+enum { PLAN_SENDER_KILL, PLAN_SENDER_STOP, PLAN_SENDERS };
+
+struct plan_sender {
+	__u64 time_ns;	     /* since boot */
+	__u32 number;	     /* of the signal; 0: there was none */
+	__u32 pid, uid;
+	char comm[16];
+	__u32 unused;
+};
+
 #define PLAN_PREFIXES_MAX 16384 /* entries of the table of prefixes; memory only for those that are used */
 #define PLAN_TEXTS_MAX	  4096	/* entries of each other table */
 #define PLAN_PREFIX_MAX	  256	/* bytes of a path that prefixes look at: the kernel's trie takes no more */

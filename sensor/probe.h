@@ -30,6 +30,7 @@ struct probe_settings {
 	probe_judge_fn judge;	       /* asked on the thread that polls; only where probe_ops.judges */
 	void *judge_userdata;
 	uint32_t urgent_bytes, bulk_bytes; /* eBPF: of the rings, powers of two; 0: as plan.h says */
+	const char *pin;	  /* eBPF: where what must outlive the sensor is kept; NULL: nowhere */
 	char *const *command;	  /* seccomp: what to run; NULL otherwise */
 	struct keeper *keeper;	  /* seccomp: who keeps watch over the sensor; NULL: nobody */
 	const struct attach_whom *attach; /* ptrace: whom to attach to; NULL: nobody */
@@ -48,6 +49,14 @@ struct probe_counts {
 	uint64_t invalid;	/* records that do not parse: emitted, and not handed over */
 	uint64_t budgets_full;	/* times that a process found no place in the table of budgets, and passed */
 	struct plan_flood flood; /* who made the newest losses; tgid 0: there were none, or it is not known */
+};
+
+/* What was done to the probe. */
+struct probe_harm {
+	struct plan_sender killer;  /* of the run before; number 0: not known, or it was not killed */
+	struct plan_sender stopper; /* of this run, the last */
+	size_t detached;	    /* programs that do not run any more */
+	bool changed;		    /* what it looks for was changed from outside, and set again */
 };
 
 typedef void (*probe_take_fn)(const struct record *record, void *userdata);
@@ -75,6 +84,9 @@ struct probe_ops {
 
 	/* Since the start; by class seen = filtered + emitted + dropped. */
 	void (*counts)(void *state, struct probe_counts *ret);
+
+	/* Looks whether the probe is as it should be; NULL: it cannot be harmed. Cheap enough for once a second. */
+	void (*look)(void *state, struct probe_harm *ret);
 
 	/* No further records are made; those made already are handed over. */
 	void (*detach)(void *state, probe_take_fn take, void *userdata);

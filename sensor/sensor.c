@@ -21,6 +21,16 @@ void sensor_signal(int number, unsigned from)
 
 /* ---- loop ---- */
 
+static void look_for_harm(struct sensor *sensor)
+{
+	struct probe_harm harm;
+
+	if (sensor->probe->look == NULL)
+		return;
+	sensor->probe->look(sensor->probe_state, &harm);
+	tamper_harm(&sensor->tamper, &harm);
+}
+
 /* The account, to whoever reads it. */
 static void report(struct sensor *sensor)
 {
@@ -35,6 +45,8 @@ static void report(struct sensor *sensor)
 				   .hold = hold_stats(sensor->hold) };
 	struct buf *text = &sensor->report;
 
+	if (!sensor->ends)
+		look_for_harm(sensor);
 	sensor->probe->counts(sensor->probe_state, &account.probe);
 	buf_clear(text);
 	account_add_json(&account, text);
@@ -51,6 +63,8 @@ static void report(struct sensor *sensor)
 		tamper_add_json(&sensor->tamper, sensor->procs, sensor->ends, text);
 		if (sensor->ended[0] != '\0')
 			buf_addf(text, ",\"ended\":\"%s\"", sensor->ended);
+		else
+			tamper_add_killer(&sensor->tamper, text);
 		if (buf_ok(text))
 			push_warn(sensor->push, buf_str(text));
 	}
@@ -125,6 +139,8 @@ static bool take_signals(struct sensor *sensor)
 	for (int number = 1; number < 32; number++) {
 		if (!(came & 1U << number))
 			continue;
+		if (number == SIGCONT)
+			look_for_harm(sensor);
 		tamper_signal(&sensor->tamper, number, atomic_load(&senders[number]));
 		if (number != SIGCONT && !sensor->probe->forward(sensor->probe_state, number))
 			return true;

@@ -19,6 +19,9 @@
 #include "sensor/tape.h"
 #include "sensor/wire.h"
 
+/* Below it each sensor's own, by its id. */
+#define SENSOR_PINS "/sys/fs/bpf/tocsin/"
+
 struct sensor {
 	const struct options *options;
 	const struct probe_ops *probe;
@@ -65,6 +68,7 @@ struct sensor {
 	uint64_t seq;
 	int64_t boot_offset_ns, next_tick, next_policy;
 	struct tamper tamper;
+	char pin[sizeof(SENSOR_PINS) + IDENTITY_TEXT]; /* what the probe keeps for the next run; "": nothing */
 	bool ends;
 	char ended[IDENTITY_TEXT]; /* the run before this one, if it came to an orderly end */
 	struct by_call missing; /* facts that records lacked */

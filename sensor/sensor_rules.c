@@ -48,6 +48,7 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 					   .command = sensor->options->command,
 					   .keeper = sensor->keeper,
 					   .attach = sensor->options->attaches ? &sensor->options->attach : NULL,
+					   .pin = sensor->pin[0] == '\0' ? NULL : sensor->pin,
 					   .urgent_bytes = sensor->options->ring_urgent,
 					   .bulk_bytes = sensor->options->ring_bulk,
 					   .replay = sensor->tape.replay };

@@ -184,6 +184,8 @@ static int start_identity(struct sensor *sensor)
 	if (!kept && !sensor->options->print)
 		log_warning("spool: %s cannot be written; this sensor's id is new at each start",
 			    sensor->options->spool_dir);
+	if (kept && sensor->observe == NULL)
+		snprintf(sensor->pin, sizeof(sensor->pin), SENSOR_PINS "%s", sensor->id);
 	sensor->wire = (struct wire_sensor){ str_of(sensor->id), str_of(sensor->boot),
 					     str_of(sensor->probe->name) };
 	return 0;

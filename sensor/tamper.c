@@ -40,19 +40,52 @@ static struct tamper_notice *notice(struct tamper *tamper, const char *what, int
 	return at;
 }
 
+/* As a whole: a name may be anything. */
+static void name_sender(const struct plan_sender *sender, char *to, size_t size)
+{
+	snprintf(to, size, "SIG%s from %s (%u), uid %u", sigabbrev_np((int)sender->number), sender->comm, sender->pid,
+		 sender->uid);
+}
+
+void tamper_harm(struct tamper *tamper, const struct probe_harm *harm)
+{
+	tamper->killer = harm->killer;
+	tamper->stopper = harm->stopper;
+	if (harm->detached > tamper->detached)
+		snprintf(notice(tamper, "sensor_blind", 0)->detail, TAMPER_TEXT,
+			 "%zu of its programs are not attached any more", harm->detached);
+	tamper->detached = harm->detached;
+	if (harm->changed)
+		snprintf(notice(tamper, "sensor_blind", 0)->detail, TAMPER_TEXT,
+			 "what its programs look for was changed from outside; it is set again");
+}
+
+void tamper_add_killer(const struct tamper *tamper, struct buf *out)
+{
+	char who[TAMPER_TEXT / 2];
+
+	if (tamper->killer.number == 0)
+		return;
+	name_sender(&tamper->killer, who, sizeof(who));
+	buf_add(out, STR(",\"killed\":"));
+	buf_add_json(out, str_of(who));
+}
+
 static void look_for_pause(struct tamper *tamper, const struct procs *procs, int64_t now_ns)
 {
 	int64_t gap = tamper->ran_ns == 0 ? 0 : now_ns - tamper->ran_ns;
 	uint32_t from = tamper->woken_from;
-	char who[TAMPER_TEXT / 2];
+	char who[TAMPER_TEXT / 2], stopper[TAMPER_TEXT / 2] = "";
 
 	tamper->ran_ns = now_ns;
 	if (gap < TAMPER_GAP_S * NS_PER_S && (from == 0 || gap < NS_PER_S))
 		return;
 	tamper->woken_from = 0;
 	name_process(procs, from, who, sizeof(who));
-	snprintf(notice(tamper, "sensor_paused", gap)->detail, TAMPER_TEXT, "%s%s",
-		 from == 0 ? "without a signal" : "continued by ", from == 0 ? "" : who);
+	if (from != 0 && tamper->stopper.number != 0)
+		name_sender(&tamper->stopper, stopper, sizeof(stopper));
+	snprintf(notice(tamper, "sensor_paused", gap)->detail, TAMPER_TEXT, "%s%s%s%s", stopper,
+		 stopper[0] == '\0' ? "" : ", ", from == 0 ? "without a signal" : "continued by ", from == 0 ? "" : who);
 }
 
 static void sing(struct tamper *tamper, int64_t now_ns)

@@ -4,6 +4,7 @@
 #define SENSOR_TAMPER_H
 
 #include "base/buf.h"
+#include "sensor/probe.h"
 #include "sensor/procs.h"
 
 enum {
@@ -30,10 +31,15 @@ struct tamper {
 	unsigned ended_by;    /* the signal; 0: none */
 	uint32_t ended_from;  /* who sent it; 0: not a process */
 	uint32_t woken_from;  /* who sent SIGCONT */
+	struct plan_sender killer, stopper; /* who sent SIGKILL to the run before, SIGSTOP to this one */
+	size_t detached;      /* of the probe's programs, when last looked at */
 };
 
 /* A signal to the sensor, and the process that sent it. */
 void tamper_signal(struct tamper *tamper, int number, uint32_t from);
+
+/* How the probe is. */
+void tamper_harm(struct tamper *tamper, const struct probe_harm *harm);
 
 /* Each time round the loop. */
 void tamper_tick(struct tamper *tamper, const struct procs *procs, int64_t now_ns);
@@ -48,5 +54,8 @@ bool tamper_take(struct tamper *tamper, const struct record *record);
 /* "tamper":{"count":1,"notices":[{"n":1,"what":"sensor_paused","seconds":7,"detail":"…"}]}, and, once a signal
  * has ended the sensor, "farewell":"SIGTERM from bash (4242)". */
 void tamper_add_json(const struct tamper *tamper, const struct procs *procs, bool ends, struct buf *out);
+
+/* ,"killed":"SIGKILL from bash (4242), uid 0", if that is known of the run before. */
+void tamper_add_killer(const struct tamper *tamper, struct buf *out);
 
 #endif

@@ -304,11 +304,14 @@ static void look_at_end(struct sensor *sensor, const struct json *json)
 {
 	char ended[SENSOR_ID_MAX];
 	struct str said = text_at(json, json_get(json, 0, STR("ended")), ended, sizeof(ended));
+	char who[SENSOR_DETAIL_MAX];
+	struct str killed = text_at(json, json_get(json, 0, STR("killed")), who, sizeof(who));
 
 	if (sensor->run.beats)
 		return;
 	if (sensor->before.beats && !sensor->before.left && !str_eq(said, str_of(sensor->before.boot)))
-		add_notice(sensor, STR("sensor_killed"), 0, STR("it started again and had not said farewell"));
+		add_notice(sensor, STR("sensor_killed"), 0,
+		           killed.len > 0 ? killed : STR("it started again and had not said farewell"));
 	sensor->before.left = true;
 }
 
@@ -374,6 +377,7 @@ void sensor_restore(struct sensors *sensors, struct str id, struct str boot, str
 		sensor_heartbeat(sensors, sensor, status);
 	sensor->run.told_lost = sensor->run.lost;
 	sensor->notices_count = 0; /* these have been told */
+	sensor->silent_ns = sensor->seen_ns;
 }
 
 static void report_one(const struct sensor *sensor, struct buf *out)

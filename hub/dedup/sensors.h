@@ -39,6 +39,7 @@ struct sensor {
 	uint64_t gaps;                 /* sequence numbers that never came, all boots */
 	int64_t seen_ns;
 	int64_t told_ns;               /* when the hub's own events last said that it was seen */
+	int64_t silent_ns;             /* the seen_ns after which it was told to be silent */
 	uint64_t told_gaps;            /* of gaps, how many they have said */
 	char flood[SENSOR_FLOOD_MAX];  /* through which process: "name (pid)", or "" */
 	char causes[SENSOR_CAUSES_MAX]; /* of lost: "ring 3, budget 40 (mkdir, openat)" */

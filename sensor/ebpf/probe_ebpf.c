@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sensor/ebpf/guard.h"
 #include "sensor/ebpf/ring.h"
 #include "sensor/enforce/act.h"
 #include "sensor/enforce/refusals.h"
@@ -41,7 +42,8 @@ enum {
 struct ebpf {
 	struct tocsin_bpf *object;
 	struct ring urgent, bulk;
-	const struct interest *interest; /* the sensor's; in force */
+	struct probe_settings settings; /* in force; the interest is the sensor's */
+	struct plan_sender killer; /* of the run before */
 	struct bpf_link *refusing[4]; /* NULL: nothing is refused */
 	int epoll;
 	bool busy; /* the last look found something: more will come */
@@ -100,14 +102,20 @@ static struct watched tables(const struct tocsin_bpf *object)
 	};
 }
 
-/* First what the quick look lets through, so that it never stops what is wanted already. */
-static void set_wanted(struct tocsin_bpf *object, const struct probe_settings *settings)
+static void wanted_bits(const struct probe_settings *settings, uint64_t wanted[PLAN_CALLS / 64])
 {
-	uint64_t wanted[PLAN_CALLS / 64] = { 0 }, either[PLAN_CALLS / 64];
-
+	memset(wanted, 0, PLAN_CALLS / 8);
 	for (size_t i = 0; i < calls_count; i++)
 		if (settings->wanted[i])
 			wanted[calls[i].nr / 64] |= 1ULL << (calls[i].nr % 64);
+}
+
+/* First what the quick look lets through, so that it never stops what is wanted already. */
+static void set_wanted(struct tocsin_bpf *object, const struct probe_settings *settings)
+{
+	uint64_t wanted[PLAN_CALLS / 64], either[PLAN_CALLS / 64];
+
+	wanted_bits(settings, wanted);
 	memcpy(either, wanted, sizeof(either));
 	for (size_t i = 0; i < PLAN_COMPAT; i++) {
 		uint16_t nr = object->bss->compat_calls[i];
@@ -258,9 +266,10 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	fill_plans(ebpf->object, settings);
 	watched = tables(ebpf->object);
 	r = watched_put(&watched, settings->interest, NULL);
-	ebpf->interest = settings->interest;
+	ebpf->settings = *settings;
 	if (r < 0)
 		return r;
+	guard_keep(bpf_map__fd(ebpf->object->maps.senders), settings->pin, &ebpf->killer);
 	*ret_why = "the rings could not be mapped";
 	r = open_rings(ebpf);
 	if (r < 0)
@@ -363,12 +372,12 @@ static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
 {
 	struct ebpf *ebpf = state;
 	const struct watched watched = tables(ebpf->object);
-	int r = watched_put(&watched, settings->interest, ebpf->interest);
+	int r = watched_put(&watched, settings->interest, ebpf->settings.interest);
 
 	if (r < 0)
 		log_warning("probe: the kernel's tables of paths could not be set (%s): more opens than rules "
 			    "can match are reported", strerror(-r));
-	ebpf->interest = settings->interest;
+	ebpf->settings = *settings;
 	set_wanted(ebpf->object, settings);
 	__atomic_store_n(&ebpf->object->bss->take_environment, settings->take_environment, __ATOMIC_RELAXED);
 	return 0;
@@ -543,11 +552,43 @@ static void ebpf_counts(void *state, struct probe_counts *ret)
 	add_flood(ebpf->object, cpus, ret);
 }
 
+/* Who may write the programs' memory can tell them to look away. */
+static bool is_as_set(const struct ebpf *ebpf)
+{
+	const struct tocsin_bpf__bss *bss = ebpf->object->bss;
+	uint64_t wanted[PLAN_CALLS / 64];
+
+	wanted_bits(&ebpf->settings, wanted);
+	if (memcmp(wanted, bss->wanted, sizeof(wanted)) != 0 || bss->own_tgid != (uint32_t)getpid())
+		return false;
+	for (size_t i = 0; i < calls_count; i++)
+		if (memcmp(&bss->interests[calls[i].nr], &ebpf->settings.interest->calls[calls[i].nr],
+			   sizeof(bss->interests[0])) != 0 ||
+		    memcmp(&bss->plans[calls[i].nr], &calls[i].plan, sizeof(calls[i].plan)) != 0)
+			return false;
+	return true;
+}
+
+static void ebpf_look(void *state, struct probe_harm *ret)
+{
+	struct ebpf *ebpf = state;
+
+	*ret = (struct probe_harm){ .killer = ebpf->killer };
+	(void)guard_sender(bpf_map__fd(ebpf->object->maps.senders), PLAN_SENDER_STOP, &ret->stopper);
+	ret->detached = guard_detached(ebpf->object->skeleton);
+	ret->changed = !is_as_set(ebpf);
+	if (!ret->changed)
+		return;
+	fill_plans(ebpf->object, &ebpf->settings);
+	(void)ebpf_rearm(ebpf, &ebpf->settings);
+}
+
 static void ebpf_detach(void *state, probe_take_fn take, void *userdata)
 {
 	struct ebpf *ebpf = state;
 
 	tocsin_bpf__detach(ebpf->object);
+	guard_forget(ebpf->settings.pin);
 	while (ebpf_drain(ebpf, take, userdata) > 0)
 		;
 }
@@ -573,6 +614,7 @@ const struct probe_ops probe_ebpf = {
 	.refuse = ebpf_refuse,
 	.poll = ebpf_poll,
 	.counts = ebpf_counts,
+	.look = ebpf_look,
 	.detach = ebpf_detach,
 	.forward = ebpf_forward,
 	.exit_status = ebpf_exit_status,

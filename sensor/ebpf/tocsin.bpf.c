@@ -522,4 +522,5 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	return 0;
 }
 
+#include "signal.bpf.h"
 #include "uring.bpf.h"

@@ -1,7 +1,10 @@
 """Killing, pausing and stopping the sensor is noticed; so is a sensor that does not see."""
+import ctypes
+import glob
 import gzip
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -32,6 +35,12 @@ def outputs(hub, rule):
             if entry["alert"]["rule"] == rule]
 
 
+def pins(sensor):
+    """What the sensor keeps for its next run."""
+    with open(os.path.join(sensor.spool, "id")) as file:
+        return glob.glob(f"/sys/fs/bpf/tocsin/{file.read().strip()}")
+
+
 def heard(hub):
     return any(one["status"] and "tamper" in one["status"] for one in hub.api("GET", "/api/v1/sensors")[1]["sensors"])
 
@@ -41,9 +50,14 @@ def test_a_killed_sensor_is_told_when_it_is_back(hub, sensors, marked):  # noqa:
     first = sensors(hub.port, "--rules", marked)
     wait_for(lambda: heard(hub), 15, "the first heartbeat")
     first.stop(signal.SIGKILL)
-    sensors(hub.port, "--rules", marked)
-    wait_for(lambda: outputs(hub, "Sensor killed"), 15, "the alert")
-    assert len(outputs(hub, "Sensor killed")) == 1 and outputs(hub, "Events of a sensor lost") == []
+    second = sensors(hub.port, "--rules", marked)
+    [told] = wait_for(lambda: outputs(hub, "Sensor killed"), 15, "the alert")
+    assert f"({os.getpid()}), uid 0" in told and "detail=SIGKILL from " in told
+    assert outputs(hub, "Events of a sensor lost") == []
+    kept = pins(first)
+    assert len(kept) == 1
+    assert second.stop() == 0
+    assert pins(first) == []
 
 
 @needs_ebpf
@@ -84,7 +98,65 @@ def test_a_paused_sensor_tells_when_it_goes_on(hub, sensors, marked):  # noqa: F
     os.kill(sensor.process.pid, signal.SIGCONT)
     [told] = wait_for(lambda: outputs(hub, "Sensor paused"), 15, "the alert")
     assert "seconds=2" in told or "seconds=3" in told or "seconds=4" in told
-    assert f"({os.getpid()})" in told and "continued by" in told
+    assert f"({os.getpid()})" in told and "continued by" in told and "SIGSTOP from" in told
+
+
+class MapAttributes(ctypes.Structure):
+    _fields_ = [("fd", ctypes.c_uint32), ("unused", ctypes.c_uint32), ("key", ctypes.c_uint64),
+                ("value", ctypes.c_uint64), ("flags", ctypes.c_uint64)]
+
+
+def write_zeroes(pid, name):
+    """Over all that a map of a process holds, as who wants to blind its programs would."""
+    def bpf(command, attributes):
+        return ctypes.CDLL(None, use_errno=True).syscall(321, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
+
+    shown = json.loads(subprocess.run(["bpftool", "-j", "map", "show"], capture_output=True, check=True).stdout)
+    mine = {line.split()[1] for path in glob.glob(f"/proc/{pid}/fdinfo/*") for line in open(path) if "map_id:" in line}
+    [found] = [one for one in shown if one.get("name", "").endswith(name) and str(one["id"]) in mine]
+    fd = bpf(14, MapAttributes(fd=found["id"]))
+    assert fd >= 0
+    key, value = ctypes.c_uint32(0), ctypes.create_string_buffer(found["bytes_value"])
+    assert bpf(2, MapAttributes(fd=fd, key=ctypes.addressof(key), value=ctypes.addressof(value))) == 0
+    os.close(fd)
+
+
+@needs_ebpf
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="skipped, because the number of bpf(2) is another one")
+def test_programs_that_are_told_to_look_away_are_set_right(hub, sensors, marked):  # noqa: F811
+    sensor = sensors(hub.port, "--rules", marked)
+    wait_for(lambda: heard(hub), 15, "the first heartbeat")
+    write_zeroes(sensor.process.pid, ".bss")
+    [told] = wait_for(lambda: outputs(hub, "Sensor blind"), 5, "the alert")
+    assert "changed from outside" in told
+    make_events(3, "after")
+    assert sensor.stop() == 0
+    assert "stop: 3 events" in sensor.text()
+
+
+def test_a_sensor_that_misses_its_heartbeats_is_told_soon_and_once(tmp_path):
+    hub = Hub(tmp_path, {"rules_files": [str(ROOT / "rules" / "tocsin_hub_rules.yaml")],
+                         "sensors": {"silent_after": "1s"}}).start()
+
+    def beat(sensor, **more):
+        body = {"sensor": {"id": sensor, "boot": "b"}, "hostname": sensor, "stats": {}, "tamper": {"notices": []}, **more}
+        assert hub.request("POST", "/api/v1/sensors/heartbeat", body)[0] == 200
+
+    try:
+        beat("gone")
+        beat("stopped", farewell="SIGTERM from systemd (1)")
+        [told] = wait_for(lambda: outputs(hub, "Sensor unheard"), 10, "the alert")
+        assert "host=gone sensor=gone" in told
+        beat("gone")
+        wait_for(lambda: len(outputs(hub, "Sensor unheard")) == 2, 10, "the next silence")
+        # What was told before a restart is not told again.
+        hub.stop()
+        hub.start()
+        wait_for(lambda: hub.api("GET", "/api/v1/status")[0] == 200, 10, "the hub")
+        time.sleep(2.5)
+        assert len(outputs(hub, "Sensor unheard")) == 2
+    finally:
+        hub.stop()
 
 
 @needs_ebpf
