@@ -1,6 +1,7 @@
 /* Questions to the kernel, and the answers in words. */
 #include "sensor/doctor.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "sensor/containers/way.h"
 #include "sensor/probe.h"
@@ -11,8 +12,10 @@
 
 #include <linux/capability.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 
 enum { CAP_PERFMON_NR = 38, CAP_BPF_NR = 39 };
 
@@ -74,62 +77,187 @@ bool doctor_ebpf(char *why, size_t size)
 	return works;
 }
 
-static bool line(bool good, const char *what, const char *cost)
+/* ---- what is said ---- */
+
+/* How to get what is missing: capabilities are granted in one way in each place, the rest has words of its own. */
+struct grant {
+	const char *caps;	/* "BPF PERFMON" */
+	const char *docker;	/* flags of docker and podman */
+	const char *systemd;	/* lines of a unit */
+	const char *kubernetes; /* lines of a pod or its container */
+	const char *kernel;	/* configuration, or a command on the host */
+};
+
+static const struct grant grant_kernel = { .kernel = "a kernel 5.17 or newer" };
+static const struct grant grant_btf = { .kernel = "CONFIG_DEBUG_INFO_BTF=y" };
+static const struct grant grant_bpf = { .caps = "BPF PERFMON" };
+static const struct grant grant_nice = { .caps = "SYS_NICE" };
+static const struct grant grant_ptrace = { .caps = "SYS_PTRACE" };
+static const struct grant grant_dac = { .caps = "DAC_READ_SEARCH" };
+static const struct grant grant_resource = { .caps = "SYS_RESOURCE", .systemd = "LimitMEMLOCK=infinity" };
+static const struct grant grant_pids = { .docker = "--pid=host", .kubernetes = "hostPID: true" };
+static const struct grant grant_bpffs = {
+	.docker = "--volume /sys/fs/bpf:/sys/fs/bpf",
+	.systemd = "ReadWritePaths=-/sys/fs/bpf",
+	.kubernetes = "volumes: [{name: bpf, hostPath: {path: /sys/fs/bpf}}]; volumeMounts: [{name: bpf, mountPath: /sys/fs/bpf}]",
+	.kernel = "mount -t bpf bpf /sys/fs/bpf",
+};
+static const struct grant grant_seccomp = { .kernel = "CONFIG_SECCOMP_FILTER=y, Linux 5.6 or newer" };
+static const struct grant grant_5_19 = { .kernel = "Linux 5.19 or newer" };
+static const struct grant grant_6_6 = { .kernel = "Linux 6.6 or newer" };
+static const struct grant grant_admin = { .caps = "SYS_ADMIN" };
+static const struct grant grant_yama = { .kernel = "sysctl kernel.yama.ptrace_scope=1 (from 3 only a reboot leads back)" };
+
+enum { FOUND_OK, FOUND_MISSING, FOUND_WITHOUT, FOUND_NONE };
+
+struct saying {
+	bool json;
+	size_t count;
+	struct buf out;
+};
+
+/* "--cap-add BPF --cap-add PERFMON": each of `caps` between `before` and `after`, with `between` them. */
+static void add_caps(struct buf *out, const char *caps, const char *before, const char *each, const char *between,
+		     const char *after)
 {
-	printf("%s %s%s%s\n", good ? "ok     " : "MISSING", what, good ? "" : ": ",
-	       good ? "" : cost);
+	buf_addf(out, "%s%s", before, each);
+	for (; *caps != '\0'; caps++)
+		if (*caps == ' ')
+			buf_addf(out, "%s%s", between, each);
+		else
+			buf_add_char(out, *caps);
+	buf_add(out, str_of(after));
+}
+
+static void add_place(struct saying *saying, const char *place, const char *own, struct buf *caps)
+{
+	struct buf *out = &saying->out;
+
+	if (own == NULL && caps->len == 0)
+		return;
+	if (own != NULL)
+		buf_addf(caps, "%s%s", caps->len > 0 ? "; " : "", own);
+	if (saying->json) {
+		buf_addf(out, "%s\"%s\":", out->at[out->len - 1] == '{' ? "" : ",", place);
+		buf_add_json(out, buf_str(caps));
+	} else {
+		buf_addf(out, "          %-11s %.*s\n", place, STR_ARG(buf_str(caps)));
+	}
+	buf_clear(caps);
+}
+
+static void add_grant(struct saying *saying, const struct grant *grant)
+{
+	struct buf text = { 0 };
+
+	if (grant->caps != NULL)
+		add_caps(&text, grant->caps, "", "--cap-add ", " ", "");
+	add_place(saying, "docker", grant->docker, &text);
+	if (grant->caps != NULL)
+		add_caps(&text, grant->caps, "AmbientCapabilities=", "CAP_", " ", "");
+	add_place(saying, "systemd", grant->systemd, &text);
+	if (grant->caps != NULL)
+		add_caps(&text, grant->caps, "securityContext: {capabilities: {add: [", "", ", ", "]}}");
+	add_place(saying, "kubernetes", grant->kubernetes, &text);
+	add_place(saying, "kernel", grant->kernel, &text);
+	buf_done(&text);
+}
+
+/* One thing that was looked at. `why`: what the kernel said; `cost`: what is lost without it. Any but `what` may be
+ * NULL. */
+static void say(struct saying *saying, int found, const char *what, const char *why, const char *cost,
+		const struct grant *grant)
+{
+	static const char *const words[] = { "ok", "MISSING", "without", "none" };
+	struct buf *out = &saying->out;
+	bool good = found == FOUND_OK;
+
+	if (!saying->json) {
+		buf_addf(out, "%-7s %s", words[found], what);
+		for (int i = 0; i < 2 && !good; i++)
+			if ((i == 0 ? why : cost) != NULL)
+				buf_addf(out, ": %s", i == 0 ? why : cost);
+		buf_add_char(out, '\n');
+		if (!good && grant != NULL)
+			add_grant(saying, grant);
+		return;
+	}
+	buf_addf(out, "%s{\"found\":\"%s\",\"what\":", saying->count++ > 0 ? "," : "",
+		 found == FOUND_MISSING ? "missing" : words[found]);
+	buf_add_json(out, str_of(what));
+	if (!good && why != NULL) {
+		buf_add(out, STR(",\"why\":"));
+		buf_add_json(out, str_of(why));
+	}
+	if (!good && cost != NULL) {
+		buf_add(out, STR(",\"cost\":"));
+		buf_add_json(out, str_of(cost));
+	}
+	if (!good && grant != NULL) {
+		buf_add(out, STR(",\"grant\":{"));
+		add_grant(saying, grant);
+		buf_add_char(out, '}');
+	}
+	buf_add_char(out, '}');
+}
+
+static bool say_if(struct saying *saying, bool good, const char *what, const char *cost, const struct grant *grant)
+{
+	say(saying, good ? FOUND_OK : FOUND_MISSING, what, NULL, cost, grant);
 	return good;
 }
 
+/* ---- what is looked at ---- */
+
 #ifdef HAVE_EBPF
+static const struct grant grant_lsm = { .kernel = "CONFIG_BPF_LSM=y, and bpf in the list of the boot parameter lsm=" };
+
 /* What is asked for is what is used; the others are told, because they decide what could be prevented. */
-static void hooks_print(void)
+static void say_hooks(struct saying *saying)
 {
 	static const struct {
 		const char *what, *cost;
+		const struct grant *grant;
 	} rows[HOOKS] = {
-		[HOOK_TRACEPOINT] = { "tracepoints with BTF (tp_btf)",
-				      "no eBPF probe: grant CAP_BPF and CAP_PERFMON, or run as root" },
-		[HOOK_FENTRY] = { "fentry", "nothing is lost: the sensor does not use it" },
-		[HOOK_LSM] = { "BPF LSM", "nothing can be forbidden, only seen (CONFIG_BPF_LSM, and bpf in lsm=)" },
-		[HOOK_KPROBE] = { "kprobe multi", "nothing is lost: the sensor does not use it" },
+		[HOOK_TRACEPOINT] = { "tracepoints with BTF (tp_btf)", "no eBPF probe", &grant_bpf },
+		[HOOK_FENTRY] = { "fentry", "nothing is lost: the sensor does not use it", NULL },
+		[HOOK_LSM] = { "BPF LSM", "nothing can be forbidden, only seen", &grant_lsm },
+		[HOOK_KPROBE] = { "kprobe multi", "nothing is lost: the sensor does not use it", NULL },
 	};
 
 	for (size_t i = 0; i < HOOKS; i++) {
 		int r = hook_try((enum hook)i);
 
-		if (r == 0)
-			printf("ok      %s\n", rows[i].what);
-		else
-			printf("%s %s: %s; %s\n", i == HOOK_TRACEPOINT ? "MISSING" : "without", rows[i].what,
-			       strerror(-r), rows[i].cost);
+		say(saying, r == 0 ? FOUND_OK : i == HOOK_TRACEPOINT ? FOUND_MISSING : FOUND_WITHOUT, rows[i].what,
+		    strerror(-r), rows[i].cost, rows[i].grant);
 	}
 }
 
-static bool try_ebpf(void)
+static bool try_ebpf(struct saying *saying)
 {
 	CLEANUP(interest_free_p) struct interest *interest = NULL;
 	struct probe_settings settings = { 0 };
 	const char *why = "out of memory";
+	char text[256];
 	void *state;
 	int r = interest_new(NULL, &interest);
 
 	settings.interest = interest;
 	if (r == 0)
 		r = probe_ebpf.open(&settings, &state, &why);
-
 	if (r < 0) {
-		printf("MISSING the eBPF programs: %s: %s\n", why, strerror(-r));
+		snprintf(text, sizeof(text), "%s: %s", why, strerror(-r));
+		say(saying, FOUND_MISSING, "the eBPF programs", text, "no eBPF probe", NULL);
 		return false;
 	}
 	probe_ebpf.close(state);
-	hooks_print();
-	return line(true, "the eBPF programs load and attach", "");
+	say_hooks(saying);
+	return say_if(saying, true, "the eBPF programs load and attach", NULL, NULL);
 }
 #else
-static bool try_ebpf(void)
+static bool try_ebpf(struct saying *saying)
 {
-	return line(false, "the eBPF programs", "this build has none");
+	return say_if(saying, false, "the eBPF programs", "this build has none", NULL);
 }
 #endif
 
@@ -143,60 +271,102 @@ static int ptrace_scope(void)
 	return scope;
 }
 
+/* The machine's own namespace of processes has this number in every kernel. */
+static bool sees_all_processes(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == 0xEFFFFFFCU;
+}
+
+static bool has_bpffs(void)
+{
+	struct statfs fs;
+
+	return statfs("/sys/fs/bpf", &fs) == 0 && fs.f_type == 0xcafe4a11 && access("/sys/fs/bpf", W_OK) == 0;
+}
+
 static void found_line(const char *text, void *userdata)
 {
-	(void)userdata;
-	printf("ok      containers of %s\n", text);
+	char what[256];
+
+	snprintf(what, sizeof(what), "containers of %s", text);
+	say(userdata, FOUND_OK, what, NULL, NULL, NULL);
 }
 
 /* Not an error: most machines have one runtime or none. */
-static void containers_print(const char *root)
+static void say_containers(struct saying *saying, const char *root)
 {
-	if (ways_describe(root, found_line, NULL) == 0)
-		printf("none    no container runtime (Docker, Podman, containerd, CRI-O, runc): containers have "
-		       "ids, but neither names, images nor pods; where the machine's root is mounted "
-		       "elsewhere, --container-root says so\n");
+	if (ways_describe(root, found_line, saying) == 0)
+		say(saying, FOUND_NONE, "no container runtime (Docker, Podman, containerd, CRI-O, runc)", NULL,
+		    "containers have ids, but neither names, images nor pods; where the machine's root is mounted "
+		    "elsewhere, --container-root says so",
+		    NULL);
+}
+
+/* What makes what is seen fuller. */
+static void say_comforts(struct saying *saying)
+{
+	say_if(saying, sees_all_processes(), "the machine's namespace of processes",
+	       "processes that run already stay unknown, and numbers are not those that others see", &grant_pids);
+	say_if(saying, has_cap(CAP_SYS_NICE), "CAP_SYS_NICE",
+	       "who floods all processors may starve the sensor, which cannot raise its priority", &grant_nice);
+	say_if(saying, has_cap(CAP_SYS_PTRACE), "CAP_SYS_PTRACE",
+	       "arguments and environment of other users' running processes stay unknown, and results of "
+	       "set-user-ID programs' calls under run as well",
+	       &grant_ptrace);
+	say_if(saying, has_cap(CAP_DAC_READ_SEARCH), "CAP_DAC_READ_SEARCH",
+	       "paths of other users' running programs stay unknown until they exec", &grant_dac);
+	say_if(saying, kernel_is_new_enough() || has_cap(CAP_SYS_RESOURCE), "CAP_SYS_RESOURCE",
+	       "the rings may not be locked in memory", &grant_resource);
+	say_if(saying, has_bpffs(), "a BPF file system at /sys/fs/bpf",
+	       "who kills the sensor is not known to its next start", &grant_bpffs);
 }
 
 /* What a command can be run under. */
-static bool run_print(void)
+static bool say_run(struct saying *saying)
 {
-	bool works = line(filter_works(), "seccomp user notification (Linux 5.6)", "no command can be run under the sensor");
-
-	if (!works)
+	if (!say_if(saying, filter_works(), "seccomp user notification (Linux 5.6)",
+		    "no command can be run under the sensor", &grant_seccomp))
 		return false;
-	line(filter_is_killable(), "calls that are looked at wait whatever happens (Linux 5.19)",
-	     "under run, results of calls and descriptors stay unknown");
-	line(ptrace_scope() < (has_cap(CAP_SYS_PTRACE) ? 3 : 2), "ptrace of a command's threads (kernel.yama.ptrace_scope)",
-	     "under run, results of calls and descriptors stay unknown");
-	line(kernel_is(6, 6), "synchronous wake-up of listeners (Linux 6.6)",
-	     "under run, each call that is looked at costs about twice as much");
-	line(has_cap(CAP_SYS_ADMIN), "CAP_SYS_ADMIN",
-	     "under run, the command gets no_new_privs: set-user-ID programs gain nothing");
+	say_if(saying, filter_is_killable(), "calls that are looked at wait whatever happens (Linux 5.19)",
+	       "under run, results of calls and descriptors stay unknown", &grant_5_19);
+	say_if(saying, ptrace_scope() < (has_cap(CAP_SYS_PTRACE) ? 3 : 2),
+	       "ptrace of a command's threads (kernel.yama.ptrace_scope)",
+	       "under run, results of calls and descriptors stay unknown", &grant_yama);
+	say_if(saying, kernel_is(6, 6), "synchronous wake-up of listeners (Linux 6.6)",
+	       "under run, each call that is looked at costs about twice as much", &grant_6_6);
+	say_if(saying, has_cap(CAP_SYS_ADMIN), "CAP_SYS_ADMIN",
+	       "under run, the command gets no_new_privs: set-user-ID programs gain nothing", &grant_admin);
 	return true;
 }
 
 int doctor_print(const struct options *options)
 {
-	bool ebpf, ptrace;
+	struct saying saying = { .json = options->observe.json };
+	const char *probe;
+	bool ebpf, seccomp;
 
-	line(kernel_is_new_enough(), "kernel 5.17 or newer", "no eBPF probe: it needs bpf_loop");
-	line(has_btf(), "BTF of the kernel",
-	     "no eBPF probe: it cannot find the kernel's structures (CONFIG_DEBUG_INFO_BTF)");
-	line(has_bpf_caps(), "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "no eBPF probe");
-	ebpf = try_ebpf();
-	line(has_cap(CAP_SYS_NICE), "CAP_SYS_NICE",
-	     "who floods all processors may starve the sensor, which cannot raise its priority");
-	line(has_cap(CAP_SYS_PTRACE), "CAP_SYS_PTRACE",
-	     "arguments and environment of other users' running processes stay unknown, and "
-	     "results of set-user-ID programs' calls under run as well");
-	line(has_cap(CAP_DAC_READ_SEARCH), "CAP_DAC_READ_SEARCH",
-	     "paths of other users' running programs stay unknown until they exec");
-	ptrace = run_print();
-	containers_print(options->container_root);
-	printf("\n%s\n", ebpf	  ? "Probe: eBPF, for the whole machine."
-			 : ptrace ? "Probe: seccomp, for a command: tocsin-sensor run -- COMMAND; ptrace, for what runs already: "
-				    "tocsin-sensor attach PID"
-				  : "Probe: none can work here.");
-	return ebpf || ptrace ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (saying.json)
+		buf_add(&saying.out, STR("{\"findings\":["));
+	say_if(&saying, kernel_is_new_enough(), "kernel 5.17 or newer", "no eBPF probe: it needs bpf_loop", &grant_kernel);
+	say_if(&saying, has_btf(), "BTF of the kernel", "no eBPF probe: it cannot find the kernel's structures",
+	       &grant_btf);
+	say_if(&saying, has_bpf_caps(), "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "no eBPF probe", &grant_bpf);
+	ebpf = try_ebpf(&saying);
+	say_comforts(&saying);
+	seccomp = say_run(&saying);
+	say_containers(&saying, options->container_root);
+	probe = ebpf	  ? "eBPF, for the whole machine"
+		: seccomp ? "seccomp, for a command: tocsin-sensor run -- COMMAND; ptrace, for what runs already: "
+			    "tocsin-sensor attach PID"
+			  : "none can work here";
+	if (saying.json)
+		buf_addf(&saying.out, "],\"probe\":\"%s\"}\n", ebpf ? "ebpf" : seccomp ? "seccomp" : "none");
+	else
+		buf_addf(&saying.out, "\nProbe: %s.\n", probe);
+	if (buf_ok(&saying.out))
+		fwrite(saying.out.at, 1, saying.out.len, stdout);
+	buf_done(&saying.out);
+	return ebpf || seccomp ? EXIT_SUCCESS : EXIT_FAILURE;
 }

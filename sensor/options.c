@@ -78,7 +78,7 @@ static const struct option_row {
 	{ "all", NULL, OPTION_ATTACH_ALL,
 	  "all processes that can be seen, but those that the sensor was started by: for a sidecar", ATTACH },
 	{ "no-follow", NULL, OPTION_NO_FOLLOW, "not their descendants, neither those of now nor those to come", ATTACH },
-	{ "output", "FORM", OPTION_OUTPUT, "compact or json (compact); also -o", OBSERVE },
+	{ "output", "FORM", OPTION_OUTPUT, "of observe and --doctor: compact or json (compact); also -o", BOTH },
 	{ "color", "WHEN", OPTION_COLOR, "auto, always or never (auto)", OBSERVE },
 	{ "hub", "URL", OPTION_HUB, "where events go, e.g. http://hub:2801", SENSOR },
 	{ "token", "SECRET", OPTION_TOKEN, "bearer token for the hub, as file:PATH or env:NAME", SENSOR },
@@ -595,7 +595,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 											      : no_argument,
 							  .val = (int)rows[i].id };
 	/* '+': what stands behind the command are its own options. */
-	while ((id = getopt_long(argc, argv, ret->observe.on ? "+ho:" : ret->attaches ? "h" : "+h", longs, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, ret->attaches ? "ho:" : "+ho:", longs, NULL)) != -1) {
 		if (id == '?') {
 			fprintf(stderr, "tocsin-sensor: see %s--help\n",
 				ret->observe.on ? "observe " : ret->attaches ? "attach " : ret->runs ? "run " : "");

@@ -911,6 +911,25 @@ def test_the_doctor_says_what_is_there():
     assert "BTF of the kernel" in result.stdout and "Probe: " in result.stdout
 
 
+def test_the_doctor_says_how_to_grant_what_is_missing():
+    """In JSON as in text; without capabilities all that takes some is missing."""
+    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    text = subprocess.run([*bare, SENSOR, "--doctor"], capture_output=True, text=True, check=False).stdout
+    assert "MISSING CAP_SYS_PTRACE: arguments" in text
+    for line in ("docker      --cap-add BPF --cap-add PERFMON", "systemd     AmbientCapabilities=CAP_BPF CAP_PERFMON",
+                 "kubernetes  securityContext: {capabilities: {add: [BPF, PERFMON]}}"):
+        assert line in text
+    result = subprocess.run([*bare, SENSOR, "--doctor", "-o", "json"], capture_output=True, text=True, check=False)
+    said = json.loads(result.stdout)
+    assert said["probe"] in ("none", "seccomp") and result.returncode == (said["probe"] == "none")
+    by_name = {one["what"]: one for one in said["findings"]}
+    assert by_name["CAP_SYS_NICE"] == {
+        "found": "missing", "what": "CAP_SYS_NICE",
+        "cost": "who floods all processors may starve the sensor, which cannot raise its priority",
+        "grant": {"docker": "--cap-add SYS_NICE", "systemd": "AmbientCapabilities=CAP_SYS_NICE",
+                  "kubernetes": "securityContext: {capabilities: {add: [SYS_NICE]}}"}}
+
+
 @pytest.mark.parametrize("arguments, text", [
     (["--hub", "ftp://x"], "http"),
     (["--probe", "magic"], "ebpf"),
