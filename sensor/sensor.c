@@ -148,10 +148,20 @@ static bool take_signals(struct sensor *sensor)
 	return false;
 }
 
+/* How long there is nothing to do but wait for records, which end the wait. */
+static int patience(const struct sensor *sensor)
+{
+	if (sensor->batch_events > 0)
+		return 1;
+	if (!hold_is_empty(sensor->hold) || sensor->options->command != NULL || sensor->tail != NULL)
+		return SENSOR_POLL_MS;
+	return SENSOR_IDLE_MS;
+}
+
 static void loop(struct sensor *sensor)
 {
 	while (!take_signals(sensor) && !sensor->unheard) {
-		int wait_ms = sensor->batch_events > 0 ? 1 : SENSOR_POLL_MS;
+		int wait_ms = patience(sensor);
 		int n;
 
 		tamper_tick(&sensor->tamper, sensor->procs, clock_mono());

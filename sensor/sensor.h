@@ -14,7 +14,8 @@ enum {
 	SENSOR_BATCH_MS = 100, /* an event waits at most */
 	SENSOR_AT_ONCE_MS = 20, /* events are sent at once, if that is not oftener than this at length */
 	SENSOR_AT_ONCE_BURST = 25, /* ... but so often in a row */
-	SENSOR_POLL_MS = 50, /* at most, for nothing: what comes ends the wait */
+	SENSOR_POLL_MS = 50, /* at most, for nothing, while something is under way: what comes ends the wait */
+	SENSOR_IDLE_MS = 250, /* ... while nothing is */
 	SENSOR_POLICY_MS = 100, /* looks for other rules */
 };
 
