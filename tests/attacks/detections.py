@@ -305,7 +305,7 @@ SHIPPED = [
               {"proc.name": "cat", "proc.cwd": "/sys/kernel/debug/", "fd.name": "/sys/kernel/debug/sched_debug"}),
     Detection("Address randomisation inspected", "randomisation", {"proc.name": "cat", "fd.name": "/proc/sys/kernel/randomize_va_space"}),
     Detection("Userfaultfd used by unprivileged program", "page faults", {**ATTACK, "user.name": "nobody"}),
-    Detection("Asynchronous input and output set up in container", "io_uring", {**ATTACK, "evt.arg.entries": KNOWN}, ("evt.arg.flags",)),
+    Detection("Asynchronous input and output set up in container", "io_uring", {**ATTACK, "evt.arg.entries": KNOWN}),
     Detection("Anti-debugging by ptrace", "anti-debug, host", ATTACK),
     Detection("Process traced by another", "ptrace", {**ATTACK, "evt.arg.pid": "attack", "evt.res": KNOWN}),
     Detection("Memory of a process written", "memory written", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
