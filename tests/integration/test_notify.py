@@ -64,13 +64,13 @@ def test_what_is_told_is_what_was_opened_whoever_rewrites_the_name(traced):  # n
         assert len(python) == really[name], name
 
 
-def test_who_rewrites_names_is_never_told_of_for_what_was_not_opened(receiver, sensors, tmp_path):  # noqa: F811
-    """A name that is read as harmless and then rewritten is not looked at: the documentation says so."""
+def test_who_rewrites_names_is_noticed(receiver, sensors, tmp_path):  # noqa: F811
+    """As often as the file was opened, and perhaps more often: what was asked for by its name is told by that."""
     (tmp_path / "rules.yaml").write_text(READS_SHADOW)
     sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"), command=("/usr/bin/python3", "-c", REWRITER))
     assert sensor.process.wait(60) == 0
     really = opened(sensor.process.stdout.read())
-    assert len(told(receiver, "/etc/shadow")) <= really["/etc/shadow"]
+    assert len(told(receiver, "/etc/shadow")) >= really["/etc/shadow"]
     assert "as \"Shadow\" asks" in sensor.text()
 
 
@@ -117,7 +117,7 @@ def test_calls_that_wait_end_as_they_would_and_their_results_are_known(traced, t
 HARD = """
 import os, random, signal, subprocess, threading, time
 random.seed(1)
-end = time.time() + 2
+end = time.time() + 1
 def opens():
     while time.time() < end:
         for name in ("/etc/shadow", "/nonexistent"):
