@@ -237,10 +237,23 @@ static void kill_it(struct enforce *enforce, uint32_t pid, uint64_t called_ns)
 		   pid, (unsigned long long)took / 1000);
 }
 
-static void freeze_it(struct enforce *enforce, uint32_t pid)
+/* A process that has ended leaves its container behind, and mostly its parent in it. */
+static int freeze_by(const struct event *event, struct buf *ret_thaw)
+{
+	const struct value *id = event_get(event, FIELD_CONTAINER_FULL_ID), *parent = event_get(event, FIELD_PROC_PPID);
+	int r = act_freeze(process_of(event), STR(""), ret_thaw);
+
+	if (r == -ESRCH && id->kind == VALUE_STR && id->len > 0 && parent->kind == VALUE_INT &&
+	    act_freeze((uint32_t)parent->i, value_as_str(id), ret_thaw) == 0)
+		return 0;
+	return r;
+}
+
+static void freeze_it(struct enforce *enforce, const struct event *event)
 {
 	struct buf thaw = { 0 };
-	int r = act_freeze(pid, &thaw);
+	uint32_t pid = process_of(event);
+	int r = freeze_by(event, &thaw);
 
 	if (r < 0) {
 		note_failure(enforce, r);
@@ -291,7 +304,7 @@ void enforce_after(struct enforce *enforce, struct event *event, uint64_t called
 	else if (rule_respond(enforce->last.rule).action == RESPOND_KILL)
 		kill_it(enforce, process_of(event), called_ns);
 	else if (rule_respond(enforce->last.rule).action == RESPOND_FREEZE)
-		freeze_it(enforce, process_of(event));
+		freeze_it(enforce, event);
 	else
 		note(enforce, OUTCOME_FAILED, can == PROMISE_NONE ? "not possible" : "not denied");
 	enforce_put(enforce, event);
@@ -306,7 +319,7 @@ int enforce_before(struct enforce *enforce, const struct event *event, uint64_t 
 	respond = rule_respond(enforce->last.rule);
 	switch (respond.action) {
 	case RESPOND_KILL: kill_it(enforce, process_of(event), called_ns); break;
-	case RESPOND_FREEZE: freeze_it(enforce, process_of(event)); break;
+	case RESPOND_FREEZE: freeze_it(enforce, event); break;
 	default: note(enforce, OUTCOME_DONE, done_name(RESPOND_DENY)); break;
 	}
 	set_error(&enforce->last, respond.error);

@@ -68,9 +68,12 @@ static int read_paths(const char *file, char *at, struct str *ret)
 }
 
 /* The container's own cgroup: what is below it belongs to it. Empty: the path is of none. */
-static struct str of_container(struct str path)
+static struct str of_container(struct str path, struct str wanted)
 {
 	const struct container_id whole = container_of_cgroup(path);
+
+	if (wanted.len > 0 && !str_eq(wanted, (struct str){ whole.text, whole.len }))
+		return (struct str){ 0 };
 
 	for (size_t i = 1; whole.len > 0 && i <= path.len; i++) {
 		struct container_id id;
@@ -114,9 +117,10 @@ static int write_state(const char *path, const char *state)
 	return 0;
 }
 
-static int freeze_in(const struct tree *tree, struct str theirs, struct str own, struct buf *ret_thaw)
+static int freeze_in(const struct tree *tree, struct str theirs, struct str own, struct str id,
+		     struct buf *ret_thaw)
 {
-	struct str folder = of_container(path_in(theirs, tree));
+	struct str folder = of_container(path_in(theirs, tree), id);
 	char mount[PATH_MAX], path[2 * PATH_MAX];
 	int r;
 
@@ -134,7 +138,7 @@ static int freeze_in(const struct tree *tree, struct str theirs, struct str own,
 	return r;
 }
 
-int act_freeze(uint32_t tgid, struct buf *ret_thaw)
+int act_freeze(uint32_t tgid, struct str id, struct buf *ret_thaw)
 {
 	char file[32], theirs_text[TEXT_MAX], own_text[TEXT_MAX];
 	struct str theirs, own;
@@ -148,6 +152,6 @@ int act_freeze(uint32_t tgid, struct buf *ret_thaw)
 		return r;
 	r = -ENOENT;
 	for (size_t i = 0; i < ARRAY_LEN(trees) && (r == -ENOENT || r == -EXDEV); i++)
-		r = freeze_in(&trees[i], theirs, own, ret_thaw);
+		r = freeze_in(&trees[i], theirs, own, id, ret_thaw);
 	return r;
 }
