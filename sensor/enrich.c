@@ -218,6 +218,8 @@ static void put_frame(struct enrich *enrich)
 	enrich_put_int(enrich, FIELD_EVT_CPU, record->cpu);
 	if (record->flags & RECORD_URING)
 		enrich_put_bool(enrich, FIELD_EVT_IS_IO_URING, true);
+	if (record->flags & RECORD_PRESUMED)
+		enrich_put_bool(enrich, FIELD_EVT_IS_PRESUMED, true);
 	if (record->flags & RECORD_NO_RESULT || record->type == RECORD_EXIT)
 		return;
 	enrich_put_int(enrich, FIELD_EVT_RAWRES, record->ret);

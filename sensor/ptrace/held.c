@@ -288,6 +288,14 @@ void held_poll(struct notify *notify)
 			on_gone(notify, (uint32_t)tid, status);
 }
 
+void held_end(struct notify *notify)
+{
+	while (notify->held_count > 0) {
+		end_call(notify, &notify->held[0], 0, false);
+		drop(notify, &notify->held[0]);
+	}
+}
+
 void held_done(struct notify *notify)
 {
 	while (notify->held_count > 0)

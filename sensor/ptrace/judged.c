@@ -89,22 +89,10 @@ bool judged_ask(struct notify *notify, const struct question *question)
 	return true;
 }
 
-/* What was made up for the judge is not what will be told. */
-static void forget_presumed(struct record *record, const struct call *call)
-{
-	struct record fresh = { .len = sizeof(fresh), .type = RECORD_CALL, .class = record->class, .nr = record->nr,
-				.flags = record->flags & RECORD_COMPAT, .tid = record->tid, .tgid = record->tgid };
-
-	memcpy(fresh.args, record->args, sizeof(fresh.args));
-	memcpy(fresh.comm, record->comm, sizeof(fresh.comm));
-	*record = fresh;
-	tracee_add_arguments(record, record->tid, &call->plan);
-}
-
 void judged_not(struct notify *notify, const struct question *question)
 {
 	if (question->look) {
-		forget_presumed(question->record, question->call);
+		notify_forget_presumed(question->record, &question->call->plan);
 		receiver_look_at(notify, question);
 		return;
 	}
@@ -119,7 +107,7 @@ void judged_take(struct notify *notify)
 
 	while (get(notify, &notify->allowed, &question)) {
 		atomic_fetch_sub(&notify->waiting, 1);
-		forget_presumed(question.record, question.call);
+		notify_forget_presumed(question.record, &question.call->plan);
 		receiver_look_at(notify, &question);
 	}
 }

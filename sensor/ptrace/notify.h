@@ -17,6 +17,7 @@
 
 enum {
 	HELD_MAX = 256,	    /* threads whose results are waited for at once; others' are not known */
+	UNHELD_MAX = 64,    /* threads of others' tracers that are looked at from outside at once */
 	QUESTIONS_MAX = 64, /* calls that wait for the judge at once; others are refused, and counted as lost */
 };
 
@@ -47,6 +48,14 @@ struct questions {
 	size_t count;
 };
 
+/* A call of a thread that cannot be held, see unheld.c. */
+struct unheld {
+	const struct call *call;
+	struct record *record; /* RECORD_MAX bytes */
+	int fd;		       /* that it would get */
+	int64_t until;	       /* clock_mono() */
+};
+
 /* Written by one thread each, read by all. */
 struct notify_counters {
 	_Atomic uint64_t seen, filtered, emitted, dropped;
@@ -74,6 +83,8 @@ struct notify {
 	int stops;		/* readable when a thread that is held has stopped */
 	struct held held[HELD_MAX];
 	size_t held_count;
+	struct unheld unheld[UNHELD_MAX];
+	size_t unheld_count;
 	struct entry_names names;
 	struct proc_facts facts;
 	struct record *image, *spare; /* RECORD_MAX bytes: of an exec; of the next call, or NULL */
@@ -141,6 +152,12 @@ bool notify_presume(struct notify *notify, struct record *record, const struct p
 void notify_refused(struct notify *notify, const struct record *record);
 void notify_lose(struct notify *notify, const struct record *record);
 
+/* Back to what the call's entry says: what was made up is not what will be told. */
+void notify_forget_presumed(struct record *record, const struct plan *plan);
+
+/* A call of which nobody can say what came of it: told as it was presumed, with RECORD_PRESUMED. */
+void notify_presumed(struct notify *notify, struct record *record, const struct plan *plan);
+
 /* A call has ended: `ret` is set, or RECORD_NO_RESULT. */
 void notify_finish(struct notify *notify, struct record *record, const struct plan *plan);
 
@@ -156,7 +173,7 @@ void notify_emit(struct record *record, void *userdata);
 /* ---- held.c ---- */
 
 /* True: the thread stops when its call has ended, and the record, which is taken over, is told then. False:
- * it cannot be held, and its result stays unknown. */
+ * it cannot be held. */
 bool held_begin(struct notify *notify, struct seccomp_notif *asked, const struct call *call,
 		struct record *record);
 
@@ -165,6 +182,18 @@ bool held_again(const struct notify *notify, uint32_t tid);
 
 /* Threads that have stopped or ended. */
 void held_poll(struct notify *notify);
+
+/* All threads are gone: what they did is told without results. */
+void held_end(struct notify *notify);
 void held_done(struct notify *notify);
+
+/* ---- unheld.c ---- */
+
+/* Lets the call go on, and looks for what it did; everything is taken over. */
+void unheld_begin(struct notify *notify, const struct question *question);
+
+/* Every millisecond while there are any. */
+void unheld_poll(struct notify *notify);
+void unheld_done(struct notify *notify);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Since Linux 6.6: the thread that asks and the one that answers change places on one processor. */
@@ -119,14 +120,17 @@ void notify_put_back(struct notify *notify, struct record *record)
 	notify->spare = record;
 }
 
-/* Its result is waited for; or it is told at once, without. */
+/* Its result is waited for, or looked for from outside. */
 void receiver_look_at(struct notify *notify, const struct question *call)
 {
 	if (held_begin(notify, call->asked, call->call, call->record))
 		return;
+	if (!(call->call->plan.flags & PLAN_FAILED_ONLY)) {
+		unheld_begin(notify, call);
+		return;
+	}
 	call->record->flags |= RECORD_NO_RESULT;
-	if (call->call->plan.flags & PLAN_FAILED_ONLY)
-		life_suspect(notify->life, call->record->tgid);
+	life_suspect(notify->life, call->record->tgid);
 	notify_finish(notify, call->record, &call->call->plan);
 	notify_put_back(notify, call->record);
 	notify_continue(notify, call->asked);
@@ -244,29 +248,37 @@ void notify_ring(struct notify *notify)
 	(void)n; /* when it is full it is readable anyway */
 }
 
-static bool is_over(const struct notify *notify)
+static bool is_over(struct notify *notify)
 {
 	struct pollfd fd = { notify->listener, POLLIN, 0 };
 
-	return notify->held_count == 0 && atomic_load(&notify->waiting) == 0 && poll(&fd, 1, 0) > 0 && (fd.revents & POLLHUP) != 0;
+	if (atomic_load(&notify->waiting) > 0 || poll(&fd, 1, 0) <= 0 || (fd.revents & POLLHUP) == 0)
+		return false;
+	held_poll(notify);
+	held_end(notify); /* some deaths nobody is told of: of a thread while another one begins a program */
+	return true;
 }
 
 /* While threads are held or judged, they and the listener are waited for; else one call less is made. */
 static bool step(struct notify *notify)
 {
 	struct pollfd fds[] = { { notify->listener, POLLIN, 0 }, { notify->stops, POLLIN, 0 } };
+	const struct timespec moment = { 0, NS_PER_MS };
 	int n;
 
-	if (notify->held_count == 0 && atomic_load(&notify->waiting) == 0)
+	if (notify->held_count == 0 && notify->unheld_count == 0 && atomic_load(&notify->waiting) == 0)
 		return receive(notify);
-	n = ppoll(fds, ARRAY_LEN(fds), NULL, &notify->while_waiting);
+	n = ppoll(fds, ARRAY_LEN(fds), notify->unheld_count > 0 ? &moment : NULL, &notify->while_waiting);
 	if (n < 0)
 		held_poll(notify); /* a stop, most likely */
+	unheld_poll(notify);
 	if (n <= 0)
-		return false;
+		return n == 0;
 	if (fds[1].revents != 0)
 		take_news(notify);
-	return (fds[0].revents & POLLIN) == 0 || receive(notify);
+	if (fds[0].revents & POLLIN)
+		return receive(notify);
+	return (fds[0].revents & POLLHUP) == 0;
 }
 
 static void *run(void *userdata)
@@ -278,6 +290,7 @@ static void *run(void *userdata)
 		if (!step(notify) && is_over(notify))
 			break;
 	held_done(notify);
+	unheld_done(notify);
 	atomic_store(&notify->over, true);
 	return write(notify->wake, &one, sizeof(one)) < 0 ? userdata : NULL;
 }

@@ -5,6 +5,7 @@
 #include "sensor/ptrace/tracee.h"
 #include "sensor/record_text.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -94,6 +95,8 @@ static bool is_wanted(struct notify *notify, struct record *record, const struct
 		return false;
 	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
 		return false;
+	if (plan->flags & PLAN_FAILED_ONLY)
+		return notify->settings.wanted[call_find(record->nr) - calls];
 	if ((plan->flags & PLAN_NEEDS_ADDRESS) && record_text(record, RECORD_STRING_ADDRESS).at == NULL)
 		return false;
 	if (!(plan->flags & PLAN_OPEN))
@@ -138,6 +141,41 @@ void notify_finish(struct notify *notify, struct record *record, const struct pl
 		notify_emit(record, notify); /* it has died meanwhile */
 	else
 		notify_lose(notify, record);
+}
+
+void notify_forget_presumed(struct record *record, const struct plan *plan)
+{
+	struct record fresh = { .len = sizeof(fresh), .type = RECORD_CALL, .class = record->class, .nr = record->nr,
+				.flags = record->flags & RECORD_COMPAT, .tid = record->tid, .tgid = record->tgid };
+
+	memcpy(fresh.args, record->args, sizeof(fresh.args));
+	memcpy(fresh.comm, record->comm, sizeof(fresh.comm));
+	*record = fresh;
+	tracee_add_arguments(record, record->tid, plan);
+}
+
+/* An open of what is not there, unless it would make it. */
+static bool finds_nothing(const struct record *record, const struct plan *plan)
+{
+	return (plan->flags & PLAN_OPEN) && !(record->args[4] & O_CREAT) && record->object.ino == 0;
+}
+
+void notify_presumed(struct notify *notify, struct record *record, const struct plan *plan)
+{
+	bool wanted;
+
+	if (finds_nothing(record, plan))
+		record->ret = -ENOENT;
+	record->flags |= RECORD_PRESUMED;
+	pthread_rwlock_rdlock(&notify->lock);
+	wanted = is_wanted(notify, record, plan);
+	pthread_rwlock_unlock(&notify->lock);
+	if (wanted) {
+		notify_emit(record, notify);
+		return;
+	}
+	count(&notify->of[record->class].seen);
+	count(&notify->of[record->class].filtered);
 }
 
 /* An exec returns 0, and that is also the descriptor of interest. */
