@@ -266,7 +266,8 @@ static void wait_for_news(struct probe *probe, int wait_ms, bool *ret_ends)
 	uint64_t times;
 
 	atomic_store(&probe->notify.asleep, true);
-	if (queue_first(probe->notify.queue) != NULL || judged_waits(&probe->notify) || atomic_load(&probe->notify.over))
+	if (queue_first(probe->notify.queue) != NULL || judged_waits(&probe->notify) ||
+	    (atomic_load(&probe->notify.over) && probe->ended))
 		wait_ms = 0;
 	*ret_ends = poll(fds, ARRAY_LEN(fds), wait_ms) > 0 && fds[1].revents != 0;
 	atomic_store(&probe->notify.asleep, false);
@@ -298,7 +299,7 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 	if (n == POLL_RECORDS)
 		return n;
 	over = atomic_load(&probe->notify.over);
-	wait_for_news(probe, n > 0 || over ? 0 : wait_ms, &ends);
+	wait_for_news(probe, n > 0 || (over && probe->ended) ? 0 : wait_ms, &ends);
 	n += judged_poll(&probe->notify);
 	n += take_all(probe, ends || over);
 	probe->busy = n > 0;
