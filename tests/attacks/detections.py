@@ -28,12 +28,13 @@ class Attack:
 @dataclasses.dataclass
 class Detection:
     """What the alert must say; `without` are fields that the rule's text prints and that do not exist here;
-    `not_by_ptrace` says why the ptrace probe does not see it."""
+    `not_by_ptrace` says why a sensor that runs a command, or attaches, does not see it; `not_by_attach` that of the latter alone."""
     rule: str
     attack: str
     want: dict
     without: tuple = ()
     not_by_ptrace: str = ""
+    not_by_attach: str = ""
 
 
 @dataclasses.dataclass
@@ -206,6 +207,7 @@ ATTACKS = [
 ]
 
 NO_LAYER = "does not know the layers of overlayfs"
+TRACED = "the process is traced already"
 STARTED = "sees what its own command starts"
 
 FALCO = [
@@ -306,7 +308,7 @@ SHIPPED = [
     Detection("Address randomisation inspected", "randomisation", {"proc.name": "cat", "fd.name": "/proc/sys/kernel/randomize_va_space"}),
     Detection("Userfaultfd used by unprivileged program", "page faults", {**ATTACK, "user.name": "nobody"}),
     Detection("Asynchronous input and output set up in container", "io_uring", {**ATTACK, "evt.arg.entries": KNOWN}),
-    Detection("Anti-debugging by ptrace", "anti-debug, host", ATTACK),
+    Detection("Anti-debugging by ptrace", "anti-debug, host", ATTACK, not_by_attach=TRACED),
     Detection("Process traced by another", "ptrace", {**ATTACK, "evt.arg.pid": "attack", "evt.res": KNOWN}),
     Detection("Memory of a process written", "memory written", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
     Detection("Memory of a process read", "memory read", {**ATTACK, "fd.name": re.compile(r"/proc/\d+/mem$")}),
@@ -449,8 +451,9 @@ HEAD = """# Which rules ring, and by what
 
 Each of these attacks is made for real by `tests/integration/test_provoke.py`, on the host or in a container, with `tocsin-sensor` and
 `tocsin-hub` running and all rules loaded as they are; the alert must arrive with the facts of the deed (process, parent, command, user,
-file or connection, container and image), and with no `<NA>` in its text for what exists. They are made twice: while the sensor watches
-the machine by eBPF, and as the command of a sensor that traces it (`tocsin-sensor --probe ptrace -- …`).
+file or connection, container and image), and with no `<NA>` in its text for what exists. They are made three times: while the sensor
+watches the machine by eBPF, as the command of a sensor (`tocsin-sensor run -- …`), and below a shell that a sensor is attached to
+(`tocsin-sensor attach PID`).
 
 This file is written by `tests/attacks/detections.py` from the data of that test; a lint keeps it so.
 """
@@ -462,13 +465,14 @@ def cell(text):
 
 def table(rows):
     attacks = {attack.name: attack for attack in ATTACKS}
-    yield "| rule | provoked by | where | eBPF | ptrace |"
-    yield "|---|---|---|---|---|"
+    yield "| rule | provoked by | where | eBPF | run | attach |"
+    yield "|---|---|---|---|---|---|"
     for row in rows:
         if isinstance(row, Unprovoked):
-            yield f"| {cell(row.rule)} | *not provoked: {cell(row.why)}* | | – | – |"
+            yield f"| {cell(row.rule)} | *not provoked: {cell(row.why)}* | | – | – | – |"
         else:
-            yield f"| {cell(row.rule)} | {cell(attacks[row.attack].says)} | {attacks[row.attack].where} | yes | {row.not_by_ptrace or 'yes'} |"
+            yield (f"| {cell(row.rule)} | {cell(attacks[row.attack].says)} | {attacks[row.attack].where} | yes | {row.not_by_ptrace or 'yes'} | "
+                   f"{row.not_by_ptrace or row.not_by_attach or 'yes'} |")
 
 
 def document():

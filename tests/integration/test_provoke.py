@@ -191,14 +191,22 @@ def in_cluster(range_):
     return ["unshare", "-m", "--propagation", "slave", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
 
 
+def observed_by(probe, options):
+    """What runs a command below a sensor, or beside one that is attached to it first."""
+    if probe == "run":
+        return [SENSOR, "run", *options, "--"]
+    attach = shlex.join([SENSOR, "attach", *options])
+    return ["sh", "-c", f"{attach} $$ & while grep -q 'TracerPid:.0$' /proc/$$/status; do sleep 0.05; done; exec \"$@\"", "sh"]
+
+
 @contextlib.contextmanager
 def watched(range_, probe, hub):
     """Lets the attacks loose below a sensor."""
     range_.make()
-    if probe == "ptrace":
+    if probe != "ebpf":
         range_.start()
-        range_.attack(lambda name: [*in_cluster(range_), SENSOR, "--probe", "ptrace", "--hub", f"http://127.0.0.1:{hub.port}",
-                                    "--spool-dir", range_.folder / name, "--"])
+        options = ["--hub", f"http://127.0.0.1:{hub.port}"]
+        range_.attack(lambda name: [*in_cluster(range_), *observed_by(probe, [*options, "--spool-dir", str(range_.folder / name)])])
         yield
         return
     sensor = Sensor(range_.folder / "spool", hub.port, prefix=in_cluster(range_))
@@ -210,11 +218,11 @@ def watched(range_, probe, hub):
         sensor.stop()
 
 
-PROBES = ["ebpf", "ptrace"]
+PROBES = ["ebpf", "run", "attach"]
 
 
 def is_seen(probe, row):
-    return probe == "ebpf" or not row.not_by_ptrace
+    return probe == "ebpf" or not (row.not_by_ptrace or (probe == "attach" and row.not_by_attach))
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +267,7 @@ def test_the_attack_rings_the_bell(outcome, file, row):
 # these tests are a service's, those of a traced command end with itself.
 NOWHERE = {"user.loginname"} | {f"proc.aname[{n}]" for n in range(4, 8)}
 NOT_IN = {HOST: {"container.start_ts"}, CONTAINER: set()}
-NOT_BY = {"ebpf": set(), "ptrace": {f"proc.aname[{n}]" for n in range(2, 8)} | {"proc.aexepath[2]"}}
+NOT_BY = {"ebpf": set(), "run": {f"proc.aname[{n}]" for n in range(2, 8)} | {"proc.aexepath[2]"}, "attach": set()}
 
 
 def fields_without_value(alert):
