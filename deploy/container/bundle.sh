@@ -1,7 +1,7 @@
 #!/bin/bash
 # Puts a sensor and every library that it needs below one folder that can be copied into any image, whatever C library
-# that has: bundle.sh PROGRAM FOLDER. The folder's own loader runs it: FOLDER/bin/tocsin-sensor is a link to nothing
-# outside if the program was linked for it (see Containerfile), else start it as FOLDER/lib/ld.so does:
+# that has: bundle.sh PROGRAM FOLDER. A program that was linked for the folder's loader starts as it is (see
+# Containerfile), any other one by
 #
 #   FOLDER/lib/ld.so --library-path FOLDER/lib FOLDER/bin/tocsin-sensor run …
 set -euo pipefail
