@@ -221,7 +221,7 @@ static void say_hooks(struct saying *saying)
 	} rows[HOOKS] = {
 		[HOOK_TRACEPOINT] = { "tracepoints with BTF (tp_btf)", "no eBPF probe", &grant_bpf },
 		[HOOK_FENTRY] = { "fentry", "nothing is lost: the sensor does not use it", NULL },
-		[HOOK_LSM] = { "BPF LSM", "nothing can be forbidden, only seen", &grant_lsm },
+		[HOOK_LSM] = { "BPF LSM", "of what rules deny only connections are refused", &grant_lsm },
 		[HOOK_KPROBE] = { "kprobe multi", "nothing is lost: the sensor does not use it", NULL },
 	};
 

@@ -112,6 +112,26 @@ export function alertsPage(main: HTMLElement): Page {
 		return h("span", { class: "fold", title: `Incident ${entry.incident}: ${entry.change}, ${count(entry.count)} so far` }, text);
 	}
 
+	/** What a sensor has done about the call: denied, killed, frozen; would deny ..., or why not. */
+	function response(entry: Entry): HTMLElement | null {
+		const fields = entry.alert.output_fields ?? {};
+		const result = asText(fields["respond.result"]);
+
+		if (!result)
+			return null;
+		const done = ["denied", "killed", "frozen"].includes(result);
+		return h("span", { class: `badge ${done ? "good" : "note"}`, title: printable(`The sensor's response (${asText(fields["respond.action"])}): ${result}`) }, value(result));
+	}
+
+	function output(entry: Entry): HTMLElement {
+		const out = value(shortOutput(entry.alert), "out");
+		const mark = response(entry);
+
+		if (mark)
+			out.prepend(mark, " ");
+		return out;
+	}
+
 	function rowOf(entry: Entry): HTMLElement {
 		const alert = entry.alert;
 		const priority = asText(alert.priority) || "?";
@@ -134,7 +154,7 @@ export function alertsPage(main: HTMLElement): Page {
 				h("span", { class: `badge ${step(priority)}` }, value(priority))),
 			filter("hostname", alert.hostname, "host"),
 			filter("rule", alert.rule, "rule"),
-			value(shortOutput(alert), "out"),
+			output(entry),
 			fold(entry)));
 		return row;
 	}
