@@ -162,7 +162,7 @@ static struct answer answer_of_check(struct rules_interest *interest, const stru
 	const struct predicate *predicate = &interest->rules->predicates[node->first];
 	const struct term *term = &interest->rules->terms[predicate->term];
 	const struct rules_known *known = find_known(interest, term);
-	enum truth truth = known == NULL ? TRUTH_UNKNOWN : ends_hold(known, term, predicate);
+	enum truth truth = known == NULL ? TRUTH_UNKNOWN : known->absent ? TRUTH_NO : ends_hold(known, term, predicate);
 	struct answer answer = { .verdict = RULES_IF };
 
 	if (truth == TRUTH_NO)

@@ -37,6 +37,7 @@ struct rules_known {
 	int64_t min, max;
 	const char *texts[2], *isnt; /* all NULL: it is a number, or: */
 	const struct net_prefix *within; /* an address in this network, and in none within it that rules name */
+	bool absent; /* it has no value: no check of it holds */
 };
 
 enum rules_verdict {

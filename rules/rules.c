@@ -751,6 +751,24 @@ static bool index_watches(struct compiler *c, struct source *source)
 	return true;
 }
 
+/* Only true of what a profile of system calls says, which a sensor tells without being asked. */
+static bool is_told_anyway(const struct rules *rules, uint32_t number)
+{
+	const struct node *node = &rules->nodes[number];
+	const struct term *term;
+	size_t told = 0;
+
+	if (node->kind == AST_CHECK) {
+		term = &rules->terms[rules->predicates[node->first].term];
+		return term->kind == AST_FIELD && term->base >= FIELD_SECCOMP_ACTION && term->base <= FIELD_SECCOMP_ARGS;
+	}
+	if (node->kind != AST_AND && node->kind != AST_OR)
+		return false;
+	for (uint32_t i = 0; i < node->count; i++)
+		told += is_told_anyway(rules, rules->children[node->first + i]);
+	return node->kind == AST_AND ? told > 0 : told == node->count;
+}
+
 static bool index_sources(struct compiler *c)
 {
 	const struct rules_settings *settings = c->loader->settings;
@@ -769,7 +787,7 @@ static bool index_sources(struct compiler *c)
 			return false;
 	for (size_t i = 0; i < rules->rules_count; i++)
 		for (size_t j = 0; rules->rules[i].enabled && j < EVTTYPE_WORDS; j++)
-			if (str_eq(rules->rules[i].source, syscall_source))
+			if (str_eq(rules->rules[i].source, syscall_source) && !is_told_anyway(rules, rules->rules[i].node))
 				rules->wanted_types.words[j] |= rules->rules[i].types.words[j];
 	return !c->loader->out_of_memory;
 }

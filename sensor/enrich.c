@@ -207,6 +207,19 @@ struct str enrich_path(struct enrich *enrich, struct str folder, struct str name
 	return path;
 }
 
+/* What the command's profile said. */
+static void put_decision(struct enrich *enrich)
+{
+	const struct record *record = enrich->record;
+
+	if (enrich->call == NULL)
+		enrich_put_borrowed(enrich, FIELD_EVT_TYPE, record_text(record, RECORD_STRING_CALL));
+	enrich_put_borrowed(enrich, FIELD_SECCOMP_ACTION, record_text(record, RECORD_STRING_ACTION));
+	enrich_put_borrowed(enrich, FIELD_SECCOMP_MODE, record_text(record, RECORD_STRING_MODE));
+	enrich_put_borrowed(enrich, FIELD_SECCOMP_PROFILE, record_text(record, RECORD_STRING_PROFILE));
+	enrich_put_borrowed(enrich, FIELD_SECCOMP_ARGS, record_text(record, RECORD_STRING_CALL_ARGS));
+}
+
 static void put_frame(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
@@ -307,6 +320,8 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 	event->source = STR("syscall");
 	event->hostname = enrich->settings.hostname;
 	put_frame(enrich);
+	if (record->type == RECORD_CALL && record_text(record, RECORD_STRING_ACTION).at != NULL)
+		put_decision(enrich);
 	name_paths(enrich);
 	enrich_process(enrich, boot_offset_ns);
 	enrich_object(enrich);

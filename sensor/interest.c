@@ -16,7 +16,7 @@ struct making {
 
 /* ---- what is known of a kind ---- */
 
-enum { KNOWN_MAX = 12 };
+enum { KNOWN_MAX = 16 };
 
 struct known {
 	struct rules_known at[KNOWN_MAX];
@@ -79,6 +79,9 @@ static struct known know(const struct call *call, unsigned kind)
 	struct known known = { .count = 0 };
 
 	know_text(&known, FIELD_EVT_TYPE, call->name, NULL);
+	/* What a profile says is told without being asked for. */
+	for (field_id id = FIELD_SECCOMP_ACTION; id <= FIELD_SECCOMP_ARGS; id++)
+		known.at[known.count++] = (struct rules_known){ .field = id, .absent = true };
 	know_number(&known, FIELD_EVT_FAILED, failed, failed);
 	if (failed) {
 		know_number(&known, FIELD_EVT_RAWRES, INT64_MIN, -1);

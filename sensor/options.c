@@ -39,6 +39,8 @@ enum option_id {
 	OPTION_KEY,
 	OPTION_INSECURE,
 	OPTION_METRICS,
+	OPTION_SECCOMP,
+	OPTION_SECCOMP_MODE,
 	OPTION_CONTAINER_ROOT,
 	OPTION_CONTAINER_WAIT,
 	OPTION_RING_URGENT,
@@ -97,6 +99,10 @@ static const struct option_row {
 	{ "key-file", "FILE", OPTION_KEY, "its key, PEM", SENSOR },
 	{ "insecure", NULL, OPTION_INSECURE, "do not check the hub's certificate", SENSOR },
 	{ "metrics", "HOST:PORT", OPTION_METRICS, "answer Prometheus there on /metrics", SENSOR },
+	{ "seccomp", "FILE", OPTION_SECCOMP, "profile (OCI, Docker) of what the COMMAND may call; read again when it changes",
+	  SENSOR },
+	{ "seccomp-mode", "MODE", OPTION_SECCOMP_MODE,
+	  "enforce, audit (tell only) or strict (the kernel refuses, untold and for good) (enforce)", SENSOR },
 	{ "container-root", "DIR", OPTION_CONTAINER_ROOT,
 	  "where the machine's root is mounted, for container runtimes' files and sockets (/)", BOTH },
 	{ "container-wait", "MS", OPTION_CONTAINER_WAIT,
@@ -300,6 +306,17 @@ static int set_on_failure(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_seccomp_mode(struct options *options, const char *value)
+{
+	static const char *const modes[] = { "enforce", "audit", "strict", NULL };
+	int choice = choice_of(value, modes);
+
+	if (choice < 0)
+		return complain("seccomp-mode", value, "enforce, audit or strict");
+	options->seccomp_mode = (enum decide_mode)choice;
+	return 0;
+}
+
 static int set_hostname(struct options *options, const char *value)
 {
 	free(options->hostname);
@@ -467,6 +484,8 @@ static int take(struct options *options, enum option_id id, const char *value)
 	case OPTION_RING_BULK: return set_ring("ring-bulk", value, &options->ring_bulk);
 	case OPTION_CONTAINER_WAIT: return set_container_wait(options, value);
 	case OPTION_ON_FAILURE: return set_on_failure(options, value);
+	case OPTION_SECCOMP: options->seccomp = value; return 0;
+	case OPTION_SECCOMP_MODE: return set_seccomp_mode(options, value);
 	case OPTION_PRINT: options->print = true; return 0;
 	case OPTION_RECORD: options->record = value; return 0;
 	case OPTION_REPLAY: options->replay = value; return 0;
@@ -545,6 +564,13 @@ static int finish(struct options *options, int argc, char **argv)
 		fprintf(stderr, "tocsin-sensor: --replay takes no COMMAND and no --record: all is in the file\n");
 		return -EINVAL;
 	}
+	if (options->seccomp != NULL && options->command == NULL) {
+		fprintf(stderr, "tocsin-sensor: --seccomp is for a COMMAND, which stands behind --\n");
+		return -EINVAL;
+	}
+	options->decider = options->seccomp == NULL ? NULL : decider_new();
+	if (options->seccomp != NULL && options->decider == NULL)
+		return -ENOMEM;
 	if (options->command != NULL && options->probe == PROBE_EBPF) {
 		fprintf(stderr,
 			"tocsin-sensor: a COMMAND is observed by ptrace, not by --probe ebpf\n");
@@ -619,4 +645,5 @@ void options_done(struct options *options)
 		explicit_bzero(options->token, strlen(options->token));
 	free(options->token);
 	free(options->hostname);
+	decider_free(options->decider);
 }

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "sensor/ptrace/attach.h"
+#include "sensor/seccomp/decide.h"
 
 enum { OPTIONS_RULES_MAX = 64, OPTIONS_FILTERS_MAX = 16, OPTIONS_CONTAINER_WAIT_MAX = 5000,
        OPTIONS_RING_MIN = 256 << 10, OPTIONS_RING_MAX = 256 << 20 };
@@ -54,6 +55,9 @@ struct options {
 	bool on_failure_kill; /* the command and all that came of it ends with the sensor */
 	bool attaches;		 /* tocsin-sensor attach */
 	struct attach_whom attach;
+	const char *seccomp; /* the command's profile; NULL: none */
+	enum decide_mode seccomp_mode;
+	struct decider *decider; /* what it decides, in memory that all processes of the sensor share; owned */
 	char *const *command; /* ends with NULL; NULL: none */
 };
 

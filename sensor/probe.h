@@ -9,6 +9,7 @@
 #include "sensor/interest.h"
 #include "sensor/record.h"
 
+struct decider;
 struct keeper;
 struct replay;
 struct refusal;
@@ -31,6 +32,8 @@ struct probe_settings {
 	void *judge_userdata;
 	uint32_t urgent_bytes, bulk_bytes; /* eBPF: of the rings, powers of two; 0: as plan.h says */
 	const char *pin;	  /* eBPF: where what must outlive the sensor is kept; NULL: nowhere */
+	struct decider *profile;      /* seccomp: the command's own, with a program in force; NULL: none */
+	const char *profile_name;
 	char *const *command;	  /* seccomp: what to run; NULL otherwise */
 	struct keeper *keeper;	  /* seccomp: who keeps watch over the sensor; NULL: nobody */
 	const struct attach_whom *attach; /* ptrace: whom to attach to; NULL: nobody */

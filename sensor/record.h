@@ -13,6 +13,7 @@
 #define RECORD_STRING_MAX 4096	/* bytes of one string; longer is cut and flagged */
 #define RECORD_MAX	  20480 /* bytes of a whole record */
 #define RECORD_COMM	  16
+#define RECORD_NR_NONE	  0xffff /* a call without a row in calls[] */
 
 enum record_type {
 	RECORD_CALL = 1, /* a system call has returned */
@@ -96,6 +97,11 @@ enum record_string_tag {
 	RECORD_STRING_UNIX,    /* sun_path of the object's own or its peer's address */
 	RECORD_STRING_TEXT,    /* a third text argument */
 	RECORD_STRING_DATA,    /* bytes of the process's memory, at most PLAN_DATA_MAX */
+	RECORD_STRING_ACTION,  /* the command's profile refused or logged the call: this was said */
+	RECORD_STRING_MODE,    /* ... and so it was taken: "enforce", "audit", "strict" */
+	RECORD_STRING_PROFILE, /* its name */
+	RECORD_STRING_CALL,    /* the call's, if `nr` is RECORD_NR_NONE */
+	RECORD_STRING_CALL_ARGS, /* all six as numbers */
 };
 
 /* In a tag: the text is not whole. Of a path that was walked the beginning is missing, and "/..." stands

@@ -126,6 +126,7 @@ static void tick(struct sensor *sensor)
 		recorder_flush(sensor->tape.recorder);
 	}
 	look_for_failures(sensor);
+	sensor_look_at_seccomp(sensor);
 	names_refresh(sensor->users, now);
 	names_refresh(sensor->groups, now);
 	report(sensor);

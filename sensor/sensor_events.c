@@ -1,5 +1,6 @@
 /* A record's way: process table, event, rules, batch. */
 #include "sensor/account.h"
+#include "sensor/record_text.h"
 #include "sensor/sensor_inner.h"
 
 #include <stdio.h>
@@ -45,8 +46,17 @@ static void ship(struct sensor *sensor, const struct event *event)
 }
 
 /* Records that only keep the table right are not worth the fields of an event. */
+/* The command's profile has refused or logged it: told whatever the rules want. */
+static bool is_of_profile(const struct sensor *sensor, const struct record *record)
+{
+	return sensor->options->seccomp != NULL && record->type == RECORD_CALL &&
+	       record_text(record, RECORD_STRING_ACTION).at != NULL;
+}
+
 static bool becomes_event(const struct sensor *sensor, const struct record *record)
 {
+	if (is_of_profile(sensor, record))
+		return true;
 	if (record->type == RECORD_EXIT)
 		return sensor->wants_exit;
 	return record->nr < PLAN_CALLS && sensor->wanted[record->nr];
@@ -54,7 +64,7 @@ static bool becomes_event(const struct sensor *sensor, const struct record *reco
 
 static bool is_asked_for(const struct sensor *sensor, const struct record *record)
 {
-	return sensor->options->lifecycle && record->type != RECORD_CALL;
+	return is_of_profile(sensor, record) || (sensor->options->lifecycle && record->type != RECORD_CALL);
 }
 
 static bool matches(struct sensor *sensor, struct event *event)

@@ -22,6 +22,13 @@
 /* Below it each sensor's own, by its id. */
 #define SENSOR_PINS "/sys/fs/bpf/tocsin/"
 
+/* The profile's file as it was read. */
+struct sensor_seccomp {
+	uint64_t ino;
+	int64_t size;
+	struct timespec changed;
+};
+
 struct sensor {
 	const struct options *options;
 	const struct probe_ops *probe;
@@ -48,6 +55,7 @@ struct sensor {
 	struct outbox *outbox; /* NULL with --print */
 	struct push *push;
 	struct tape tape;
+	struct sensor_seccomp seccomp;
 	struct observe *observe; /* NULL: rules decide */
 	struct tail *tail;	 /* NULL: nobody looks on */
 	bool has_filter;	 /* TAIL_RULE is among the rules */
@@ -93,6 +101,11 @@ void sensor_seal(struct sensor *sensor);
 
 /* Looks again at the events that waited for their container, once that is known or, with `all`, now. */
 void sensor_release(struct sensor *sensor, bool all);
+
+/* sensor_seccomp.c: the command's profile, if it has one. 0 or -errno, said; and a look whether its file is
+ * another one now. */
+int sensor_start_seccomp(struct sensor *sensor);
+void sensor_look_at_seccomp(struct sensor *sensor);
 
 /* sensor_rules.c: what the rules in force want of the kernel, and of the records that come. */
 /* After the prefilter changed. */

@@ -49,6 +49,8 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 					   .keeper = sensor->keeper,
 					   .attach = sensor->options->attaches ? &sensor->options->attach : NULL,
 					   .pin = sensor->pin[0] == '\0' ? NULL : sensor->pin,
+					   .profile = sensor->options->decider,
+					   .profile_name = sensor->options->seccomp,
 					   .urgent_bytes = sensor->options->ring_urgent,
 					   .bulk_bytes = sensor->options->ring_bulk,
 					   .replay = sensor->tape.replay };

@@ -314,6 +314,8 @@ int sensor_start(struct sensor *sensor)
 	if (r == 0)
 		r = start_enforce(sensor);
 	if (r == 0)
+		r = sensor_start_seccomp(sensor);
+	if (r == 0)
 		r = start_probe(sensor);
 	return r;
 }

@@ -7,6 +7,7 @@
 #define SENSOR_PTRACE_FILTER_H
 
 #include "sensor/probe.h"
+#include "sensor/seccomp/decide.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -45,6 +46,10 @@ bool filter_is_full(const struct filter_cover *cover);
 
 /* False: it would be longer than the kernel takes. */
 bool filter_make(const struct filter_cover *cover, struct filter *ret);
+
+/* Puts the command's profile before it: what that allows goes on to the filter, and what it does not is told, or in
+ * strict mode refused by the kernel. 0, -ENOMEM or -E2BIG. */
+int filter_join(struct filter *filter, const struct decider *profile);
 
 /* Puts it on the calling thread for good and returns the descriptor of its listener, or -errno. Without
  * CAP_SYS_ADMIN this needs no_new_privs, which is set then: set-user-ID programs no longer gain anything. */

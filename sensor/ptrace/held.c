@@ -97,7 +97,7 @@ bool held_again(const struct notify *notify, uint32_t tid)
 static bool is_in_exec(const struct notify *notify, uint32_t tgid)
 {
 	for (size_t i = 0; i < notify->held_count; i++)
-		if (notify->held[i].record->tgid == tgid &&
+		if (notify->held[i].record->tgid == tgid && notify->held[i].step != HELD_TO_TRAP &&
 		    (notify->held[i].call->plan.flags & PLAN_FAILED_ONLY))
 			return true;
 	return false;
@@ -248,6 +248,38 @@ static void on_exec(struct notify *notify, uint32_t tid)
 		drop(notify, held);
 }
 
+/* ---- the profile's SIGSYS ---- */
+
+void held_trap(struct notify *notify, const struct seccomp_notif *asked, uint32_t data)
+{
+	struct record *record = notify->held_count == HELD_MAX ? NULL : calloc(1, RECORD_MAX);
+
+	if (record != NULL && ptrace(PTRACE_SEIZE, asked->pid, 0, 0) == 0) {
+		keeper_holds(notify->keeper, 1);
+		record->tid = asked->pid;
+		record->tgid = notify_tgid(asked->pid);
+		notify->held[notify->held_count++] = (struct held){ .tid = asked->pid, .step = HELD_TO_TRAP, .record = record,
+								     .trapped = asked->data, .trap_data = data };
+	} else {
+		free(record);
+	}
+	syscall(SYS_tgkill, notify_tgid(asked->pid), asked->pid, SIGSYS);
+}
+
+/* As the kernel fills it for SECCOMP_RET_TRAP. */
+static void on_trap(struct notify *notify, struct held *held, int signal)
+{
+	siginfo_t info = { .si_signo = SIGSYS, .si_code = 1 /* SYS_SECCOMP */, .si_errno = (int)held->trap_data };
+
+	info.si_call_addr = (void *)(uintptr_t)held->trapped.instruction_pointer;
+	info.si_syscall = held->trapped.nr;
+	info.si_arch = held->trapped.arch;
+	if (signal == SIGSYS)
+		ptrace(PTRACE_SETSIGINFO, held->tid, 0, &info);
+	ptrace(PTRACE_DETACH, held->tid, 0, signal);
+	drop(notify, held);
+}
+
 static void on_stop(struct notify *notify, uint32_t tid, int status)
 {
 	struct held *held = find(notify, tid);
@@ -255,6 +287,8 @@ static void on_stop(struct notify *notify, uint32_t tid, int status)
 
 	if (event == PTRACE_EVENT_EXEC)
 		on_exec(notify, tid);
+	else if (held != NULL && held->step == HELD_TO_TRAP)
+		on_trap(notify, held, event == 0 ? signal : 0);
 	else if (held == NULL)
 		ptrace(PTRACE_DETACH, tid, 0, event == 0 && signal != (SIGTRAP | 0x80) ? signal : 0);
 	else if (event == PTRACE_EVENT_STOP && held->step == HELD_TO_RETURN)
@@ -270,7 +304,8 @@ static void on_gone(struct notify *notify, uint32_t tid, int status)
 	struct held *held = find(notify, tid);
 
 	if (held != NULL) {
-		end_call(notify, held, 0, false);
+		if (held->step != HELD_TO_TRAP)
+			end_call(notify, held, 0, false);
 		drop(notify, held);
 	}
 	notify_gone(notify, tid, status);

@@ -241,6 +241,7 @@ int keeper_run(const struct options *options, int (*worker)(const struct options
 		return status;
 	}
 	watch.keeper->kills = options->on_failure_kill;
+	watch.keeper->profile = options->decider;
 	watch.keeper->prints = options->print;
 	watch.keeper->has_parents = true;
 	watch.guard = (struct guard){ .keeper = watch.keeper, .side = KEEPER_FRONT, .options = options,

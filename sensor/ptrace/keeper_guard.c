@@ -47,14 +47,23 @@ bool keeper_is_idle(const struct keeper *keeper)
 	return keeper->listener < 0 || (listener_says(keeper) & POLLHUP);
 }
 
+/* It goes on, unless the command's profile refuses it: that holds without a worker as well. */
+static bool settle(const struct keeper *keeper, const struct seccomp_notif *notif)
+{
+	struct seccomp_notif_resp go_on = { .id = notif->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
+
+	if (keeper->profile != NULL && atomic_load(&keeper->shared->step) == KEEPER_RUNS)
+		return decider_settle(keeper->profile, keeper->listener, notif);
+	return ioctl(keeper->listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on) == 0;
+}
+
 /* False: the worker was quicker, or the process is gone. */
 static bool answer(struct keeper *keeper, const struct seccomp_notif *notif)
 {
-	struct seccomp_notif_resp go_on = { .id = notif->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
 	bool native = notif->data.arch == CALL_AUDIT_ARCH;
 	size_t nr = (size_t)notif->data.nr;
 
-	if (ioctl(keeper->listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on) < 0)
+	if (!settle(keeper, notif))
 		return false;
 	atomic_fetch_add(&keeper->shared->by_call[native && nr < PLAN_CALLS ? nr : PLAN_LOST_OTHER], 1);
 	return true;

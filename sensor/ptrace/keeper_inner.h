@@ -3,6 +3,7 @@
 #define SENSOR_PTRACE_KEEPER_INNER_H
 
 #include "sensor/ptrace/keeper.h"
+#include "sensor/seccomp/decide.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -56,6 +57,7 @@ struct keeper {
 	int pass[2];		 /* from the command's helper to the worker */
 	pid_t helper;		 /* of the command's process, until it runs; 0: none is needed */
 	int wake[KEEPER_SIDES];	 /* eventfds: look at the shared memory */
+	const struct decider *profile; /* the command's; NULL: it has none */
 	bool kills;		 /* --on-failure kill */
 	bool prints;		 /* events, to standard output */
 	bool is_last, has_let_go; /* of a worker's: nobody stands above it; see keeper_let_go_of_output() */

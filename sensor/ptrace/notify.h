@@ -10,6 +10,7 @@
 #include "sensor/ptrace/keeper.h"
 #include "sensor/ptrace/life.h"
 #include "sensor/ptrace/queue.h"
+#include "sensor/seccomp/decide.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -26,6 +27,7 @@ enum held_step {
 	HELD_TO_RETURN,	 /* it stops when it comes back to its program */
 	HELD_TO_RESTART, /* the call was broken off by that, and begins again */
 	HELD_TO_END,	 /* it runs as long as it likes, and stops at its end */
+	HELD_TO_TRAP,	 /* it stops for the SIGSYS that its profile wants */
 };
 
 struct held {
@@ -33,6 +35,8 @@ struct held {
 	enum held_step step;
 	const struct call *call;
 	struct record *record; /* RECORD_MAX bytes */
+	struct seccomp_data trapped; /* HELD_TO_TRAP */
+	uint32_t trap_data;
 };
 
 /* A call that waits for the sensor's own thread to say whether it may be made. */
@@ -67,6 +71,8 @@ struct notify {
 	bool killable;	    /* see filter_is_killable() */
 	struct life *life;
 	struct queue *queue;
+	struct decider *profile; /* NULL: the command has none */
+	bool started;		 /* its process is the command by now: what it did to become that is the sensor's */
 
 	pthread_rwlock_t lock; /* of what can be changed while it runs: */
 	struct probe_settings settings;
@@ -114,6 +120,11 @@ void receiver_stop(struct notify *notify);
 void notify_continue(struct notify *notify, struct seccomp_notif *asked);
 void notify_answer(struct notify *notify, struct seccomp_notif *asked, int error);
 
+void notify_answer_with(struct notify *notify, struct seccomp_notif *asked, int error, int64_t value);
+
+/* The process a thread belongs to. */
+uint32_t notify_tgid(uint32_t tid);
+
 /* Receiver's news: questions that were answered, threads that have stopped. */
 void notify_ring(struct notify *notify);
 
@@ -136,6 +147,11 @@ bool judged_still_wants(struct notify *notify, const struct question *question);
 /* None can: the call takes the way of all others. */
 void judged_not(struct notify *notify, const struct question *question);
 void judged_done(struct notify *notify);
+
+/* ---- refused.c: the command's profile ---- */
+
+/* True: the call was refused, and answered. False: it goes on, for rules to look at. */
+bool refused_take(struct notify *notify, struct seccomp_notif *asked);
 
 /* ---- told.c: what becomes a record, and the account ---- */
 
@@ -179,6 +195,9 @@ bool held_begin(struct notify *notify, struct seccomp_notif *asked, const struct
 
 /* Whether it is a call that begins again, of a thread that is held: it goes on. */
 bool held_again(const struct notify *notify, uint32_t tid);
+
+/* SIGSYS, with the facts of the call, for when it is answered. Without a tracer's means a plain one. */
+void held_trap(struct notify *notify, const struct seccomp_notif *asked, uint32_t data);
 
 /* Threads that have stopped or ended. */
 void held_poll(struct notify *notify);

@@ -89,6 +89,7 @@ static int start_command(struct probe *probe, const char **ret_why)
 static int go_on(struct probe *probe, int listener, const char **ret_why)
 {
 	probe->notify.listener = listener;
+	probe->notify.started = true;
 	probe->notify.command = keeper_command(probe->notify.keeper);
 	return listen_to(probe, ret_why);
 }
@@ -155,6 +156,7 @@ static size_t notify_rearm(void *state, const struct probe_settings *settings)
 static int prepare(struct probe *probe, const struct probe_settings *settings, const char **ret_why)
 {
 	struct notify *notify = &probe->notify;
+	int r;
 
 	pthread_rwlock_init(&notify->lock, NULL);
 	pthread_mutex_init(&notify->judge_lock, NULL);
@@ -162,9 +164,13 @@ static int prepare(struct probe *probe, const struct probe_settings *settings, c
 	atomic_init(&notify->command_status, -1);
 	set_wanted(notify, settings);
 	filter_cover_of(settings, &probe->cover);
+	notify->profile = settings->profile;
 	*ret_why = "the filter would be longer than the kernel takes";
 	if (!filter_make(&probe->cover, &probe->filter))
 		return -E2BIG;
+	r = notify->profile == NULL ? 0 : filter_join(&probe->filter, notify->profile);
+	if (r < 0)
+		return r;
 	*ret_why = "out of memory";
 	notify->killable = filter_is_killable();
 	probe->alone = settings->keeper == NULL;

@@ -26,13 +26,14 @@ enum { ANSWER_MAX = 128 /* bytes: newer kernels may have longer ones */ };
 
 /* ---- answers ---- */
 
-static void answer(struct notify *notify, struct seccomp_notif *asked, int error, uint32_t flags)
+static void answer(struct notify *notify, struct seccomp_notif *asked, int error, int64_t value, uint32_t flags)
 {
 	char room[ANSWER_MAX] = { 0 };
 	struct seccomp_notif_resp *answer = (struct seccomp_notif_resp *)(void *)room;
 
 	answer->id = asked->id;
 	answer->error = error;
+	answer->val = value;
 	answer->flags = flags;
 	/* ENOENT: the thread has been killed meanwhile, or a keeper was quicker. */
 	ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SEND, answer);
@@ -41,12 +42,17 @@ static void answer(struct notify *notify, struct seccomp_notif *asked, int error
 
 void notify_continue(struct notify *notify, struct seccomp_notif *asked)
 {
-	answer(notify, asked, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+	answer(notify, asked, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
 void notify_answer(struct notify *notify, struct seccomp_notif *asked, int error)
 {
-	answer(notify, asked, error, 0);
+	answer(notify, asked, error, 0, 0);
+}
+
+void notify_answer_with(struct notify *notify, struct seccomp_notif *asked, int error, int64_t value)
+{
+	answer(notify, asked, error, value, 0);
 }
 
 /* What was read of a thread is another one's if that has got its number meanwhile. */
@@ -57,8 +63,8 @@ static bool is_still(struct notify *notify, uint64_t id)
 
 /* ---- calls ---- */
 
-/* The process a thread belongs to. Most calls are made by its first one. */
-static uint32_t tgid_of(uint32_t tid)
+/* Most calls are made by a process's first thread. */
+uint32_t notify_tgid(uint32_t tid)
 {
 	char path[48], text[1024];
 	autoclose int fd = -1;
@@ -103,7 +109,7 @@ static struct record *begin(struct notify *notify, const struct entry *entry)
 	record->nr = entry->call->nr;
 	record->flags = entry->compat ? RECORD_COMPAT : 0;
 	record->tid = entry->tid;
-	record->tgid = tgid_of(entry->tid);
+	record->tgid = notify_tgid(entry->tid);
 	memcpy(record->args, entry->args, sizeof(record->args));
 	/* Before it is another program. */
 	life_meet(notify->life, record->tgid, SYS_clone, notify_emit, notify);
@@ -163,7 +169,7 @@ static struct want want_of(struct notify *notify, struct entry *entry)
 	interest = notify->settings.interest;
 	judged = notify->settings.judged;
 	if (interest->kinds[RULES_FACT_COMM] != 0 || (judged != NULL && judged->kinds[RULES_FACT_COMM] != 0))
-		comm = life_comm(notify->life, tgid_of(entry->tid), name);
+		comm = life_comm(notify->life, notify_tgid(entry->tid), name);
 	entry->at_its_end = true;
 	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->names);
 	entry->at_its_end = false;
@@ -191,8 +197,13 @@ static void take(struct notify *notify, struct seccomp_notif *asked)
 	struct entry entry;
 	struct want want;
 
-	if ((notify->held_count > 0 && held_again(notify, asked->pid)) ||
-	    !entry_read(&asked->data, asked->pid, &entry)) {
+	if (notify->held_count > 0 && held_again(notify, asked->pid)) {
+		notify_continue(notify, asked);
+		return;
+	}
+	if (notify->profile != NULL && refused_take(notify, asked))
+		return;
+	if (!entry_read(&asked->data, asked->pid, &entry)) {
 		notify_continue(notify, asked);
 		return;
 	}

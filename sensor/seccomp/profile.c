@@ -584,10 +584,19 @@ static int check_json(struct conf_reader *reader, const char *name, struct str t
 	return -EINVAL;
 }
 
+static void read_mode(struct reading *in, const struct conf_node *node)
+{
+	static const struct word modes[] = { { "enforce", 0 }, { "audit", 1 }, { NULL, 0 } };
+	uint32_t mode = 0;
+
+	in->profile->has_mode = node != NULL && read_word(in, node, modes, &mode);
+	in->profile->audits = mode != 0;
+}
+
 static int read_tree(struct reading *in)
 {
 	static const char *const known[] = { "defaultAction", "defaultErrnoRet", "architectures", "archMap", "syscalls",
-					     "flags", "listenerPath", "listenerMetadata", "comment", NULL };
+					     "flags", "listenerPath", "listenerMetadata", "comment", "x-tocsin-mode", NULL };
 	struct conf_reader *reader = in->reader;
 	const struct conf_node *root = reader->tree.root;
 	int r;
@@ -600,6 +609,7 @@ static int read_tree(struct reading *in)
 	warn_unknown(in, root, known);
 	in->profile->action = SECCOMP_RET_KILL_PROCESS;
 	read_action(in, root, "defaultAction", "defaultErrnoRet", &in->profile->action);
+	read_mode(in, get(root, "x-tocsin-mode"));
 	r = read_arches(in, root);
 	if (r == 0)
 		r = read_rules(in, get(root, "syscalls"));

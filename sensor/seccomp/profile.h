@@ -54,6 +54,7 @@ struct profile {
 	size_t foreign_count;
 	struct profile_rule *rules;
 	size_t rules_count;
+	bool has_mode, audits; /* "x-tocsin-mode", which others leave out: "audit" or "enforce" */
 };
 
 /* What includes and excludes look at. */

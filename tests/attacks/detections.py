@@ -307,6 +307,7 @@ SHIPPED = [
               {"proc.name": "cat", "proc.cwd": "/sys/kernel/debug/", "fd.name": "/sys/kernel/debug/sched_debug"}),
     Detection("Address randomisation inspected", "randomisation", {"proc.name": "cat", "fd.name": "/proc/sys/kernel/randomize_va_space"}),
     Detection("Userfaultfd used by unprivileged program", "page faults", {**ATTACK, "user.name": "nobody"}),
+    Unprovoked("System call refused by the profile", "wants a command under a profile: tests/integration/test_seccomp.py"),
     Detection("Asynchronous input and output set up in container", "io_uring", {**ATTACK, "evt.arg.entries": KNOWN}),
     Detection("Anti-debugging by ptrace", "anti-debug, host", ATTACK, not_by_attach=TRACED),
     Detection("Process traced by another", "ptrace", {**ATTACK, "evt.arg.pid": "attack", "evt.res": KNOWN}),

@@ -1,10 +1,14 @@
 """Profiles of system calls: recorded from commands that then run under them, explained, and compared."""
+import contextlib
 import json
+import os
+import signal
 import subprocess
 
 import pytest
 
 from hub import BUILD, ROOT
+from servers import wait_for
 from test_cli import clean_environment, tocsin
 
 TOCSIN = BUILD / "cli" / "tocsin"
@@ -55,7 +59,8 @@ def test_what_is_recorded_runs_again(tmp_path, command):
     for entry in profile["syscalls"]:
         assert entry["names"] == sorted(entry["names"])
     again = under(path, *command)
-    assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, "")
+    # Threads write in whatever order.
+    assert (again.returncode, sorted(again.stdout), again.stderr) == (0, sorted(done.stdout), "")
     assert "mount" not in names(profile) and len(names(profile)) < 90
 
 
@@ -139,3 +144,221 @@ def test_diff_is_by_meaning(tmp_path):
         ["open", "ERRNO(EPERM)", "->", "ALLOW"], ["socket(arg0=0x28)", "ALLOW", "->", "ERRNO(EPERM)"]]
     answer = json.loads(tocsin("seccomp", "diff", "-o", "json", first, second).stdout)
     assert not answer["same"] and answer["differences"][1]["call"] == "socket(arg0=0x28)"
+
+
+# --- tocsin-sensor --seccomp ------------------------------------------------------------------------
+
+SENSOR = BUILD / "sensor" / "tocsin-sensor"
+NOTHING = "- rule: nothing\n  desc: no\n  condition: evt.type=reboot and evt.num=0\n  output: x\n  priority: NOTICE\n"
+
+PROFILE = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": [
+    {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28},
+    {"names": ["keyctl"], "action": "SCMP_ACT_ERRNO"},
+    {"names": ["getpriority"], "action": "SCMP_ACT_LOG"},
+    {"names": ["sethostname"], "action": "SCMP_ACT_KILL_PROCESS"},
+    {"names": ["setdomainname"], "action": "SCMP_ACT_KILL"},
+    {"names": ["acct"], "action": "SCMP_ACT_TRAP"},
+    {"names": ["sysfs"], "action": "SCMP_ACT_TRACE"},
+    {"names": ["personality"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]}]}
+
+CALLS = r"""
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void on_trap(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)context;
+	printf("trap code %d call %d arch %x\n", info->si_code, info->si_syscall, info->si_arch);
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGSYS, &action, NULL);
+	setbuf(stdout, NULL);
+	for (int i = 1; i < argc; i++) {
+		int status;
+
+		if (fork() == 0) {
+			long nr = atol(argv[i]);
+			if (nr != SYS_acct)
+				signal(SIGSYS, SIG_DFL);
+			errno = 0;
+			long r = syscall(nr, nr == SYS_personality ? 8 : 0, -3, 0);
+			printf("%ld: %ld %d\n", nr, r, errno);
+			_exit(0);
+		}
+		wait(&status);
+		if (WIFSIGNALED(status))
+			printf("%s: signal %d\n", argv[i], WTERMSIG(status));
+	}
+	return 0;
+}
+"""
+MKDIR, KEYCTL, GETPRIORITY, SETHOSTNAME, SETDOMAINNAME, ACCT, SYSFS, PERSONALITY = 83, 250, 140, 170, 171, 163, 139, 135
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calls")
+    (folder / "calls.c").write_text(CALLS)
+    subprocess.run(["cc", "-o", folder / "calls", folder / "calls.c"], check=True)
+    return folder / "calls"
+
+
+def start(tmp_path, profile, *command, options=()):
+    (tmp_path / "p.json").write_text(json.dumps(profile))
+    (tmp_path / "rules.yaml").write_text(NOTHING)
+    with open(tmp_path / "events", "w") as events, open(tmp_path / "log", "w") as log:
+        return subprocess.Popen([SENSOR, "--print", "--rules", tmp_path / "rules.yaml", "--seccomp", tmp_path / "p.json",
+                                 *options, "--", *map(str, command)], stdin=subprocess.DEVNULL, stdout=events, stderr=log,
+                                env=clean_environment(ASAN_OPTIONS="detect_leaks=0"))
+
+
+def told(tmp_path):
+    """Whole lines only: the sensor may be writing."""
+    return [json.loads(line)["fields"] for line in (tmp_path / "events").read_text().splitlines(keepends=True)
+            if line.startswith("{") and line.endswith("\n")]
+
+
+def run(tmp_path, profile, *command, options=()):
+    """What the command wrote to a file of its own, the events, and its status."""
+    process = start(tmp_path, profile, "sh", "-c", f'exec "$@" > {tmp_path}/out', "sh", *command, options=options)
+    process.wait(60)
+    out = tmp_path / "out"
+    return out.read_text().splitlines() if out.exists() else [], told(tmp_path), process.returncode
+
+
+def test_what_a_profile_says_happens_and_is_told(tmp_path, calls):
+    all_calls = (MKDIR, KEYCTL, GETPRIORITY, SETHOSTNAME, SETDOMAINNAME, ACCT, SYSFS, PERSONALITY)
+    lines, events, status = run(tmp_path, PROFILE, calls, *all_calls)
+    assert status == 0, (tmp_path / "log").read_text()
+    assert lines == ["83: -1 28", "250: -1 1", "140: -1 3", "170: signal 31", "171: signal 31",
+                     "trap code 1 call 163 arch c000003e", "163: 163 0", "139: -1 38", "135: -1 1"]
+    said = [(fields["evt.type"], fields["seccomp.action"]) for fields in events]
+    assert said == [("mkdir", "ERRNO(ENOSPC)"), ("keyctl", "ERRNO(EPERM)"), ("getpriority", "LOG"),
+                    ("sethostname", "KILL_PROCESS"), ("setdomainname", "KILL_THREAD"), ("acct", "TRAP"), ("sysfs", "TRACE(1)"),
+                    ("personality", "ERRNO(EPERM)")]
+    first = events[0]
+    assert (first["evt.res"], first["proc.name"], first["seccomp.mode"]) == ("ENOSPC", "calls", "enforce")
+    assert first["seccomp.profile"] == str(tmp_path / "p.json") and first["proc.cmdline"].startswith("calls 83 250")
+    assert first["seccomp.args"].startswith("0 0xfffffffd 0") and "evt.res" not in events[2]
+
+
+def test_audit_tells_and_lets_go(tmp_path, calls):
+    lines, events, _ = run(tmp_path, PROFILE, calls, KEYCTL, SETHOSTNAME, options=["--seccomp-mode", "audit"])
+    assert lines[0].startswith("250: ") and lines[0] != "250: -1 1" and lines[1] == "170: -1 22"
+    assert [(fields["evt.type"], fields["seccomp.mode"]) for fields in events] == [("keyctl", "audit"), ("sethostname", "audit")]
+
+
+def test_strict_is_the_kernel_alone(tmp_path, calls):
+    lines, events, _ = run(tmp_path, PROFILE, calls, KEYCTL, SETHOSTNAME, GETPRIORITY, options=["--seccomp-mode", "strict"])
+    assert lines == ["250: -1 1", "170: signal 31", "140: -1 3"]
+    assert [fields["evt.type"] for fields in events] == ["getpriority"]
+
+
+def test_a_recorded_profile_is_enough_under_the_sensor(tmp_path):
+    _, profile = record(tmp_path / "r.json", "sh", "-c", f"exec ls /usr > {tmp_path}/out")
+    for mode in ("enforce", "strict"):
+        lines, events, status = run(tmp_path, profile, "ls", "/usr", options=["--seccomp-mode", mode])
+        assert (status, events) == (0, []) and "bin" in lines, (tmp_path / "log").read_text()
+
+
+def test_a_bad_profile_starts_nothing(tmp_path):
+    lines, _, status = run(tmp_path, {"defaultAction": "SCMP_ACT_X"}, "echo", "started")
+    assert status != 0 and lines == [] and "there is no \"SCMP_ACT_X\"" in (tmp_path / "log").read_text()
+
+
+LOOP = """
+import os, time
+with open('{0}/out', 'w', buffering=1) as out:
+    while True:
+        try:
+            os.mkdir('{0}/d')
+            os.rmdir('{0}/d')
+            out.write('made\\n')
+        except OSError as error:
+            out.write(str(error.errno) + '\\n')
+        time.sleep(0.05)
+"""
+
+
+def wait_lines(tmp_path, wanted, count=2):
+    """So many of them, from now on. What came in between."""
+    out = tmp_path / "out"
+    wait_for(out.exists, what="the command")
+    before = len(out.read_text().splitlines())
+    wait_for(lambda: out.read_text().splitlines()[before:].count(wanted) >= count, what=f"lines {wanted}")
+    return out.read_text().splitlines()[before:]
+
+
+@pytest.fixture
+def stopped():
+    """Ends all of a sensor's processes, whoever is left."""
+    processes = []
+    yield processes
+    for process in processes:
+        for pid in reversed(descendants(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def test_decisions_change_while_the_command_runs(tmp_path, stopped):
+    """Audit first, then deny, then allow: the workload is the same one all the time."""
+    def change(profile):
+        (tmp_path / "new").write_text(profile if isinstance(profile, str) else json.dumps(profile))
+        (tmp_path / "new").rename(tmp_path / "p.json")
+
+    stopped.append(start(tmp_path, {**PROFILE, "x-tocsin-mode": "audit"}, *PYTHON, LOOP.format(tmp_path)))
+    wait_lines(tmp_path, "made")
+    wait_for(lambda: {"audit"} == {fields["seccomp.mode"] for fields in told(tmp_path)}, what="audits")
+    change({**PROFILE, "x-tocsin-mode": "enforce"})
+    wait_lines(tmp_path, "28")
+    wait_for(lambda: "enforce" in {fields["seccomp.mode"] for fields in told(tmp_path)}, what="refusals")
+    change("{}")  # not good: the one before stays
+    wait_for(lambda: "stays in force" in (tmp_path / "log").read_text(), what="the complaint")
+    assert "made" not in wait_lines(tmp_path, "28")
+    change({**PROFILE, "syscalls": PROFILE["syscalls"][1:] + [{"names": ["rmdir"], "action": "SCMP_ACT_ERRNO"}]})
+    wait_lines(tmp_path, "made")
+    log = (tmp_path / "log").read_text()
+    assert "1 calls that the profile now refuses were allowed when the command began" in log and "rmdir" in log
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(word) for word in file.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+def descendants(pid):
+    return [pid] + [below for child in children(pid) for below in descendants(child)]
+
+
+def worker_below(front):
+    """It stands below the keeper, beside the command or above it."""
+    for pid in descendants(front)[2:]:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as file:
+            if file.read().strip() == "tocsin-sensor":
+                return pid
+    return None
+
+
+def test_killing_the_sensor_does_not_lift_a_refusal(tmp_path, stopped):
+    stopped.append(start(tmp_path, PROFILE, *PYTHON, LOOP.format(tmp_path)))
+    wait_lines(tmp_path, "28")
+    for _ in range(2):
+        worker = wait_for(lambda: worker_below(stopped[0].pid), what="a worker")
+        os.kill(worker, signal.SIGKILL)
+        wait_lines(tmp_path, "28", 5)
+    wait_for(lambda: worker_below(stopped[0].pid), what="another worker")
+    wait_lines(tmp_path, "28", 5)
+    assert set((tmp_path / "out").read_text().split()) == {"28"}

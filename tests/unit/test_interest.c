@@ -190,6 +190,32 @@ static void without_rules_everything_passes(void **state)
 }
 
 /* More entries than the kernel's tables take: what they stood for passes. */
+/* What a profile refuses comes unasked: a rule for it wants no call, though it takes every type. */
+static void rules_for_profiles_want_nothing(void **state)
+{
+	static const char *const conditions[] = {
+		"seccomp.action exists", "seccomp.action != LOG and proc.name = x", "evt.type = mount and seccomp.mode = audit",
+		"seccomp.action = LOG or seccomp.args contains 0x1",
+	};
+	CLEANUP(interest_free_p) struct interest *interest = NULL;
+	struct loaded *loaded;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+		loaded = load(conditions[i]);
+		assert_false(rules_wants_all_types(loaded->rules));
+		assert_false(rules_wants_type(loaded->rules, STR("mount")));
+		interest_free(interest);
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		assert_int_equal(interest->calls[SYS_mount].can, 0);
+		assert_int_equal(interest->calls[SYS_openat].can, 0);
+		unload(loaded);
+	}
+	loaded = load("seccomp.action = LOG or evt.type = mount");
+	assert_true(rules_wants_type(loaded->rules, STR("mount")));
+	unload(loaded);
+}
+
 static void too_many_facts_are_given_up(void **state)
 {
 	const uint16_t kind = plan_open_kind(0, O_RDONLY, 0, 0);
@@ -411,6 +437,7 @@ int main(void)
 		cmocka_unit_test(processes_pass_by_their_name),
 		cmocka_unit_test(calls_pass_by_family_and_result),
 		cmocka_unit_test(without_rules_everything_passes),
+		cmocka_unit_test(rules_for_profiles_want_nothing),
 		cmocka_unit_test(too_many_facts_are_given_up),
 		cmocka_unit_test(what_matches_has_passed),
 	};

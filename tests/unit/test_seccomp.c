@@ -1,7 +1,9 @@
 /* Profiles of system calls: what is read of them and what is refused, what they become, and programs against
  * the kernel's own judgement. */
 #include "base/cleanup.h"
+#include "sensor/seccomp/compare.h"
 #include "sensor/seccomp/compile.h"
+#include "sensor/seccomp/decide.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -533,6 +535,112 @@ static void joined(void **state)
 	assert_int_equal(seccomp_program_join(&program, 0, NULL, then, ARRAY_LEN(then), &both), -E2BIG);
 }
 
+/* ---- what differs, and what is decided ---- */
+
+struct seen {
+	size_t count;
+	struct compare_difference last;
+	char name[COMPARE_NAME_MAX];
+};
+
+static void see(const struct compare_difference *difference, void *userdata)
+{
+	struct seen *seen = userdata;
+
+	seen->count++;
+	seen->last = *difference;
+	snprintf(seen->name, sizeof(seen->name), "%s", difference->name == NULL ? "" : difference->name);
+}
+
+#define ALLOW_CLONE(args) PROFILE(ALLOW_READ ",{\"names\":[\"clone\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[" args "]}")
+#define MASKED(mask, value) "{\"index\":0,\"value\":" mask ",\"valueTwo\":" value ",\"op\":\"SCMP_CMP_MASKED_EQ\"}"
+
+/* How it is written does not matter; one bit of a mask does. */
+static void differences(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		size_t count;
+		const char *name;
+	} rows[] = {
+		{ ALLOW_CLONE(MASKED("3", "0")), ALLOW_CLONE(MASKED("3", "0")), 0, "" },
+		{ ALLOW_CLONE(MASKED("3", "0")), ALLOW_CLONE(MASKED("7", "0")), 1, "clone" },
+		{ ALLOW_CLONE(MASKED("4294967296", "0")), ALLOW_CLONE(MASKED("8589934592", "0")), 2, "clone" },
+		{ ALLOW_CLONE("{\"index\":0,\"value\":5,\"op\":\"SCMP_CMP_GT\"}"),
+		  ALLOW_CLONE("{\"index\":0,\"value\":6,\"op\":\"SCMP_CMP_GE\"}"), 0, "" },
+		{ ALLOW_CLONE("{\"index\":0,\"value\":5,\"op\":\"SCMP_CMP_GT\"}"),
+		  ALLOW_CLONE("{\"index\":0,\"value\":5,\"op\":\"SCMP_CMP_GE\"}"), 1, "clone" },
+	};
+	static struct seccomp_program a, b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct loaded first, second;
+		struct seen seen = { 0 };
+		size_t untried;
+
+		load_text(&first, rows[i].a, &no_caps);
+		load_text(&second, rows[i].b, &no_caps);
+		program_of(&first, &a);
+		program_of(&second, &b);
+		assert_int_equal(profile_compare(&(struct compared){ &first.profile, &a },
+						 &(struct compared){ &second.profile, &b }, see, &seen, &untried), rows[i].count);
+		assert_int_equal(untried, 0);
+		assert_string_equal(seen.name, rows[i].name);
+		assert_int_equal(seen.count, rows[i].count);
+		arena_done(&first.arena);
+		arena_done(&second.arena);
+	}
+}
+
+static void decisions(void **state)
+{
+	static struct seccomp_program refusing, logging;
+	const struct seccomp_data call = { .nr = SYS_getpid, .arch = X64 };
+	struct decider *decider = decider_new();
+	struct decide_answer answer;
+	struct decided decided;
+	struct loaded loaded;
+	void (*before)(int);
+
+	(void)state;
+	assert_non_null(decider);
+	assert_true(decider_ask(decider, &call).goes_on); /* nothing is in force */
+	load_text(&loaded, PROFILE(ALLOW_READ ",{\"names\":[\"open\"],\"action\":\"SCMP_ACT_ALLOW\"},{\"names\":[\"getpid\"],"
+				   "\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":7}"), &no_caps);
+	program_of(&loaded, &refusing);
+	arena_done(&loaded.arena);
+	load_text(&loaded, PROFILE("{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_LOG\"}"), &no_caps);
+	program_of(&loaded, &logging);
+	arena_done(&loaded.arena);
+
+	decider_change(decider, &refusing, DECIDE_ENFORCE);
+	decided = decider_ask(decider, &call);
+	assert_int_equal(decided.said, ERRNO(7));
+	assert_false(decided.goes_on);
+	answer = decider_answer(&decided, &call, (uint32_t)getpid());
+	assert_int_equal(answer.error, -7);
+	assert_int_equal(answer.signal, 0);
+	decider_change(decider, &refusing, DECIDE_AUDIT);
+	decided = decider_ask(decider, &call);
+	assert_int_equal(decided.said, ERRNO(7));
+	assert_true(decided.goes_on);
+	decider_change(decider, &logging, DECIDE_ENFORCE);
+	decided = decider_ask(decider, &call);
+	assert_int_equal(decided.said, SECCOMP_RET_LOG);
+	assert_true(decided.goes_on);
+
+	/* A trap that nobody handles ends the process; so does a kill, by SIGSYS as long as that ends it. */
+	decided = (struct decided){ .said = SECCOMP_RET_TRAP };
+	before = signal(SIGSYS, SIG_DFL); /* the tests' own */
+	assert_int_equal(decider_answer(&decided, &call, (uint32_t)getpid()).signal, SIGSYS);
+	assert_false(decider_answer(&decided, &call, (uint32_t)getpid()).traps);
+	signal(SIGSYS, SIG_IGN);
+	assert_int_equal(decider_answer(&decided, &call, (uint32_t)getpid()).signal, SIGKILL);
+	signal(SIGSYS, before);
+	decider_free(decider);
+}
+
 /* Written to while it runs: an answer comes. */
 static void torn(void **state)
 {
@@ -566,5 +674,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(as_the_kernel);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(joined);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(torn);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(differences);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(decisions);
 	return _cmocka_run_group_tests("seccomp", tests, count, NULL, NULL);
 }
