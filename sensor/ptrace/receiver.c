@@ -280,8 +280,10 @@ static bool step(struct notify *notify)
 	if (notify->held_count == 0 && notify->unheld_count == 0 && atomic_load(&notify->waiting) == 0)
 		return receive(notify);
 	n = ppoll(fds, ARRAY_LEN(fds), notify->unheld_count > 0 ? &moment : NULL, &notify->while_waiting);
-	if (n < 0)
-		held_poll(notify); /* a stop, most likely */
+	/* A stop interrupts it only if nothing else is there: while calls come, or after the last user of the filter has
+	 * gone, it has to be looked for. */
+	if (n < 0 || notify->held_count > 0)
+		held_poll(notify);
 	unheld_poll(notify);
 	if (n <= 0)
 		return n == 0;
