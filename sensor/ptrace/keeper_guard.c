@@ -224,6 +224,20 @@ void guard_failed(struct guard *guard)
 	keeper_kill_workload(guard->keeper);
 }
 
+/* The worker's end is in order, or all that it could be followed by is one that tells of its end, and that was it. */
+static bool ends_all(struct guard *guard, const siginfo_t *info)
+{
+	struct keeper_shared *shared = guard->keeper->shared;
+	bool had_last = guard->has_last;
+
+	if (guard->has_killed || atomic_load(&shared->ending))
+		return true;
+	if (!atomic_load(&shared->ended) || !keeper_is_idle(guard->keeper))
+		return false;
+	guard->has_last = true;
+	return info->si_code == CLD_EXITED || had_last;
+}
+
 static void worker_ended(struct guard *guard, pid_t pid, const siginfo_t *info)
 {
 	struct keeper *keeper = guard->keeper;
@@ -238,8 +252,7 @@ static void worker_ended(struct guard *guard, pid_t pid, const siginfo_t *info)
 		end_before_start(guard, info);
 		return;
 	}
-	if (guard->has_killed || atomic_load(&shared->ending) ||
-	    (atomic_load(&shared->ended) && keeper_is_idle(keeper))) {
+	if (ends_all(guard, info)) {
 		guard->is_over = true;
 		return;
 	}

@@ -25,6 +25,7 @@ struct guard {
 	bool serves;	 /* the worker has begun to answer */
 	bool is_over;	 /* nothing is left to guard */
 	bool has_killed; /* the workload; one more worker may tell of it */
+	bool has_last;	 /* a worker died when the workload was over: there is one more to tell of it */
 	int status;	 /* once over: what a worker said that never got to start the command */
 	unsigned still, stuck;	/* checks without a beat while one was due; without a turn of the main loop */
 	unsigned stopped;	/* checks, while the worker is stopped by a signal; 0: it is not */
