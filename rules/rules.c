@@ -751,12 +751,11 @@ static bool index_watches(struct compiler *c, struct source *source)
 	return true;
 }
 
-/* Only true of what a profile of system calls says, which a sensor tells without being asked. */
-static bool is_told_anyway(const struct rules *rules, uint32_t number)
+/* `told` is known of the children, which stand before it: nodes are shared, so each is looked at once. */
+static bool is_told_anyway(const struct rules *rules, const struct node *node, const bool *told)
 {
-	const struct node *node = &rules->nodes[number];
 	const struct term *term;
-	size_t told = 0;
+	size_t count = 0;
 
 	if (node->kind == AST_CHECK) {
 		term = &rules->terms[rules->predicates[node->first].term];
@@ -764,9 +763,33 @@ static bool is_told_anyway(const struct rules *rules, uint32_t number)
 	}
 	if (node->kind != AST_AND && node->kind != AST_OR)
 		return false;
-	for (uint32_t i = 0; i < node->count; i++)
-		told += is_told_anyway(rules, rules->children[node->first + i]);
-	return node->kind == AST_AND ? told > 0 : told == node->count;
+	for (uint32_t i = 0; i < node->count; i++) {
+		uint32_t child = rules->children[node->first + i];
+
+		count += child < (size_t)(node - rules->nodes) && told[child];
+	}
+	return node->kind == AST_AND ? count > 0 : count == node->count;
+}
+
+/* A rule that is only true of what a profile of system calls says wants no type: a sensor tells that unasked. */
+static bool collect_types(struct rules *rules)
+{
+	autofree bool *told = calloc(rules->nodes_count + 1, sizeof(*told));
+
+	if (told == NULL)
+		return false;
+	for (size_t i = 0; i < rules->nodes_count; i++)
+		told[i] = is_told_anyway(rules, &rules->nodes[i], told);
+	for (size_t i = 0; i < rules->rules_count; i++) {
+		const struct rule *rule = &rules->rules[i];
+
+		if (!rule->enabled || !str_eq(rule->source, syscall_source) ||
+		    (rule->node < rules->nodes_count && told[rule->node]))
+			continue;
+		for (size_t j = 0; j < EVTTYPE_WORDS; j++)
+			rules->wanted_types.words[j] |= rule->types.words[j];
+	}
+	return true;
 }
 
 static bool index_sources(struct compiler *c)
@@ -785,10 +808,8 @@ static bool index_sources(struct compiler *c)
 	for (size_t i = 0; i < rules->sources_count; i++)
 		if (!index_source(c, &rules->sources[i]) || !index_watches(c, &rules->sources[i]))
 			return false;
-	for (size_t i = 0; i < rules->rules_count; i++)
-		for (size_t j = 0; rules->rules[i].enabled && j < EVTTYPE_WORDS; j++)
-			if (str_eq(rules->rules[i].source, syscall_source) && !is_told_anyway(rules, rules->rules[i].node))
-				rules->wanted_types.words[j] |= rules->rules[i].types.words[j];
+	if (!collect_types(rules))
+		c->loader->out_of_memory = true;
 	return !c->loader->out_of_memory;
 }
 
