@@ -171,8 +171,8 @@ void notify_lose(struct notify *notify, const struct record *record);
 /* Back to what the call's entry says: what was made up is not what will be told. */
 void notify_forget_presumed(struct record *record, const struct plan *plan);
 
-/* A call of which nobody can say what came of it: told as it was presumed, with RECORD_PRESUMED. */
-void notify_presumed(struct notify *notify, struct record *record, const struct plan *plan);
+/* A call that is told as it was presumed; with RECORD_PRESUMED, unless somebody saw that it came so. */
+void notify_presumed(struct notify *notify, struct record *record, const struct plan *plan, bool seen);
 
 /* A call has ended: `ret` is set, or RECORD_NO_RESULT. */
 void notify_finish(struct notify *notify, struct record *record, const struct plan *plan);
@@ -213,6 +213,8 @@ void unheld_begin(struct notify *notify, const struct question *question);
 
 /* Every millisecond while there are any. */
 void unheld_poll(struct notify *notify);
+
+/* Nobody is left: what still waits is told as presumed. */
 void unheld_done(struct notify *notify);
 
 #endif

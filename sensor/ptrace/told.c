@@ -160,13 +160,14 @@ static bool finds_nothing(const struct record *record, const struct plan *plan)
 	return (plan->flags & PLAN_OPEN) && !(record->args[4] & O_CREAT) && record->object.ino == 0;
 }
 
-void notify_presumed(struct notify *notify, struct record *record, const struct plan *plan)
+void notify_presumed(struct notify *notify, struct record *record, const struct plan *plan, bool seen)
 {
 	bool wanted;
 
-	if (finds_nothing(record, plan))
+	if (!seen && finds_nothing(record, plan))
 		record->ret = -ENOENT;
-	record->flags |= RECORD_PRESUMED;
+	if (!seen)
+		record->flags |= RECORD_PRESUMED;
 	pthread_rwlock_rdlock(&notify->lock);
 	wanted = is_wanted(notify, record, plan);
 	pthread_rwlock_unlock(&notify->lock);

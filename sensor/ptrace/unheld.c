@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sensor/ptrace/tracee.h"
+#include "sensor/record_text.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -14,19 +15,24 @@
 
 enum { UNHELD_MS = 5, LOOKS_AT_ONCE = 50, FDS_MAX = 1024 };
 
-static bool has_fd(uint32_t tid, int fd)
+/* What it is, in `to`; .at NULL: it is not there. */
+static struct str fd_target(uint32_t tid, int fd, char *to, size_t size)
 {
-	char path[48], target[1];
+	char path[48];
+	ssize_t len;
 
 	snprintf(path, sizeof(path), "/proc/%u/fd/%d", tid, fd);
-	return readlink(path, target, sizeof(target)) >= 0;
+	len = readlink(path, to, size);
+	return len < 0 ? (struct str){ NULL, 0 } : (struct str){ to, (size_t)len };
 }
 
 /* Which the kernel would give next. -1: not known. */
 static int next_fd(uint32_t tid)
 {
+	char target[1];
+
 	for (int fd = 0; fd < FDS_MAX; fd++)
-		if (!has_fd(tid, fd))
+		if (fd_target(tid, fd, target, sizeof(target)).at == NULL)
 			return fd;
 	return -1;
 }
@@ -36,9 +42,16 @@ static bool look(struct notify *notify, const struct unheld *unheld)
 {
 	struct record *record = unheld->record;
 	const struct plan *plan = &unheld->call->plan;
+	char text[RECORD_STRING_MAX];
+	struct str target = fd_target(record->tid, unheld->fd, text, sizeof(text));
 
-	if (!has_fd(record->tid, unheld->fd))
+	if (target.at == NULL)
 		return false;
+	if (str_eq(target, record_text(record, RECORD_STRING_PATH))) {
+		record->ret = record->object.fd = unheld->fd;
+		notify_presumed(notify, record, plan, true);
+		return true;
+	}
 	notify_forget_presumed(record, plan);
 	record->ret = unheld->fd;
 	notify_finish(notify, record, plan);
@@ -74,7 +87,7 @@ void unheld_begin(struct notify *notify, const struct question *question)
 	bool tells = presume(notify, &unheld), waits = tells && begin(notify, &unheld);
 
 	if (tells && !waits)
-		notify_presumed(notify, unheld.record, &unheld.call->plan);
+		notify_presumed(notify, unheld.record, &unheld.call->plan, false);
 	notify_continue(notify, question->asked);
 	for (int i = 0; waits && i < LOOKS_AT_ONCE; i++) {
 		sched_yield(); /* it was woken on this processor */
@@ -97,7 +110,7 @@ void unheld_poll(struct notify *notify)
 		if (!known && now < unheld->until)
 			continue;
 		if (!known)
-			notify_presumed(notify, unheld->record, &unheld->call->plan);
+			notify_presumed(notify, unheld->record, &unheld->call->plan, false);
 		notify_put_back(notify, unheld->record);
 		*unheld = notify->unheld[--notify->unheld_count];
 	}
@@ -105,6 +118,10 @@ void unheld_poll(struct notify *notify)
 
 void unheld_done(struct notify *notify)
 {
-	while (notify->unheld_count > 0)
-		notify_put_back(notify, notify->unheld[--notify->unheld_count].record);
+	while (notify->unheld_count > 0) {
+		struct unheld *unheld = &notify->unheld[--notify->unheld_count];
+
+		notify_presumed(notify, unheld->record, &unheld->call->plan, false);
+		notify_put_back(notify, unheld->record);
+	}
 }
