@@ -83,9 +83,6 @@ struct tracee *attach_add(struct attach *attach, uint32_t tid);
 void attach_remove(struct attach *attach, uint32_t tid);
 void attach_clear(struct attach *attach);
 
-/* The process a thread belongs to; the thread itself when that is not to be had. */
-uint32_t attach_tgid(uint32_t tid);
-
 /* ---- attach_scan.c: whom, and seizing them ---- */
 
 /* Seizes those that are to be and are not. With `why` it is the first time, and each named process has to be

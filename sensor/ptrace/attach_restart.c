@@ -7,40 +7,11 @@
 #include "sensor/ptrace/tracee.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 
 #if defined(__x86_64__)
-
-/* Signal sets of a thread, as /proc has them: bit n - 1 is signal n. */
-struct signals {
-	uint64_t pending, blocked, ignored, caught;
-};
-
-static uint64_t hex_behind(const char *text, const char *key)
-{
-	const char *at = strstr(text, key);
-
-	return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 16);
-}
-
-static void signals_read(uint32_t tid, struct signals *ret)
-{
-	char path[48], text[4096];
-	autoclose int fd = -1;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
-	ret->pending = hex_behind(text, "\nSigPnd:") | hex_behind(text, "\nShdPnd:");
-	ret->blocked = hex_behind(text, "\nSigBlk:");
-	ret->ignored = hex_behind(text, "\nSigIgn:");
-	ret->caught = hex_behind(text, "\nSigCgt:");
-}
 
 static uint64_t bit(int signal)
 {
@@ -48,7 +19,7 @@ static uint64_t bit(int signal)
 }
 
 /* Those that do nothing: ignored, or left alone and harmless. */
-static uint64_t nothing_done(const struct signals *signals)
+static uint64_t nothing_done(const struct tracee_signals *signals)
 {
 	return signals->ignored | ((bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT)) & ~signals->caught);
 }
@@ -93,11 +64,11 @@ static void rewind_call(struct tracee *tracee, struct user_regs_struct *regs)
 void attach_restart(struct tracee *tracee)
 {
 	struct user_regs_struct regs;
-	struct signals signals;
+	struct tracee_signals signals;
 
 	if (tracee->group_stopped || tracee->rewound || !was_broken_off(tracee->tid, &regs))
 		return;
-	signals_read(tracee->tid, &signals);
+	tracee_signals(tracee->tid, &signals);
 	if ((signals.pending & ~signals.blocked & ~nothing_done(&signals)) == 0)
 		rewind_call(tracee, &regs);
 }
@@ -105,12 +76,12 @@ void attach_restart(struct tracee *tracee)
 void attach_before_signal(struct tracee *tracee, int signal)
 {
 	struct user_regs_struct regs;
-	struct signals signals;
+	struct tracee_signals signals;
 	bool nothing;
 
 	if (!tracee->rewound && (tracee->group_stopped || !was_broken_off(tracee->tid, &regs)))
 		return;
-	signals_read(tracee->tid, &signals);
+	tracee_signals(tracee->tid, &signals);
 	nothing = (nothing_done(&signals) & bit(signal)) != 0;
 	if (!tracee->rewound && nothing) {
 		rewind_call(tracee, &regs);

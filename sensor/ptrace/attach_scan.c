@@ -3,15 +3,14 @@
  * is there. */
 #include "sensor/ptrace/attach_inner.h"
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/container.h"
+#include "sensor/ptrace/tracee.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 
 enum { ROUNDS = 64 };
 
@@ -145,15 +144,10 @@ static void leave_out_self(const struct scan *scan)
 /* What stands behind a key in /proc/TID/status. */
 static void status_text(uint32_t tid, const char *key, char *to, size_t size)
 {
-	char path[48], text[4096];
-	autoclose int fd = -1;
+	char text[TRACEE_FILE];
 	const char *at;
-	ssize_t len;
 
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
+	tracee_file(tid, "status", text);
 	at = strstr(text, key);
 	at = at == NULL ? "" : at + strlen(key) + strspn(at + strlen(key), " \t");
 	snprintf(to, size, "%.*s", (int)strcspn(at, "\n"), at);
@@ -227,7 +221,7 @@ static void seize_thread(struct scan *scan, uint32_t tid, uint32_t tgid)
 		return; /* it is let go at its first stop */
 	tracee->known = true;
 	tracee->tgid = tgid;
-	tracee->leave = attach_tgid(tid) != tgid; /* the number has passed to another one */
+	tracee->leave = tracee_tgid(tid) != tgid; /* the number has passed to another one */
 	if (tid == tgid)
 		attach_meet(attach, tracee);
 }

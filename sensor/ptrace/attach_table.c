@@ -1,10 +1,6 @@
 /* The table of tracees. */
 #include "sensor/ptrace/attach_inner.h"
 
-#include "base/cleanup.h"
-
-#include <fcntl.h>
-
 struct tracee *attach_find(struct attach *attach, uint32_t tid)
 {
 	struct tracee *tracee = attach->buckets[tid % ATTACH_BUCKETS];
@@ -48,22 +44,4 @@ void attach_clear(struct attach *attach)
 	for (size_t i = 0; i < ATTACH_BUCKETS; i++)
 		while (attach->buckets[i] != NULL)
 			attach_remove(attach, attach->buckets[i]->tid);
-}
-
-uint32_t attach_tgid(uint32_t tid)
-{
-	char path[48], text[1024];
-	autoclose int fd = -1;
-	const char *at;
-	unsigned tgid = tid;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
-	at = strstr(text, "\nTgid:");
-	if (at != NULL)
-		sscanf(at, " Tgid: %u", &tgid);
-	return tgid;
 }

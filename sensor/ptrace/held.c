@@ -5,12 +5,11 @@
  * at once. */
 #include "sensor/ptrace/notify.h"
 
-#include "base/cleanup.h"
 #include "sensor/call_numbers.h"
+#include "sensor/ptrace/tracee.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
@@ -173,23 +172,10 @@ static bool will_restart(int64_t result)
 /* A signal of somebody else waits for the thread: then it was not the sensor that broke the call off. */
 static bool has_signal(uint32_t tid)
 {
-	static const char *const keys[] = { "\nSigPnd:", "\nShdPnd:", "\nSigBlk:", "\nSigIgn:" };
-	unsigned long long sets[ARRAY_LEN(keys)] = { 0 };
-	char path[48], text[4096];
-	autoclose int fd = -1;
-	ssize_t len;
+	struct tracee_signals signals;
 
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		const char *at = strstr(text, keys[i]);
-
-		if (at != NULL)
-			sscanf(at + strlen(keys[i]), " %llx", &sets[i]);
-	}
-	return ((sets[0] | sets[1]) & ~(sets[2] | sets[3])) != 0;
+	tracee_signals(tid, &signals);
+	return (signals.pending & ~(signals.blocked | signals.ignored)) != 0;
 }
 
 /* What the interruption has done to a call that its program must not see. */
@@ -257,13 +243,13 @@ void held_trap(struct notify *notify, const struct seccomp_notif *asked, uint32_
 	if (record != NULL && ptrace(PTRACE_SEIZE, asked->pid, 0, 0) == 0) {
 		keeper_holds(notify->keeper, 1);
 		record->tid = asked->pid;
-		record->tgid = notify_tgid(asked->pid);
+		record->tgid = tracee_tgid(asked->pid);
 		notify->held[notify->held_count++] = (struct held){ .tid = asked->pid, .step = HELD_TO_TRAP, .record = record,
 								     .trapped = asked->data, .trap_data = data };
 	} else {
 		free(record);
 	}
-	syscall(SYS_tgkill, notify_tgid(asked->pid), asked->pid, SIGSYS);
+	syscall(SYS_tgkill, tracee_tgid(asked->pid), asked->pid, SIGSYS);
 }
 
 /* As the kernel fills it for SECCOMP_RET_TRAP. */

@@ -1,7 +1,6 @@
 /* The table of processes, and their pidfds in an epoll. */
 #include "sensor/ptrace/life.h"
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "sensor/proc_read.h"
 #include "sensor/ptrace/keeper.h"
@@ -9,7 +8,6 @@
 #include "sensor/record_text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -113,19 +111,14 @@ struct pidfd_info_exit {
 static bool exit_code_of(const struct process *process, int *ret)
 {
 	struct pidfd_info_exit info = { .mask = PIDFD_EXIT };
-	char path[48], text[1024];
-	autoclose int fd = -1;
+	char text[TRACEE_FILE];
 	const char *last;
-	ssize_t len;
 
 	if (ioctl(process->pidfd, PIDFD_ASK_INFO, &info) == 0 && (info.mask & PIDFD_EXIT)) {
 		*ret = info.exit_code;
 		return true;
 	}
-	snprintf(path, sizeof(path), "/proc/%u/stat", process->tgid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
+	tracee_file(process->tgid, "stat", text);
 	last = strrchr(text, ' ');
 	return last != NULL && strstr(text, ") Z ") != NULL && sscanf(last, "%d", ret) == 1;
 }
@@ -295,16 +288,11 @@ void life_put(struct life *life, struct record *record, life_emit_fn emit, void 
 /* Tells one image from another: where the stack began differs with each. 0: it is gone, or secret. */
 static uint64_t image_of(uint32_t tgid)
 {
-	char path[48], text[1024];
+	char text[TRACEE_FILE];
 	unsigned long long start = 0;
 	const char *at;
-	autoclose int fd = -1;
-	ssize_t len;
 
-	snprintf(path, sizeof(path), "/proc/%u/stat", tgid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
+	tracee_file(tgid, "stat", text);
 	at = strrchr(text, ')');
 	for (int field = 2; at != NULL && field < 28; field++)
 		at = strchr(at + 1, ' ');

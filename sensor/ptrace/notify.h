@@ -122,9 +122,6 @@ void notify_answer(struct notify *notify, struct seccomp_notif *asked, int error
 
 void notify_answer_with(struct notify *notify, struct seccomp_notif *asked, int error, int64_t value);
 
-/* The process a thread belongs to. */
-uint32_t notify_tgid(uint32_t tid);
-
 /* Receiver's news: questions that were answered, threads that have stopped. */
 void notify_ring(struct notify *notify);
 

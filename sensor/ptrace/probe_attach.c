@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/call_numbers.h"
+#include "sensor/ptrace/tracee.h"
 
 #include <errno.h>
 #include <sys/wait.h>
@@ -61,7 +62,7 @@ static void welcome(struct attach *attach, struct tracee *child, uint32_t parent
 	const struct tracee *leader = attach_find(attach, parent_tgid);
 
 	child->known = true;
-	child->tgid = attach_tgid(child->tid);
+	child->tgid = tracee_tgid(child->tid);
 	child->execs = leader == NULL ? 0 : leader->execs;
 	child->leave = attach->whom.alone && child->tgid != parent_tgid;
 	if (child->tgid == child->tid && !child->leave)
@@ -211,7 +212,7 @@ static int take_one(struct attach *attach)
 
 static uint32_t parent_of(struct attach *attach, uint32_t tid)
 {
-	uint32_t tgid = attach_tgid(tid);
+	uint32_t tgid = tracee_tgid(tid);
 
 	if (tgid != tid)
 		return tgid;

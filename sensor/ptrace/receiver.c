@@ -6,7 +6,6 @@
 #include "sensor/ptrace/tracee.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -63,27 +62,6 @@ static bool is_still(struct notify *notify, uint64_t id)
 
 /* ---- calls ---- */
 
-/* Most calls are made by a process's first thread. */
-uint32_t notify_tgid(uint32_t tid)
-{
-	char path[48], text[1024];
-	autoclose int fd = -1;
-	const char *at;
-	unsigned tgid = tid;
-	ssize_t len;
-
-	if (syscall(SYS_tgkill, tid, tid, 0) == 0 || errno == EPERM)
-		return tid;
-	snprintf(path, sizeof(path), "/proc/%u/status", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
-	at = strstr(text, "\nTgid:");
-	if (at != NULL)
-		sscanf(at, " Tgid: %u", &tgid);
-	return tgid;
-}
-
 /* Whom a call is about may not have done anything yet. */
 static void meet_others(struct notify *notify, const struct entry *entry)
 {
@@ -109,7 +87,7 @@ static struct record *begin(struct notify *notify, const struct entry *entry)
 	record->nr = entry->call->nr;
 	record->flags = entry->compat ? RECORD_COMPAT : 0;
 	record->tid = entry->tid;
-	record->tgid = notify_tgid(entry->tid);
+	record->tgid = tracee_tgid(entry->tid);
 	memcpy(record->args, entry->args, sizeof(record->args));
 	/* Before it is another program. */
 	life_meet(notify->life, record->tgid, SYS_clone, notify_emit, notify);
@@ -169,7 +147,7 @@ static struct want want_of(struct notify *notify, struct entry *entry)
 	interest = notify->settings.interest;
 	judged = notify->settings.judged;
 	if (interest->kinds[RULES_FACT_COMM] != 0 || (judged != NULL && judged->kinds[RULES_FACT_COMM] != 0))
-		comm = life_comm(notify->life, notify_tgid(entry->tid), name);
+		comm = life_comm(notify->life, tracee_tgid(entry->tid), name);
 	entry->at_its_end = true;
 	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->names);
 	entry->at_its_end = false;

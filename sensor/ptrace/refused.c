@@ -69,7 +69,7 @@ static struct record *begin(const struct seccomp_notif *asked)
 	record->class = RECORD_CLASS_OTHER;
 	record->nr = RECORD_NR_NONE;
 	record->tid = asked->pid;
-	record->tgid = notify_tgid(asked->pid);
+	record->tgid = tracee_tgid(asked->pid);
 	record->flags = asked->data.arch == CALL_AUDIT_ARCH ? 0 : RECORD_COMPAT;
 	if (entry_read(&asked->data, asked->pid, &entry)) {
 		record->nr = entry.call->nr;

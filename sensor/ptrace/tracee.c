@@ -366,24 +366,6 @@ void tracee_add_image(struct record *record, const struct proc_facts *facts)
 		record_add(record, RECORD_STRING_ENV, buf_str(&facts->env));
 }
 
-uint32_t tracee_parent(uint32_t tgid)
-{
-	char path[48], text[512];
-	autoclose int fd = -1;
-	const char *close_paren;
-	unsigned ppid = 0;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", tgid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
-	close_paren = strrchr(text, ')');
-	if (close_paren != NULL)
-		sscanf(close_paren + 1, " %*c %u", &ppid);
-	return ppid;
-}
-
 void tracee_presume_peer(struct record *record)
 {
 	struct str address = record_text(record, RECORD_STRING_ADDRESS);

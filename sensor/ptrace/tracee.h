@@ -34,14 +34,31 @@ void tracee_presume_peer(struct record *record);
 /* The time of a record. */
 uint64_t tracee_now(void);
 
-/* Whose child it is by now; 0: it is gone. */
-uint32_t tracee_parent(uint32_t tgid);
-
 /* After an exec: the executable, arguments, working directory, cgroup and, if read, environment. */
 void tracee_add_image(struct record *record, const struct proc_facts *facts);
 
 /* The target of /proc/TID/WHAT. */
 void tracee_add_link(struct record *record, uint32_t tid, const char *what,
 		     enum record_string_tag tag);
+
+/* ---- tracee_file.c ---- */
+
+enum { TRACEE_FILE = 4096 };
+
+/* The start of a text in /proc/TID; empty: it cannot be read. */
+void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE]);
+
+/* The process a thread belongs to; the thread itself when that is not to be had. */
+uint32_t tracee_tgid(uint32_t tid);
+
+/* Whose child it is by now; 0: it is gone. */
+uint32_t tracee_parent(uint32_t tgid);
+
+/* Bit n - 1 is signal n. */
+struct tracee_signals {
+	uint64_t pending, blocked, ignored, caught;
+};
+
+void tracee_signals(uint32_t tid, struct tracee_signals *ret);
 
 #endif

@@ -27,6 +27,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 RULES = ROOT / "rules" / "tocsin_rules.yaml"
 STOCK = ROOT.parent / "shared" / "rules" / "falco_rules.yaml"
 SECONDS = 0.25  # of a loop
+TARGETS = ["sensor/tocsin-sensor", "tests/bench/bench_load", "tests/bench/tracer", "tests/tools/load", "tests/tools/null_server"]
 READS = re.compile(r"^open\w*: read(?! and)", re.M)
 
 
@@ -468,6 +469,7 @@ def main():
     parser.add_argument("--parts", nargs="+", choices=("table", "stops", "memory"), default=["table", "stops", "memory"])
     arguments = parser.parse_args()
     build = arguments.build.resolve()
+    run("ninja", "-C", build, *TARGETS, stdout=subprocess.DEVNULL)
     os.environ.update(HOME="/nonexistent", GIT_CONFIG_NOSYSTEM="1", LC_ALL="C")
     names = [name for name in arguments.only if name != "redis" or shutil.which("redis-server")]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -26,6 +26,9 @@ import time
 ROOT = pathlib.Path(__file__).parents[2]
 RULES = ROOT / "rules" / "tocsin_rules.yaml"
 
+TARGETS = ["sensor/tocsin-sensor", "hub/tocsin-hub", "tests/bench/bench_load", "tests/bench/bench_probe", "tests/tools/flood",
+           "tests/tools/load", "tests/tools/null_server"]
+
 
 def machine():
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
@@ -341,10 +344,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     arguments = parser.parse_args()
+    build = arguments.build.resolve()
+    subprocess.run(["ninja", "-C", build, *TARGETS], check=True, stdout=subprocess.DEVNULL)
     print(machine())
     for name in arguments.only:
         print(f"{name}: {PARTS[name].__doc__.splitlines()[0]}")
-        PARTS[name](arguments.build.resolve(), arguments.rounds)
+        PARTS[name](build, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+/* What /proc tells in texts of a thread that may be gone. */
+#include "sensor/ptrace/tracee.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE])
+{
+	char path[48];
+	autoclose int fd = -1;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%u/%s", tid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? 0 : read(fd, text, TRACEE_FILE - 1);
+	text[len > 0 ? len : 0] = '\0';
+}
+
+/* Most calls are made by a process's first thread. */
+uint32_t tracee_tgid(uint32_t tid)
+{
+	char text[TRACEE_FILE];
+	const char *at;
+	unsigned tgid = tid;
+
+	if (syscall(SYS_tgkill, tid, tid, 0) == 0 || errno == EPERM)
+		return tid;
+	tracee_file(tid, "status", text);
+	at = strstr(text, "\nTgid:");
+	if (at != NULL)
+		sscanf(at, " Tgid: %u", &tgid);
+	return tgid;
+}
+
+uint32_t tracee_parent(uint32_t tgid)
+{
+	char text[TRACEE_FILE];
+	const char *close_paren;
+	unsigned ppid = 0;
+
+	tracee_file(tgid, "stat", text);
+	close_paren = strrchr(text, ')');
+	if (close_paren != NULL)
+		sscanf(close_paren + 1, " %*c %u", &ppid);
+	return ppid;
+}
+
+static uint64_t hex_behind(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 16);
+}
+
+void tracee_signals(uint32_t tid, struct tracee_signals *ret)
+{
+	char text[TRACEE_FILE];
+
+	tracee_file(tid, "status", text);
+	ret->pending = hex_behind(text, "\nSigPnd:") | hex_behind(text, "\nShdPnd:");
+	ret->blocked = hex_behind(text, "\nSigBlk:");
+	ret->ignored = hex_behind(text, "\nSigIgn:");
+	ret->caught = hex_behind(text, "\nSigCgt:");
+}
