@@ -34,15 +34,21 @@ bool judged_wants(const struct interest *judged, const struct entry *entry, stru
 
 bool judged_still_wants(struct notify *notify, const struct question *question)
 {
-	const struct record *record = question->record;
+	const struct interest *judged;
+	struct record *record = question->record;
 	const struct plan *plan = &question->call->plan;
 	bool wants;
 
 	if (!(plan->flags & PLAN_OPEN))
 		return true;
+	if (!notify_presume_open(record, plan))
+		return false;
 	pthread_rwlock_rdlock(&notify->lock);
-	wants = notify->settings.judged != NULL &&
-		interest_wants_open(notify->settings.judged, record->nr,
+	judged = notify->settings.judged;
+	if (judged != NULL && judged->kinds[RULES_FACT_COMM] != 0)
+		tracee_comm(record->tgid, record->comm); /* it may have another name by now */
+	wants = judged != NULL &&
+		interest_wants_open(judged, record->nr,
 				    plan_open_kind(plan->open_arg == 0, record->args[4], record->args[5], false),
 				    record_text(record, RECORD_STRING_PATH), record_text(record, RECORD_STRING_NAME),
 				    (struct str){ record->comm, strnlen(record->comm, RECORD_COMM) });

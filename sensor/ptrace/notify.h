@@ -137,7 +137,7 @@ void judged_take(struct notify *notify);
 int judged_poll(struct notify *notify);
 bool judged_waits(struct notify *notify);
 
-/* Whether a rule that responds can match the call; once it is presumed what it opens, again. */
+/* Whether a rule that responds can match the call; of an open, once more by what it is presumed to open. */
 bool judged_wants(const struct interest *judged, const struct entry *entry, struct str comm, struct entry_names *names);
 bool judged_still_wants(struct notify *notify, const struct question *question);
 
@@ -158,7 +158,11 @@ void notify_filter(struct notify *notify, const struct call *call);
 /* Something for the sensor's own thread. */
 void notify_wake(struct notify *notify);
 
-/* A call that waits is told as if it had worked: who makes it, and what it would reach. False: it is gone. */
+/* An open that waits as if it had worked: what it would reach. False: that cannot be known, or it will fail. */
+bool notify_presume_open(struct record *record, const struct plan *plan);
+
+/* A call that waits, an open after that, is told as if it had worked: who makes it, and what else is known. False: it
+ * is gone. */
 bool notify_presume(struct notify *notify, struct record *record, const struct plan *plan);
 
 /* A call was refused and told of; or there was nobody to ask. */

@@ -159,8 +159,8 @@ static struct want want_of(struct notify *notify, struct entry *entry)
 /* Where more wait than ever can, what a rule may refuse is not let go. */
 static void ask(struct notify *notify, const struct question *question)
 {
-	if (!notify_presume(notify, question->record, &question->call->plan) ||
-	    !judged_still_wants(notify, question)) {
+	if (!judged_still_wants(notify, question) ||
+	    !notify_presume(notify, question->record, &question->call->plan)) {
 		judged_not(notify, question);
 	} else if (!judged_ask(notify, question)) {
 		notify_lose(notify, question->record);

@@ -71,15 +71,19 @@ void notify_refused(struct notify *notify, const struct record *record)
 	count(&notify->of[record->class].emitted);
 }
 
+bool notify_presume_open(struct record *record, const struct plan *plan)
+{
+	return plan->name_arg[0] != 0 && presume_open(record, PRESUMED_FD);
+}
+
 bool notify_presume(struct notify *notify, struct record *record, const struct plan *plan)
 {
 	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) < 0)
 		return false;
 	life_put(notify->life, record, notify_emit, notify);
 	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
-	record->ret = (plan->flags & PLAN_RETURNS_FD) ? PRESUMED_FD : 0;
-	if ((plan->flags & PLAN_OPEN) && (plan->name_arg[0] == 0 || !presume_open(record, PRESUMED_FD)))
-		return false;
+	if (!(plan->flags & PLAN_OPEN))
+		record->ret = (plan->flags & PLAN_RETURNS_FD) ? PRESUMED_FD : 0;
 	if (!(plan->flags & (PLAN_OPEN | PLAN_RETURNS_FD)))
 		tracee_add_object(record, record->tid, plan);
 	tracee_presume_peer(record);

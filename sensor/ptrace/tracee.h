@@ -48,6 +48,9 @@ enum { TRACEE_FILE = 4096 };
 /* The start of a text in /proc/TID; empty: it cannot be read. */
 void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE]);
 
+/* Its name as it is now. */
+void tracee_comm(uint32_t tid, char comm[RECORD_COMM]);
+
 /* The process a thread belongs to; the thread itself when that is not to be had. */
 uint32_t tracee_tgid(uint32_t tid);
 

@@ -21,6 +21,16 @@ void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE])
 	text[len > 0 ? len : 0] = '\0';
 }
 
+void tracee_comm(uint32_t tid, char comm[RECORD_COMM])
+{
+	char text[TRACEE_FILE];
+
+	tracee_file(tid, "comm", text);
+	text[strcspn(text, "\n")] = '\0';
+	memset(comm, 0, RECORD_COMM);
+	memcpy(comm, text, strnlen(text, RECORD_COMM - 1));
+}
+
 /* Most calls are made by a process's first thread. */
 uint32_t tracee_tgid(uint32_t tid)
 {

@@ -69,15 +69,19 @@ static bool begin(struct notify *notify, struct unheld *unheld)
 /* False: it is gone, or nothing to tell of. */
 static bool presume(struct notify *notify, const struct unheld *unheld)
 {
+	struct record *record = unheld->record;
+	const struct plan *plan = &unheld->call->plan;
+
 	if (call_is_traced(unheld->call))
 		return false; /* a new process tells of itself */
 	/* It may have become another program, and nobody was told yet. */
 	life_look(notify->life, notify->settings.take_environment, notify_emit, notify);
-	if (!(unheld->record->flags & RECORD_FAULT) && notify_presume(notify, unheld->record, &unheld->call->plan))
+	if (!(record->flags & RECORD_FAULT) && (!(plan->flags & PLAN_OPEN) || notify_presume_open(record, plan)) &&
+	    notify_presume(notify, record, plan))
 		return true;
 	/* Nobody may look into it, or it is gone: nothing can be presumed, nor that no rule wants it. */
-	unheld->record->flags |= RECORD_NO_RESULT;
-	notify_finish(notify, unheld->record, &unheld->call->plan);
+	record->flags |= RECORD_NO_RESULT;
+	notify_finish(notify, record, plan);
 	return false;
 }
 
