@@ -310,6 +310,24 @@ static void keep_bounds(struct interest *interest)
 	}
 }
 
+/* Of an exec that succeeds no kind is kept above: its record always comes. */
+static bool ask_execs(struct making *m)
+{
+	bool wanted = m->rules == NULL;
+
+	for (size_t i = 0; i < calls_count && !wanted; i++) {
+		const struct known known = know(&calls[i], 0);
+		const struct rule *because;
+		const struct rules_fact *facts;
+		size_t count;
+
+		wanted = (calls[i].plan.flags & PLAN_FAILED_ONLY) &&
+			 rules_interest_ask(m->rules, str_of(calls[i].name), known.at, known.count, &facts, &count,
+					    &because) != RULES_NEVER;
+	}
+	return wanted;
+}
+
 int interest_new(const struct rules *rules, struct interest **ret)
 {
 	struct interest *interest = calloc(1, sizeof(*interest));
@@ -323,6 +341,7 @@ int interest_new(const struct rules *rules, struct interest **ret)
 	m.failed = rules != NULL && m.rules == NULL;
 	for (size_t i = 0; i < calls_count && !m.failed; i++)
 		ask_call(&m, &calls[i]);
+	interest->execs = !m.failed && ask_execs(&m);
 	rules_interest_free(m.rules);
 	if (m.failed) {
 		interest_free(interest);

@@ -33,6 +33,7 @@ struct interest {
 	size_t count;
 	size_t first[RULES_FACT_KINDS + 1]; /* of each kind of fact; the next one's is its end */
 	uint16_t kinds[RULES_FACT_KINDS]; /* of all entries of a kind of fact */
+	bool execs; /* a rule can match a program that begins */
 	struct arena arena;
 };
 

@@ -452,6 +452,35 @@ const struct proc *procs_update(struct procs *procs, const struct record *record
 	return proc;
 }
 
+void procs_keep(struct procs *procs, const struct record *record, struct procs_kept *ret)
+{
+	struct proc *proc = find_same(procs, record);
+
+	if (proc == NULL)
+		proc = look_up(procs, record->tgid, record->start_ns);
+	*ret = (struct procs_kept){ 0 };
+	if (proc == NULL)
+		return;
+	ret->image = image_ref(proc->image);
+	ret->container = proc->container;
+	memcpy(ret->comm, proc->comm, sizeof(ret->comm));
+}
+
+void procs_put_back(struct procs *procs, const struct record *record, struct procs_kept *kept)
+{
+	struct proc *proc = find_same(procs, record);
+
+	if (proc != NULL && kept->image == NULL) {
+		proc_remove(procs, proc);
+	} else if (proc != NULL) {
+		image_unref(proc->image);
+		proc->image = TAKE(kept->image);
+		proc->container = kept->container;
+		memcpy(proc->comm, kept->comm, sizeof(proc->comm));
+	}
+	image_unref(kept->image);
+}
+
 /* The one that died, unless another has got its number meanwhile. */
 static void bury(struct procs *procs, uint32_t tgid, uint64_t start_ns)
 {

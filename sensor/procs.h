@@ -104,6 +104,17 @@ void procs_add(struct procs *procs, const struct proc_facts *facts);
  */
 const struct proc *procs_update(struct procs *procs, const struct record *record);
 
+/* What a process was before a record that only presumes that it runs another program. */
+struct procs_kept {
+	struct image *image; /* NULL: nothing was known of it */
+	char comm[RECORD_COMM];
+	struct container_id container;
+};
+
+/* Before procs_update() with that record, and after its event is done with. */
+void procs_keep(struct procs *procs, const struct record *record, struct procs_kept *ret);
+void procs_put_back(struct procs *procs, const struct record *record, struct procs_kept *kept);
+
 /* After an exit record's event has been made. The entry stays until PROCS_DEAD_MAX others have ended: a child may
  * speak when its parent has gone and nobody else has taken it in yet. */
 void procs_forget(struct procs *procs, const struct record *record);

@@ -183,14 +183,11 @@ static bool take_refused(struct sensor *sensor, const struct record *record)
 	return found;
 }
 
-int sensor_judge(const struct record *record, void *userdata)
+static int judge(struct sensor *sensor, const struct record *record)
 {
-	struct sensor *sensor = userdata;
 	struct event *event;
 	int r;
 
-	if (sensor->enforce == NULL || sensor->options->enforce != ENFORCE_ON || record->len > RECORD_MAX)
-		return 0;
 	event = enrich_record(sensor->enrich, record, sensor->boot_offset_ns);
 	if (event == NULL)
 		return 0;
@@ -201,6 +198,23 @@ int sensor_judge(const struct record *record, void *userdata)
 		sensor->taken++;
 		tell_refused(sensor, record, r);
 	}
+	return r;
+}
+
+/* A program that may not begin must not stay in the table. */
+int sensor_judge(const struct record *record, void *userdata)
+{
+	struct sensor *sensor = userdata;
+	struct procs_kept kept;
+	int r;
+
+	if (sensor->enforce == NULL || sensor->options->enforce != ENFORCE_ON || record->len > RECORD_MAX)
+		return 0;
+	if (record->type != RECORD_EXEC)
+		return judge(sensor, record);
+	procs_keep(sensor->procs, record, &kept);
+	r = judge(sensor, record);
+	procs_put_back(sensor->procs, record, &kept);
 	return r;
 }
 

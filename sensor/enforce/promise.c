@@ -87,10 +87,10 @@ static enum promise deny_by_kernel(const struct rule *rule, const struct promise
 	return refused > 0 ? PROMISE_SOME : PROMISE_NONE;
 }
 
-/* New programs and processes are known only once they are there. */
+/* New processes are known only once they are there. */
 static bool is_judged(const struct call *call)
 {
-	return !(call->plan.flags & PLAN_FAILED_ONLY) && !call_is_traced(call);
+	return !call_is_traced(call);
 }
 
 /* What becomes of the rule's calls that do not wait. */
@@ -107,7 +107,7 @@ static enum promise not_judged(const struct rule *rule, enum respond_action acti
 		all &= !wanted || !is_judged(&calls[i]);
 	}
 	if (some)
-		buf_addf(out, "%s of new programs and processes %s%s", respond_action_name(action), texts[action],
+		buf_addf(out, "%s of new processes %s%s", respond_action_name(action), texts[action],
 			 all ? "" : "; of the other calls: ");
 	if (!some)
 		return PROMISE_BEFORE;
@@ -125,7 +125,7 @@ static enum promise by_judge(const struct rule *rule, struct buf *out)
 	buf_add(out, action == RESPOND_DENY ? STR("the call is refused before it has any effect") :
 		     action == RESPOND_KILL ? STR("the process is killed before the call has any effect") :
 					      STR("the container is frozen and the call refused, before it has any effect"));
-	buf_add(out, STR("; where the decision is by a path or an address in memory, another thread can change "
+	buf_add(out, STR("; where the decision is by a path, an address or arguments in memory, another thread can change "
 			 "that between the decision and the call"));
 	return promise;
 }

@@ -26,8 +26,9 @@ bool judged_wants(const struct interest *judged, const struct entry *entry, stru
 	const struct call *call = entry->call;
 	uint16_t can = judged->calls[call->nr].can;
 
-	/* What a new program or process will be is not known before it is there. */
-	if (can == 0 || call_is_traced(call) || (call->plan.flags & PLAN_FAILED_ONLY))
+	if (call->plan.flags & PLAN_FAILED_ONLY)
+		return judged->execs;
+	if (can == 0 || call_is_traced(call)) /* what a new process will be is not known before it is there */
 		return false;
 	return (call->plan.flags & PLAN_OPEN) ? may_open_so(entry, can) : entry_wants(entry, judged, comm, names);
 }

@@ -3,6 +3,7 @@
 #include "sensor/ptrace/presume.h"
 
 #include "base/cleanup.h"
+#include "sensor/ptrace/presume_inner.h"
 #include "sensor/record_text.h"
 
 #include <errno.h>
@@ -14,20 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum {
-	LINKS_MAX = 8, /* of a file that is not there yet */
-	PATH_ROOM = 2 * RECORD_STRING_MAX,
-};
-
-struct path {
-	char text[PATH_ROOM];
-};
-
-/* The process's root, and whether names mean the same in it and here. */
-struct root {
-	int fd;
-	bool is_ours;
-};
+enum { LINKS_MAX = 8 /* of a file that is not there yet */ };
 
 static bool is_same(const char *what, uint32_t tid, const char *ours)
 {
@@ -38,7 +26,7 @@ static bool is_same(const char *what, uint32_t tid, const char *ours)
 	return stat(path, &a) == 0 && stat(ours, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-static int open_as(const struct root *root, const char *path, int flags)
+int presume_open_as(const struct root *root, const char *path, int flags)
 {
 	struct open_how how = { .flags = (unsigned)(O_PATH | O_CLOEXEC | flags), .resolve = RESOLVE_IN_ROOT };
 
@@ -63,14 +51,14 @@ static void add_name(struct path *path, uint32_t tgid, uint32_t tid, struct str 
 	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
 		if (!str_starts(name, own[i].name))
 			continue;
-		snprintf(path->text, PATH_ROOM, "/proc/%u/%s%.*s", own[i].of_thread ? tid : tgid, own[i].rest,
+		snprintf(path->text, PRESUME_PATH_ROOM, "/proc/%u/%s%.*s", own[i].of_thread ? tid : tgid, own[i].rest,
 			 STR_ARG(str_from(name, own[i].name.len)));
 		return;
 	}
-	snprintf(path->text, PATH_ROOM, "%.*s", STR_ARG(name));
+	snprintf(path->text, PRESUME_PATH_ROOM, "%.*s", STR_ARG(name));
 }
 
-static bool first_path(const struct record *record, struct path *ret)
+bool presume_first_path(const struct record *record, struct path *ret)
 {
 	struct str name = record_text(record, RECORD_STRING_NAME), dir = record_text(record, RECORD_STRING_DIR);
 	struct path joined;
@@ -83,19 +71,18 @@ static bool first_path(const struct record *record, struct path *ret)
 	}
 	if (dir.len == 0 || dir.at[0] != '/')
 		return false;
-	snprintf(joined.text, PATH_ROOM, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name));
+	snprintf(joined.text, PRESUME_PATH_ROOM, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name));
 	add_name(ret, record->tgid, record->tid, str_of(joined.text));
 	return true;
 }
 
-/* Where a descriptor leads, seen from the process's root. */
-static struct str path_of(int fd, uint32_t tid, struct path *to)
+struct str presume_path_of(int fd, uint32_t tid, struct path *to)
 {
-	char link[48], root[PATH_ROOM];
+	char link[48], root[PRESUME_PATH_ROOM];
 	ssize_t len, root_len;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, to->text, PATH_ROOM - 1);
+	len = readlink(link, to->text, PRESUME_PATH_ROOM - 1);
 	snprintf(link, sizeof(link), "/proc/%u/root", tid);
 	root_len = readlink(link, root, sizeof(root));
 	if (len <= 0)
@@ -121,7 +108,7 @@ static bool put_object(struct record *record, int fd)
 {
 	struct path path;
 	struct stat st;
-	struct str text = path_of(fd, record->tid, &path);
+	struct str text = presume_path_of(fd, record->tid, &path);
 
 	if (text.len == 0 || fstat(fd, &st) < 0)
 		return false;
@@ -139,8 +126,8 @@ static bool put_object(struct record *record, int fd)
 static bool put_new(struct record *record, int folder, const char *last)
 {
 	struct path path;
-	struct str text = path_of(folder, record->tid, &path);
-	char whole[PATH_ROOM + 256];
+	struct str text = presume_path_of(folder, record->tid, &path);
+	char whole[PRESUME_PATH_ROOM + 256];
 	int len = snprintf(whole, sizeof(whole), "%.*s/%s", text.len == 1 ? 0 : (int)text.len, text.at, last);
 
 	if (text.len == 0 || len < 0 || (size_t)len >= sizeof(whole))
@@ -154,14 +141,14 @@ static bool put_new(struct record *record, int folder, const char *last)
 /* A link to nothing is followed by who makes a file: then `path` becomes what it leads to. */
 static bool follow(struct path *path, int folder, char *last)
 {
-	char target[RECORD_STRING_MAX], whole[PATH_ROOM];
+	char target[RECORD_STRING_MAX], whole[PRESUME_PATH_ROOM];
 	ssize_t len = readlinkat(folder, last, target, sizeof(target) - 1);
 
 	if (len <= 0)
 		return false;
 	target[len] = '\0';
 	if (target[0] == '/') {
-		snprintf(path->text, PATH_ROOM, "%s", target);
+		snprintf(path->text, PRESUME_PATH_ROOM, "%s", target);
 		return true;
 	}
 	*last = '\0';
@@ -181,7 +168,7 @@ static bool make_new(struct record *record, const struct root *root, struct path
 			return false;
 		first = slash[1];
 		slash[1] = '\0';
-		folder = open_as(root, path->text, O_DIRECTORY);
+		folder = presume_open_as(root, path->text, O_DIRECTORY);
 		slash[1] = first;
 		if (folder < 0)
 			return false;
@@ -191,22 +178,26 @@ static bool make_new(struct record *record, const struct root *root, struct path
 	return false;
 }
 
+struct root presume_root(uint32_t tid)
+{
+	char link[48];
+
+	snprintf(link, sizeof(link), "/proc/%u/root", tid);
+	return (struct root){ open(link, O_PATH | O_DIRECTORY | O_CLOEXEC),
+			      is_same("root", tid, "/") && is_same("ns/mnt", tid, "/proc/self/ns/mnt") };
+}
+
 bool presume_open(struct record *record, int presumed)
 {
 	const int nofollow = (int)(record->args[4] & O_NOFOLLOW);
-	char link[48];
-	autoclose int root_fd = -1, fd = -1;
-	struct root root;
+	const struct root root = presume_root(record->tid);
+	autoclose int root_fd = root.fd, fd = -1;
 	struct path path;
 
-	snprintf(link, sizeof(link), "/proc/%u/root", record->tid);
-	root_fd = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	root = (struct root){ root_fd, is_same("root", record->tid, "/") &&
-					       is_same("ns/mnt", record->tid, "/proc/self/ns/mnt") };
-	if (root_fd < 0 || !first_path(record, &path))
+	if (root_fd < 0 || !presume_first_path(record, &path))
 		return false;
 	record->ret = record->object.fd = presumed;
-	fd = open_as(&root, path.text, nofollow);
+	fd = presume_open_as(&root, path.text, nofollow);
 	if (fd >= 0)
 		return put_object(record, fd);
 	return errno == ENOENT && (record->args[4] & O_CREAT) != 0 && make_new(record, &root, &path);

@@ -1,4 +1,4 @@
-/* An open as if it had worked, before it begins. */
+/* An open, or an exec, as if it had worked, before it begins. */
 #ifndef SENSOR_PTRACE_PRESUME_H
 #define SENSOR_PTRACE_PRESUME_H
 
@@ -9,5 +9,13 @@
 /* Puts what it would open, links followed, and the descriptor that it would get into a record that has its
  * arguments. False: that cannot be known, or it will fail by itself. */
 bool presume_open(struct record *record, int presumed);
+
+/* Makes the record of an exec's entry, which has its arguments and its head, that of the program that would run:
+ * its file, of a script its interpreter, its name and its arguments. Not as whom it would run, if not as who calls.
+ * False: that cannot be known, or it will fail by itself. */
+bool presume_exec(struct record *record);
+
+/* The same where the file is at hand. */
+bool presume_exec_of(struct record *record, int file);
 
 #endif

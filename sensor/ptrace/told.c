@@ -82,6 +82,8 @@ bool notify_presume(struct notify *notify, struct record *record, const struct p
 		return false;
 	life_put(notify->life, record, notify_emit, notify);
 	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
+	if (plan->flags & PLAN_FAILED_ONLY)
+		return presume_exec(record);
 	if (!(plan->flags & PLAN_OPEN))
 		record->ret = (plan->flags & PLAN_RETURNS_FD) ? PRESUMED_FD : 0;
 	if (!(plan->flags & (PLAN_OPEN | PLAN_RETURNS_FD)))

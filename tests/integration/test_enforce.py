@@ -1,5 +1,6 @@
 """What rules respond with, by its effects: what was to be prevented did not happen, what was to be killed is dead."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -178,11 +179,11 @@ def test_what_needs_more_than_an_address_is_not_promised(receiver, sensors, rule
 
 # ---- before the call: a command of the sensor's own ----
 
-def run_denied(sensors, receiver, options, script, mode="on"):
+def run_denied(sensors, receiver, options, script, mode="on", told=False):
     sensor = sensors(receiver.port, *options, "--enforce", mode, command=["bash", "-c", script])
     out = sensor.process.communicate(timeout=30)[0].decode()
     assert "runtime error" not in sensor.text() and "Sanitizer" not in sensor.text(), sensor.text()
-    return out
+    return sensor if told else out
 
 
 def writes(path):
@@ -245,6 +246,64 @@ def test_who_is_killed_before_the_call_has_not_made_it(receiver, sensors, rules,
                f"mkdir {made}; echo $? >{after}")
     assert not made.exists() and after.read_text() == "137\n"
     assert wait_for(lambda: responses(receiver))[0]["respond.result"] == "killed"
+
+
+def executable(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+EXECS = {  # what the rule knows of the program that would run; how it is called; what the event says
+    "its name": ("proc.name = victim", "{dir}/victim one two", "victim one two"),
+    "its file": ("proc.exepath = {dir}/victim", "cd {dir} && ./link one", "link one"),
+    "its arguments": ('proc.name != bash and proc.args = "one two"', "{dir}/victim one two", "victim one two"),
+    "a script's interpreter": ("proc.exepath endswith /{shell} and proc.args contains {dir}/script",
+                               "{dir}/script three", "script -e {dir}/script three"),
+    "a descriptor": ("proc.exepath = {dir}/victim", "{python} -c 'import os; os.execve(os.open(\"{dir}/victim\", os.O_RDONLY), "
+                     "[\"victim\", \"four\"], {{}})'", None),
+}
+
+
+@pytest.mark.parametrize("what", EXECS)
+def test_a_program_that_is_denied_does_not_begin(receiver, sensors, rules, tmp_path, what):
+    condition, call, cmdline = EXECS[what]
+    names = {"dir": tmp_path, "python": sys.executable, "shell": os.path.basename(os.path.realpath("/bin/sh"))}
+    done, after = tmp_path / "done", tmp_path / "after"
+    shutil.copy("/bin/touch", tmp_path / "victim")
+    executable(tmp_path / "script", f"#!/bin/sh -e\ntouch {done}\n")
+    (tmp_path / "link").symlink_to(tmp_path / "victim")
+    sensor = run_denied(sensors, receiver, rules(rule(
+        "No program", f"evt.type in (execve, execveat) and {condition.format(**names)}", "deny",
+        output="%proc.cmdline|%proc.pname")), f"cd {tmp_path}; ({call.format(**names)}); echo $? >{after}; exec touch {done}2", told=True)
+    assert after.read_text() in ("126\n", "1\n") and (tmp_path / "done2").exists()
+    assert not done.exists() and not (tmp_path / "one").exists() and not (tmp_path / "four").exists()
+    fields = wait_for(lambda: responses(receiver))
+    assert len(fields) == 1 and fields[0]["respond.result"] == "denied" and fields[0]["evt.res"] == "EPERM"
+    assert cmdline is None or fields[0]["proc.cmdline"] == cmdline.format(**names)
+    assert "No program: deny with EPERM: the call is refused before it has any effect" in sensor.text()
+
+
+# Who was refused another program stays who it was to rules.
+def test_a_program_that_did_not_begin_leaves_no_trace(receiver, sensors, rules, tmp_path):
+    run_denied(sensors, receiver, rules(
+        rule("No touch", "evt.type = execve and proc.name = touch", "{action: deny, errno: EACCES}"),
+        f"- rule: Dirs\n  desc: a test\n  condition: evt.type in (mkdir, mkdirat) and evt.arg.path startswith {tmp_path}\n"
+        f"  output: \"made\"\n  priority: WARNING\n"),
+        f"{sys.executable} -c 'import os\ntry: os.execv(\"/bin/touch\", [\"touch\", \"{tmp_path}/x\"])\n"
+        f"except OSError as e: os.mkdir(\"{tmp_path}/%d\" % e.errno)'")
+    assert (tmp_path / "13").exists() and not (tmp_path / "x").exists()
+    made = wait_for(lambda: [event for event in receiver.find() if event["fields"]["evt.type"].startswith("mkdir")])[0]["fields"]
+    assert made["proc.name"].startswith("python") and made["proc.exepath"] == os.path.realpath(sys.executable)
+    refused = responses(receiver)[0]
+    assert refused["proc.exepath"] == os.path.realpath("/bin/touch") and refused["respond.errno"] == "EACCES"
+
+
+def test_who_is_killed_for_a_program_has_not_begun_it(receiver, sensors, rules, tmp_path):
+    done, after = tmp_path / "done", tmp_path / "after"
+    run_denied(sensors, receiver, rules(rule("Kill", "evt.type = execve and proc.name = touch", "kill")),
+               f"(exec touch {done}); echo $? >{after}")
+    assert not done.exists() and after.read_text() == "137\n"
 
 
 def test_many_threads_that_are_denied_all_get_their_answer(receiver, sensors, rules, tmp_path):
