@@ -123,6 +123,15 @@ static int is_rules_file(const struct dirent *entry)
 	       (str_ends(name, STR(".yaml")) || str_ends(name, STR(".yml")));
 }
 
+/* In a folder only files are read, as Falco does: a pipe there would wait for its writer. What cannot be looked at
+ * is asked for, so that it is told. */
+static bool is_for_reading(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 || S_ISREG(st.st_mode);
+}
+
 static void add_folder(struct reading *reading, const char *path)
 {
 	struct dirent **entries;
@@ -137,7 +146,7 @@ static void add_folder(struct reading *reading, const char *path)
 		struct buf full = { .max = 8192 };
 
 		buf_addf(&full, "%s/%s", path, entries[i]->d_name);
-		if (buf_ok(&full))
+		if (buf_ok(&full) && is_for_reading(buf_text(&full)))
 			add_file(reading, buf_text(&full));
 		buf_done(&full);
 		free(entries[i]);

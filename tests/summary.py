@@ -9,7 +9,7 @@ import xml.etree.ElementTree as xml
 
 
 def cases(file):
-    """[((class, name), what became of it, why)]"""
+    """Each case as ((class, name), what became of it, why)."""
     for case in xml.parse(file).getroot().iter("testcase"):
         failed = case.find("failure") is not None or case.find("error") is not None
         skipped = case.find("skipped")

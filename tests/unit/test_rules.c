@@ -604,6 +604,11 @@ static void folders_load_by_name(void **state)
 	write_text(folder, "20.yml", "- rule: r\n  enabled: false\n");
 	write_text(folder, "10.yaml", three_rules);
 	write_text(folder, "30.txt", "not: rules");
+	/* Neither waits for a writer nor fails. */
+	snprintf(path, sizeof(path), "%s/12.yaml", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(path, sizeof(path), "%s/13.yaml", folder);
+	assert_int_equal(mkdir(path, 0700), 0);
 	write_text(folder, "15.yaml",
 		   "- rule: r\n  desc: d\n  condition: evt.type=open\n  output: o\n"
 		   "  priority: INFO\n");
@@ -623,10 +628,10 @@ static void folders_load_by_name(void **state)
 	assert_int_equal(loaded.report.notes[0].code, RULES_ERR_FILE_READ);
 	loaded_done(&loaded);
 	for (const char *const *name =
-		     (const char *const[]){ "20.yml", "10.yaml", "30.txt", "15.yaml", NULL };
+		     (const char *const[]){ "20.yml", "10.yaml", "30.txt", "15.yaml", "12.yaml", "13.yaml", NULL };
 	     *name != NULL; name++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, *name);
-		unlink(path);
+		remove(path);
 	}
 	rmdir(folder);
 }
