@@ -21,6 +21,7 @@ static const struct cli_option hub_options[] = {
 	{ "url", 0, "URL", "$TOCSIN_URL, else http://127.0.0.1:2802", "the hub's admin listener", &cli.url, NULL },
 	{ "token-file", 0, "FILE", "DATA_DIR/admin.token", "the admin token; $TOCSIN_TOKEN holds one itself",
 	  &cli.token_file, NULL },
+	{ "ca-file", 0, "FILE", "$TOCSIN_CA_FILE, else the system's", "certificates to trust, PEM", &cli.ca_file, NULL },
 	{ 0 },
 };
 

@@ -51,7 +51,7 @@ extern const struct cli_verb *const cli_verbs[]; /* ends with NULL */
 
 /* What the options that many verbs share say. */
 struct cli_shared {
-	const char *url, *token_file, *config;
+	const char *url, *token_file, *ca_file, *config;
 	bool json;
 	bool color;
 };

@@ -13,10 +13,10 @@ enum { ANSWER_MAX = 64 << 20 };
 
 static const char default_dir[] = "/var/lib/tocsin";
 
-/* The three settings of the hub's file that matter here. The others are not looked at, so that a secret
+/* The settings of the hub's file that matter here. The others are not looked at, so that a secret
  * that only the hub may read does not stand in the way. */
 struct known {
-	const char *data_dir, *listen, *token;
+	const char *data_dir, *listen, *token, *cert_file;
 };
 
 static const struct conf_field top_fields[] = {
@@ -28,6 +28,7 @@ static const struct conf_field top_fields[] = {
 static const struct conf_field admin_fields[] = {
 	{ "listen", CONF_ADDRESS, offsetof(struct known, listen), CONF_OR_OFF, .help = "the admin listener" },
 	{ "token", CONF_SECRET, offsetof(struct known, token), .help = "the admin token" },
+	{ "cert_file", CONF_STRING, offsetof(struct known, cert_file), .help = "with it the listener speaks https" },
 	{ 0 },
 };
 
@@ -63,17 +64,19 @@ static const char *join(struct client *client, const char *a, const char *b)
 }
 
 /* The address that a listener of this name can be reached at from here. */
-static const char *url_of_listener(struct client *client, const char *listen)
+static const char *url_of_listener(struct client *client, const char *listen, bool is_tls)
 {
+	const char *scheme = is_tls ? "https://" : "http://";
+
 	if (strncmp(listen, "unix:", 5) == 0) {
 		client->unix_socket = listen + 5;
 		return "http://localhost";
 	}
 	if (strncmp(listen, "0.0.0.0:", 8) == 0)
-		return join(client, "http://127.0.0.1:", listen + 8);
+		return join(client, join(client, scheme, "127.0.0.1:"), listen + 8);
 	if (strncmp(listen, "[::]:", 5) == 0)
-		return join(client, "http://[::1]:", listen + 5);
-	return join(client, "http://", listen);
+		return join(client, join(client, scheme, "[::1]:"), listen + 5);
+	return join(client, scheme, listen);
 }
 
 static int find_url(struct client *client, const struct known *known)
@@ -81,7 +84,7 @@ static int find_url(struct client *client, const struct known *known)
 	const char *url = cli.url == NULL ? getenv("TOCSIN_URL") : cli.url;
 
 	if (url == NULL && known->listen != NULL && *known->listen != '\0' && strcmp(known->listen, "off") != 0)
-		url = url_of_listener(client, known->listen);
+		url = url_of_listener(client, known->listen, known->cert_file != NULL);
 	if (url == NULL)
 		url = "http://127.0.0.1:2802";
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
@@ -145,6 +148,7 @@ int client_open(struct client *client)
 	*client = (struct client){ 0 };
 	arena_init(&client->arena, ANSWER_MAX);
 	status = read_known(client, &known);
+	client->ca_file = cli.ca_file != NULL ? cli.ca_file : getenv("TOCSIN_CA_FILE");
 	if (status == CLI_YES)
 		status = find_url(client, &known);
 	if (status == CLI_YES)
@@ -217,15 +221,17 @@ int client_call(struct client *client, const char *method, const char *path, str
 {
 	const struct http_settings settings = {
 		.timeout_ms = 30000, .answer_max = ANSWER_MAX, .unix_socket = client->unix_socket,
+		.ca_file = client->ca_file,
 	};
 	const char *headers[] = { "Content-Type: application/json", client->authorization, NULL };
 	struct http_request request = { .method = method, .headers = headers, .body = body };
 	struct http *http;
-	int status;
+	int status, r;
 
 	request.url = join(client, client->url, path);
-	if (request.url == NULL || http_new(&settings, &http) < 0) {
-		cli_complain("out of memory");
+	r = request.url == NULL ? -ENOMEM : http_new(&settings, &http);
+	if (r < 0) {
+		cli_complain("%s: %s", r == -ENOMEM ? "request" : client->ca_file, strerror(-r));
 		return CLI_NO;
 	}
 	http_perform(http, &request, 1, 1, NULL, NULL);

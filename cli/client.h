@@ -11,6 +11,7 @@ struct client {
 	struct arena arena;
 	const char *url;           /* without a slash at the end */
 	const char *unix_socket;   /* NULL: none */
+	const char *ca_file;       /* NULL: the system's */
 	const char *authorization; /* the whole header line, or NULL */
 	const char *token_hint;    /* where a token was looked for */
 };

@@ -30,7 +30,7 @@ static void add_options(const struct cli_verb *verb, struct buf *out)
 	if (verb->needs & CLI_RULES)
 		add_names(cli_rules_options, out);
 	if (verb->needs & CLI_HUB)
-		buf_add(out, STR("--url --token-file "));
+		buf_add(out, STR("--url --token-file --ca-file "));
 	if (verb->needs & (CLI_HUB | CLI_CONFIG))
 		buf_add(out, STR("--config "));
 	if (verb->needs & CLI_FORMAT)

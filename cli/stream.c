@@ -69,6 +69,8 @@ static void set_options(struct listening *listening, const struct client *client
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)QUIET_S);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error);
+	if (client->ca_file != NULL)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
 	if (client->unix_socket != NULL)
 		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
 }

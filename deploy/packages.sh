@@ -1,7 +1,7 @@
 # The Debian packages that Tocsin needs, by purpose. Sourced by deploy/setup.sh; why each is there
 # stands in the README.
 build_packages='ca-certificates curl gcc clang llvm meson ninja-build pkg-config python3 bpftool esbuild libc6-dev
-	linux-libc-dev libbpf-dev libmicrohttpd-dev libcurl4-openssl-dev librdkafka-dev libhiredis-dev
+	linux-libc-dev libbpf-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev librdkafka-dev libhiredis-dev
 	libsqlite3-dev libyaml-dev libpcre2-dev libssl-dev zlib1g-dev libzstd-dev libelf-dev
 	libseccomp-dev'
 test_packages='libcmocka-dev libjansson-dev libclang-rt-14-dev python3-pytest python3-selenium redis-server redis-tools kcat

@@ -59,6 +59,9 @@ static const struct conf_field admin_fields[] = {
 	{ "token", CONF_SECRET, AT(admin.token), .help = "the administrator's token; default: made at first start" },
 	{ "session", CONF_DURATION, AT(admin.session_ms), 0, "12h", MINUTE, 30 * DAY,
 	  .help = "a login in the browser lasts" },
+	{ "cert_file", CONF_STRING, AT(admin.tls.cert_file), .help = "PEM file of the hub's certificate, and those between it "
+	  "and its root: UI and API speak https; wants key_file" },
+	{ "key_file", CONF_STRING, AT(admin.tls.key_file), .help = "PEM file of the certificate's key" },
 	{ 0 },
 };
 
@@ -72,6 +75,11 @@ static const struct conf_field log_fields[] = {
 
 static const struct conf_field ingest_fields[] = {
 	{ "token", CONF_SECRET, AT(ingest.token), .help = "senders must show it" },
+	{ "cert_file", CONF_STRING, AT(ingest.tls.cert_file), .help = "PEM file of the hub's certificate, and those between "
+	  "it and its root: events come in by https; wants key_file" },
+	{ "key_file", CONF_STRING, AT(ingest.tls.key_file), .help = "PEM file of the certificate's key" },
+	{ "client_ca_file", CONF_STRING, AT(ingest.tls.client_ca_file), .help = "PEM file of authorities: senders must show "
+	  "a certificate that one of them signed" },
 	{ "max_body", CONF_SIZE, AT(ingest.max_body), 0, "8MiB", KIB, GIB,
 	  .help = "bytes of a request as sent" },
 	{ "max_body_unpacked", CONF_SIZE, AT(ingest.max_body_unpacked), 0, "64MiB", KIB, GIB,
@@ -464,6 +472,18 @@ static void warn_of_unreached(struct conf_reader *reader, const struct config *c
 			          "no route leads here");
 }
 
+static void check_tls(struct conf_reader *reader, const char *section, const struct config_tls *tls)
+{
+	const struct conf_node *node = conf_get(reader->tree.root, str_of(section));
+
+	if (tls->cert_file != NULL && tls->key_file == NULL)
+		conf_fault(reader, conf_get(node, STR("cert_file")), "wants key_file");
+	if (tls->key_file != NULL && tls->cert_file == NULL)
+		conf_fault(reader, conf_get(node, STR("key_file")), "wants cert_file");
+	if (tls->client_ca_file != NULL && tls->cert_file == NULL)
+		conf_fault(reader, conf_get(node, STR("client_ca_file")), "wants cert_file and key_file");
+}
+
 /* Relations between settings that no single row can see. */
 static void check_config(struct conf_reader *reader, const struct config *config)
 {
@@ -476,6 +496,8 @@ static void check_config(struct conf_reader *reader, const struct config *config
 	    strcmp(config->listen, config->admin.listen) == 0)
 		conf_fault(reader, conf_get(conf_get(reader->tree.root, STR("admin")), STR("listen")),
 		           "is the same address as listen; the UI has a door of its own");
+	check_tls(reader, "ingest", &config->ingest.tls);
+	check_tls(reader, "admin", &config->admin.tls);
 	warn_of_unreached(reader, config);
 }
 

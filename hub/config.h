@@ -42,6 +42,13 @@ struct config_route {
 	bool proceed;                  /* `continue: true`: later routes are looked at as well */
 };
 
+/* Of a listener. */
+struct config_tls {
+	const char *cert_file;      /* PEM: the certificate, then those between it and its root; NULL: no TLS */
+	const char *key_file;       /* PEM */
+	const char *client_ca_file; /* PEM: who signs what clients must show; NULL: they show none */
+};
+
 struct config {
 	struct arena arena;            /* owns all strings */
 	const char *path;              /* of the file; NULL: defaults */
@@ -53,6 +60,7 @@ struct config {
 		const char *listen;    /* UI and API: "127.0.0.1:2802"; "" or "off": none */
 		const char *token;     /* secret; NULL: made at first start, kept in data_dir/admin.token */
 		int64_t session_ms;    /* a login lasts: 12h */
+		struct config_tls tls;
 	} admin;
 
 	struct {
@@ -62,6 +70,7 @@ struct config {
 
 	struct {
 		const char *token;             /* secret; when set: Bearer, Basic password, or ?token= */
+		struct config_tls tls;
 		int64_t max_body;              /* bytes as sent, 8 MiB */
 		int64_t max_body_unpacked;     /* bytes after gzip or zstd, 64 MiB */
 		int64_t max_event;             /* bytes of one event or alert, 1 MiB */

@@ -46,6 +46,24 @@ struct hub {
 
 /* --- what the rooms say of themselves ----------------------------------------------------------- */
 
+static void certificate_metrics(const struct hub *hub, struct metrics *metrics)
+{
+	const struct { const char *listener; int64_t expires; } all[] = {
+		{ "ingest", ingest_certificate_expires(hub->ingest) }, { "admin", api_certificate_expires(hub->api) },
+	};
+
+	if (all[0].expires == 0 && all[1].expires == 0)
+		return;
+	metrics_family(metrics, METRIC_GAUGE, "tocsin_hub_certificate_expiry_timestamp_seconds", "seconds",
+	               "When the certificate of a listener ends to be valid.");
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		const struct metric_label labels[] = { { "listener", str_of(all[i].listener) }, { 0 } };
+
+		if (all[i].expires != 0)
+			metrics_u64(metrics, labels, (uint64_t)all[i].expires);
+	}
+}
+
 static void write_metrics(void *userdata, struct metrics *metrics)
 {
 	struct hub *hub = userdata;
@@ -55,6 +73,7 @@ static void write_metrics(void *userdata, struct metrics *metrics)
 	journal_metrics(hub->journal, metrics);
 	deliver_metrics(hub->deliver, metrics);
 	api_metrics(hub->api, metrics);
+	certificate_metrics(hub, metrics);
 	process_metrics(metrics, hub->started_ns);
 }
 

@@ -2,6 +2,7 @@
 #include "hub/server.h"
 
 #include "base/cleanup.h"
+#include "hub/tls.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -9,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -42,6 +44,7 @@ struct inner {
 struct server {
 	struct server_settings settings;
 	struct MHD_Daemon *daemon;
+	struct tls *tls;             /* NULL: speaks none */
 	struct MHD_Response *empty;  /* 200 without a body, by far the most frequent answer */
 	struct inner *pool;
 	unsigned pool_count;
@@ -624,13 +627,55 @@ bool server_stream_is_lost(const struct server_request *request)
 	const struct inner *inner = request->inner;
 	const union MHD_ConnectionInfo *info =
 	        MHD_get_connection_info(inner->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	ssize_t n;
-	char byte;
+	/* Not by reading: the goodbye of TLS, which nobody reads, may stand before the end. */
+	struct pollfd state = { .fd = info == NULL ? -1 : info->connect_fd, .events = POLLRDHUP };
 
-	if (info == NULL)
-		return true;
-	n = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+	return info == NULL || poll(&state, 1, 0) != 0;
+}
+
+/* --- TLS ---------------------------------------------------------------------------------------- */
+
+/* Whose connections libmicrohttpd is at in this thread: it gives GnuTLS's callback nothing of ours. */
+static _Thread_local struct server *running;
+
+static int give_pair(gnutls_session_t session, const gnutls_datum_t *authorities, int authorities_count,
+                     const gnutls_pk_algorithm_t *algorithms, int algorithms_count, gnutls_pcert_st **ret_chain,
+                     unsigned *ret_count, gnutls_privkey_t *ret_key)
+{
+	(void)session, (void)authorities, (void)authorities_count, (void)algorithms, (void)algorithms_count;
+	if (running == NULL)
+		return -1;
+	tls_pair(running->tls, ret_chain, ret_count, ret_key);
+	return 0;
+}
+
+static void run_daemon(struct server *server)
+{
+	running = server;
+	MHD_run(server->daemon);
+	running = NULL;
+}
+
+int64_t server_certificate_expires(const struct server *server)
+{
+	return server->tls == NULL ? 0 : tls_expires(server->tls);
+}
+
+bool server_is_tls(const struct server_request *request)
+{
+	return request->server->tls != NULL;
+}
+
+const char *server_certificate_refusal(const struct server_request *request)
+{
+	const struct inner *inner = request->inner;
+	const struct tls *tls = request->server->tls;
+	const union MHD_ConnectionInfo *info;
+
+	if (tls == NULL || tls_client_ca(tls) == NULL)
+		return NULL;
+	info = MHD_get_connection_info(inner->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	return info == NULL ? "a client certificate is needed" : tls_refusal(info->tls_session);
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -638,8 +683,21 @@ bool server_stream_is_lost(const struct server_request *request)
 static struct MHD_Daemon *start_daemon(struct server *server)
 {
 	const struct server_settings *settings = &server->settings;
+	const struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
+	struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)give_pair },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
+		{ MHD_OPTION_HTTPS_MEM_TRUST, 0, NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	unsigned tls_flag = server->tls == NULL ? 0 : MHD_USE_TLS;
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
+	if (server->tls != NULL)
+		tls[2].ptr_value = (void *)(uintptr_t)tls_client_ca(server->tls);
+	if (tls[2].ptr_value == NULL)
+		tls[2].option = MHD_OPTION_END;
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | tls_flag, 0, NULL, NULL, on_request, server,
+	                        MHD_OPTION_ARRAY, server->tls == NULL ? none : tls,
 	                        MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
 	                        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
 	                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_MEMORY,
@@ -647,6 +705,32 @@ static struct MHD_Daemon *start_daemon(struct server *server)
 	                        MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings->connections_per_ip_max,
 	                        MHD_OPTION_CONNECTION_TIMEOUT, settings->timeout_s,
 	                        MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)SERVER_BACKLOG, MHD_OPTION_END);
+}
+
+static int open_server(struct server *server, char *error)
+{
+	const struct server_settings *settings = &server->settings;
+	bool is_unix = strncmp(settings->listen, "unix:", 5) == 0;
+	int r = 0;
+
+	if (!is_unix && settings->tls != NULL && settings->tls->cert_file != NULL)
+		r = tls_new(settings->tls, &server->tls, error);
+	if (r < 0)
+		return r;
+	server->listen_fd = listen_on(settings->listen, error);
+	if (server->listen_fd < 0)
+		return server->listen_fd;
+	server->empty = MHD_create_response_from_buffer(0, (void *)(uintptr_t)"", MHD_RESPMEM_PERSISTENT);
+	if (server->empty != NULL)
+		server->daemon = start_daemon(server);
+	if (server->daemon == NULL) {
+		snprintf(error, 256, "%s: libmicrohttpd refused to start", settings->listen);
+		close(server->listen_fd);
+		return -EINVAL;
+	}
+	if (is_unix)
+		server->unix_path = strdup(settings->listen + 5);
+	return 0;
 }
 
 int server_new(const struct server_settings *settings, struct server **ret, char *error)
@@ -657,21 +741,11 @@ int server_new(const struct server_settings *settings, struct server **ret, char
 	if (server == NULL)
 		return -ENOMEM;
 	server->settings = *settings;
-	server->listen_fd = r = listen_on(settings->listen, error);
+	r = open_server(server, error);
 	if (r < 0) {
-		free(server);
+		server_free(server);
 		return r;
 	}
-	server->empty = MHD_create_response_from_buffer(0, (void *)(uintptr_t)"", MHD_RESPMEM_PERSISTENT);
-	server->daemon = start_daemon(server);
-	if (server->daemon == NULL || server->empty == NULL) {
-		snprintf(error, 256, "%s: libmicrohttpd refused to start", settings->listen);
-		close(server->listen_fd);
-		server_free(server);
-		return -EINVAL;
-	}
-	if (strncmp(settings->listen, "unix:", 5) == 0)
-		server->unix_path = strdup(settings->listen + 5);
 	*ret = server;
 	return 0;
 }
@@ -691,7 +765,7 @@ static void answer_parked(struct server *server)
 			else
 				server_problem(&inner->request, 503, "the hub is stopping", retry);
 		}
-		MHD_run(server->daemon);
+		run_daemon(server);
 	} while (server->parked != NULL);
 }
 
@@ -703,6 +777,7 @@ void server_free(struct server *server)
 		answer_parked(server);
 		MHD_stop_daemon(server->daemon); /* closes the listening socket too */
 	}
+	tls_free(server->tls);
 	if (server->empty != NULL)
 		MHD_destroy_response(server->empty);
 	for (struct inner *inner = server->pool, *next; inner != NULL; inner = next) {
@@ -735,7 +810,7 @@ int server_timeout_ms(const struct server *server)
 void server_run(struct server *server)
 {
 	server->due = false;
-	MHD_run(server->daemon);
+	run_daemon(server);
 }
 
 void server_quiesce(struct server *server)

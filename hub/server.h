@@ -11,6 +11,7 @@
 #include "base/buf.h"
 
 struct server;
+struct config_tls;
 
 struct server_request {
 	struct str method, path;    /* path without the query, not decoded */
@@ -29,6 +30,7 @@ struct server_settings {
 	unsigned connections_max;
 	unsigned connections_per_ip_max; /* 0: no limit */
 	unsigned timeout_s;         /* idle connection; 0: none */
+	const struct config_tls *tls; /* with a cert_file: speaks TLS, but not on a unix socket; may be NULL */
 	/* False when it has answered already (401, 413, 429). May be NULL. */
 	bool (*begin)(void *userdata, struct server_request *request);
 	void (*handle)(void *userdata, struct server_request *request);
@@ -56,6 +58,9 @@ void server_quiesce(struct server *server);
 /* A port of 0 was asked for: the one that was given. */
 unsigned server_port(const struct server *server);
 
+/* When the certificate that it shows ends to be valid, seconds since 1970; 0: it shows none. From any thread. */
+int64_t server_certificate_expires(const struct server *server);
+
 /* NULL without such a header / query argument. Query arguments are percent-decoded; one
  * without a value is the empty text. */
 const char *server_header(const struct server_request *request, const char *name);
@@ -65,6 +70,12 @@ const char *server_cookie(const struct server_request *request, const char *name
 /* The credential of the request: of Bearer the token, of Basic the password (into `space`, 512 bytes),
  * else the query argument `token`; NULL: none. */
 const char *server_credential(const struct server_request *request, char *space);
+
+/* Whether the request came over TLS to this server itself. */
+bool server_is_tls(const struct server_request *request);
+
+/* NULL: the client may come in as far as its certificate goes (tls.h); else why not. */
+const char *server_certificate_refusal(const struct server_request *request);
 
 /* Answers. `headers` is a NULL-ended list of "Name: value", may be NULL; `body` is copied. */
 void server_answer(struct server_request *request, unsigned status, const char *content_type,

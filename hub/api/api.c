@@ -304,6 +304,7 @@ static int server_setup(struct api *api, char *error)
 		.body_max = API_BODY_MAX,
 		.connections_max = API_CONNECTIONS_MAX,
 		.timeout_s = API_IDLE_S,
+		.tls = &api->settings.config->admin.tls,
 		.handle = on_request,
 		.closed = on_closed,
 		.userdata = api,
@@ -362,6 +363,11 @@ void api_stop(struct api *api)
 unsigned api_port(const struct api *api)
 {
 	return server_port(api->server);
+}
+
+int64_t api_certificate_expires(const struct api *api)
+{
+	return api == NULL ? 0 : server_certificate_expires(api->server);
 }
 
 static void metric(struct metrics *metrics, enum metric_type type, const char *name, const char *help,

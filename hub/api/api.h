@@ -39,6 +39,9 @@ void api_stop(struct api *api);
 /* The TCP port in use. */
 unsigned api_port(const struct api *api);
 
+/* Of its certificate, seconds since 1970; 0: it has none, or there is no API. */
+int64_t api_certificate_expires(const struct api *api);
+
 /* tocsin_api_… families. From any thread; NULL writes none. */
 void api_metrics(const struct api *api, struct metrics *metrics);
 

@@ -7,12 +7,12 @@
 
 #include <stdio.h>
 
-/* A cookie that came over TLS must not leave without it; only the proxy in front knows. */
+/* A cookie that came over TLS must not leave without it; that of a proxy in front only the proxy knows. */
 static const char *secure(const struct api_call *call)
 {
 	const char *proto = server_header(call->request, "X-Forwarded-Proto");
 
-	return proto != NULL && strcasecmp(proto, "https") == 0 ? "; Secure" : "";
+	return server_is_tls(call->request) || (proto != NULL && strcasecmp(proto, "https") == 0) ? "; Secure" : "";
 }
 
 /* So that a page can show the login without being refused first. */

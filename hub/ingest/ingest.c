@@ -15,7 +15,7 @@
 enum {
 	LATE_MAX_MS = 1000,  /* the longest that an answer is held back before it is a refusal */
 	LATE_STEP_MS = 5,
-	CODES = 10,
+	CODES = 11,
 };
 
 /* A request that waits for room or for its sender's bucket. */
@@ -36,7 +36,7 @@ struct ingest {
 	counter late_total;
 };
 
-static const unsigned code_list[CODES] = { 200, 400, 401, 404, 405, 410, 413, 415, 429, 503 };
+static const unsigned code_list[CODES] = { 200, 400, 401, 403, 404, 405, 410, 413, 415, 429, 503 };
 
 static void count_code(struct ingest *ingest, unsigned status)
 {
@@ -491,6 +491,7 @@ static bool on_begin(void *userdata, struct server_request *request)
 	static const char *const challenge[] = { "WWW-Authenticate: Bearer realm=\"tocsin\"", NULL };
 	struct ingest *ingest = userdata;
 	const struct route *route = route_of(request);
+	const char *refusal;
 
 	request->userdata = ingest;
 	if (route == NULL) {
@@ -501,6 +502,11 @@ static bool on_begin(void *userdata, struct server_request *request)
 		const char *const allow[] = { route->method[0] == 'P' ? "Allow: POST" : "Allow: GET", NULL };
 
 		problem(ingest, request, 405, "another method is needed here", allow);
+		return false;
+	}
+	refusal = route->is_open ? NULL : server_certificate_refusal(request);
+	if (refusal != NULL) {
+		problem(ingest, request, 403, refusal, NULL);
 		return false;
 	}
 	if (!route->is_open && !is_allowed(ingest, request)) {
@@ -531,6 +537,7 @@ int ingest_new(const struct ingest_settings *settings, struct ingest **ret, char
 		.connections_max = (unsigned)config->ingest.max_connections,
 		.connections_per_ip_max = (unsigned)config->ingest.max_connections_per_ip,
 		.timeout_s = (unsigned)(config->ingest.timeout_ms / 1000),
+		.tls = &config->ingest.tls,
 		.begin = on_begin, .handle = on_handle, .userdata = ingest,
 	};
 	int r;
@@ -574,6 +581,11 @@ void ingest_free(struct ingest *ingest)
 	buf_done(&ingest->unpacked);
 	buf_done(&ingest->answer);
 	free(ingest);
+}
+
+int64_t ingest_certificate_expires(const struct ingest *ingest)
+{
+	return server_certificate_expires(ingest->server);
 }
 
 int ingest_fd(const struct ingest *ingest)

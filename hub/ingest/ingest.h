@@ -26,6 +26,9 @@ struct ingest_settings {
 int ingest_new(const struct ingest_settings *settings, struct ingest **ret, char *error);
 void ingest_free(struct ingest *ingest);
 
+/* Of its certificate, seconds since 1970; 0: it has none. */
+int64_t ingest_certificate_expires(const struct ingest *ingest);
+
 int ingest_fd(const struct ingest *ingest);
 int ingest_timeout_ms(const struct ingest *ingest);
 void ingest_run(struct ingest *ingest);
