@@ -243,6 +243,21 @@ bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret)
 	return false;
 }
 
+bool rules_wants_data(const struct rules *rules)
+{
+	for (uint32_t i = 0; i < rules->terms_count; i++) {
+		const struct term *term = &rules->terms[i];
+		bool is_param = (term->base == FIELD_EVT_ARG || term->base == FIELD_EVT_RAWARG) &&
+				str_eq(term->arg, STR("data"));
+
+		if (term->kind == AST_FIELD && term->id < rules->fields_count &&
+		    (is_param || term->base == FIELD_EVT_BUFFER || term->base == FIELD_EVT_BUFLEN) &&
+		    (rules->wanted_fields[term->id / 64] >> (term->id % 64) & 1))
+			return true;
+	}
+	return false;
+}
+
 bool rules_next_text(const struct rules *rules, field_id field, uint64_t *cursor, struct str *ret)
 {
 	for (uint32_t i = (uint32_t)(*cursor >> 32); i < rules->predicates_count; i++, *cursor = (uint64_t)i << 32) {

@@ -14,6 +14,26 @@
 	{                                                                                          \
 		"fd", PARAM_FD, 0, NULL                                                            \
 	}
+#define DATA                                                                                       \
+	{                                                                                          \
+		"data", PARAM_DATA, 0, NULL                                                        \
+	}
+/* What was read or written. */
+#define DONE                                                                                       \
+	{                                                                                          \
+		"size", PARAM_SIZE, 0, NULL                                                        \
+	}
+#define TUPLE                                                                                      \
+	{                                                                                          \
+		"tuple", PARAM_TUPLE, 0, NULL                                                      \
+	}
+#define DEV_INO                                                                                    \
+	{                                                                                          \
+		"dev", PARAM_DEV, 0, NULL                                                          \
+	},                                                                                         \
+	{                                                                                          \
+		"ino", PARAM_INO, 0, NULL                                                          \
+	}
 /* The result is a descriptor. */
 #define RES_FD                                                                                     \
 	{                                                                                          \
@@ -24,6 +44,16 @@
 	{                                                                                          \
 		.flags = PLAN_RETURNS_FD | PLAN_OPEN | (extra_), .class = RECORD_CLASS_OPEN,       \
 		.name_arg = { name_ }, .dir_arg = { dir_ }, .open_arg = open_, .mode_arg = mode_   \
+	}
+/* Reading and writing: only for rules that name the call. */
+#define BUFFER_PLAN(data_)                                                                         \
+	{                                                                                          \
+		.flags = PLAN_DATA_BUFFER, .class = RECORD_CLASS_OTHER, .object_arg = 1, .data_arg = data_ \
+	}
+#define VECTOR_PLAN(data_)                                                                         \
+	{                                                                                          \
+		.flags = PLAN_DATA_VECTOR, .class = RECORD_CLASS_OTHER, .object_arg = 1, .data_arg = data_, \
+		.data_len = (data_) + 1                                                            \
 	}
 #define PATH_PLAN(...)                                                                             \
 	{                                                                                          \
@@ -58,26 +88,27 @@ const struct call calls[] = {
 
 	{ "open", SYS_open, 5, CALL_WANTED, OPEN_PLAN(2, 3, 1, 0, 0),
 	  { FD, { "name", PARAM_PATH, 1, NULL }, { "flags", PARAM_OPEN_FLAGS, 2, NULL },
-	    { "mode", PARAM_OPEN_MODE, 3, NULL } } },
+	    { "mode", PARAM_OPEN_MODE, 3, NULL }, DEV_INO } },
 	{ "openat", SYS_openat, COMPAT(295, 322), CALL_WANTED, OPEN_PLAN(3, 4, 2, 1, 0),
 	  { FD, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "name", PARAM_PATH, 2, NULL },
-	    { "flags", PARAM_OPEN_FLAGS, 3, NULL }, { "mode", PARAM_OPEN_MODE, 4, NULL } } },
+	    { "flags", PARAM_OPEN_FLAGS, 3, NULL }, { "mode", PARAM_OPEN_MODE, 4, NULL }, DEV_INO } },
 	{ "openat2", SYS_openat2, 437, CALL_WANTED, OPEN_PLAN(3, 3, 2, 1, PLAN_OPEN_HOW),
 	  { FD, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "name", PARAM_PATH, 2, NULL },
 	    { "flags", PARAM_OPEN_FLAGS, 3, NULL }, { "mode", PARAM_OPEN_MODE, 3, NULL },
-	    { "resolve", PARAM_FLAGS, 4, flags_openat2_resolve } } },
+	    { "resolve", PARAM_FLAGS, 4, flags_openat2_resolve }, DEV_INO } },
 	{ "creat", SYS_creat, 8, CALL_WANTED, OPEN_PLAN(0, 2, 1, 0, 0),
-	  { FD, { "name", PARAM_PATH, 1, NULL }, { "mode", PARAM_OPEN_MODE, 2, NULL } } },
+	  { FD, { "name", PARAM_PATH, 1, NULL }, { "mode", PARAM_OPEN_MODE, 2, NULL }, DEV_INO } },
 
 	{ "open_by_handle_at", SYS_open_by_handle_at, COMPAT(342, 371), CALL_WANTED, OPEN_PLAN(3, 0, 0, 0, 0),
 	  { FD, { "mountfd", PARAM_PLAIN_FD, 1, NULL }, { "flags", PARAM_OPEN_FLAGS, 3, NULL },
-	    { "path", PARAM_OBJECT_PATH, 0, NULL } } },
+	    { "path", PARAM_OBJECT_PATH, 0, NULL }, DEV_INO } },
 
 	{ "connect", SYS_connect, COMPAT(362, 283), CALL_WANTED,
 	  NET_PLAN(.object_arg = 1, .address_arg = 2, .address_len_arg = 3),
-	  { RES, { "tuple", PARAM_TUPLE, 0, NULL }, FD } },
+	  { RES, TUPLE, FD, { "addr", PARAM_SOCKADDR, 0, NULL } } },
 	{ "bind", SYS_bind, COMPAT(361, 282), CALL_WANTED,
-	  NET_PLAN(.object_arg = 1, .address_arg = 2, .address_len_arg = 3), { RES, FD } },
+	  NET_PLAN(.object_arg = 1, .address_arg = 2, .address_len_arg = 3),
+	  { RES, { "addr", PARAM_SOCKADDR, 0, NULL }, FD } },
 	{ "listen", SYS_listen, COMPAT(363, 284), CALL_WANTED, NET_PLAN(.object_arg = 1),
 	  { RES, FD, { "backlog", PARAM_INT, 2, NULL } } },
 	{ "accept", SYS_accept, COMPAT(CALL_COMPAT_NONE, 285), CALL_WANTED, NET_PLAN(.flags = PLAN_RETURNS_FD),
@@ -86,29 +117,31 @@ const struct call calls[] = {
 	  { FD, { "tuple", PARAM_TUPLE, 0, NULL }, { "flags", PARAM_INT, 4, NULL } } },
 	{ "socket", SYS_socket, COMPAT(359, 281), CALL_WANTED, NET_PLAN(.flags = PLAN_RETURNS_FD),
 	  { FD, { "domain", PARAM_NAME, 1, names_family }, { "type", PARAM_INT, 2, NULL },
-	    { "proto", PARAM_INT, 3, NULL } } },
+	    { "proto", PARAM_INT, 3, NULL }, { "flags", PARAM_FLAGS, 2, flags_userfaultfd } } },
 	{ "sendto", SYS_sendto, COMPAT(369, 290), CALL_WANTED,
-	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS, .object_arg = 1, .address_arg = 5,
-	           .address_len_arg = 6),
-	  { RES, FD, { "size", PARAM_INT, 3, NULL }, { "tuple", PARAM_TUPLE, 0, NULL } } },
+	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_DATA_BUFFER, .object_arg = 1, .address_arg = 5,
+	           .address_len_arg = 6, .data_arg = 2),
+	  { RES, DATA, FD, { "size", PARAM_INT, 3, NULL }, TUPLE } },
 	{ "sendmsg", SYS_sendmsg, COMPAT(370, 296), CALL_WANTED,
-	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_MESSAGE, .object_arg = 1, .address_arg = 2),
-	  { RES, FD, { "tuple", PARAM_TUPLE, 0, NULL } } },
+	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_MESSAGE | PLAN_DATA_VECTOR, .object_arg = 1, .address_arg = 2,
+	           .data_arg = 2),
+	  { RES, DATA, FD, DONE, TUPLE } },
 	{ "sendmmsg", SYS_sendmmsg, COMPAT(345, 374), CALL_WANTED,
-	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_MESSAGE, .object_arg = 1, .address_arg = 2),
-	  { RES, FD, { "tuple", PARAM_TUPLE, 0, NULL } } },
+	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_MESSAGE | PLAN_DATA_VECTOR, .object_arg = 1, .address_arg = 2,
+	           .data_arg = 2),
+	  { RES, FD, DATA, TUPLE } },
 	{ "recvfrom", SYS_recvfrom, COMPAT(371, 292), CALL_WANTED,
-	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_LENGTH_AT | PLAN_SUCCESS_ONLY, .object_arg = 1,
-	           .address_arg = 5, .address_len_arg = 6),
-	  { RES, { "tuple", PARAM_TUPLE, 0, NULL }, FD, { "size", PARAM_INT, 3, NULL } } },
+	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_LENGTH_AT | PLAN_SUCCESS_ONLY | PLAN_DATA_BUFFER,
+	           .object_arg = 1, .address_arg = 5, .address_len_arg = 6, .data_arg = 2),
+	  { RES, DATA, TUPLE, FD, { "size", PARAM_INT, 3, NULL } } },
 	{ "recvmsg", SYS_recvmsg, COMPAT(372, 297), CALL_WANTED,
-	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_MESSAGE | PLAN_SUCCESS_ONLY, .object_arg = 1,
-	           .address_arg = 2),
-	  { RES, { "tuple", PARAM_TUPLE, 0, NULL }, FD } },
+	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_MESSAGE | PLAN_SUCCESS_ONLY | PLAN_DATA_VECTOR,
+	           .object_arg = 1, .address_arg = 2, .data_arg = 2),
+	  { RES, DONE, DATA, TUPLE, FD } },
 	{ "recvmmsg", SYS_recvmmsg, COMPAT(337, 365), CALL_WANTED,
-	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_MESSAGE | PLAN_SUCCESS_ONLY, .object_arg = 1,
-	           .address_arg = 2),
-	  { RES, FD, { "tuple", PARAM_TUPLE, 0, NULL } } },
+	  NET_PLAN(.flags = PLAN_NEEDS_ADDRESS | PLAN_MESSAGE | PLAN_SUCCESS_ONLY | PLAN_DATA_VECTOR,
+	           .object_arg = 1, .address_arg = 2, .data_arg = 2),
+	  { RES, FD, DATA, TUPLE } },
 	{ "socketpair", SYS_socketpair, COMPAT(360, 288), CALL_NAMED, NET_PLAN(.data_arg = 4, .data_len = 8),
 	  { RES, { "fd1", PARAM_WORD, 1, NULL }, { "fd2", PARAM_WORD, 2, NULL },
 	    { "domain", PARAM_NAME, 1, names_family }, { "type", PARAM_INT, 2, NULL },
@@ -221,7 +254,8 @@ const struct call calls[] = {
 	{ "seccomp", SYS_seccomp, COMPAT(354, 383), CALL_WANTED, PRIV_PLAN(.flags = 0),
 	  { RES, { "op", PARAM_INT, 1, NULL }, { "flags", PARAM_HEX, 2, NULL } } },
 	{ "ptrace", SYS_ptrace, 26, CALL_WANTED, PRIV_PLAN(.flags = 0),
-	  { RES, { "request", PARAM_NAME, 1, names_ptrace }, { "pid", PARAM_PID, 2, NULL } } },
+	  { RES, { "addr", PARAM_HEX, 3, NULL }, { "data", PARAM_HEX, 4, NULL },
+	    { "request", PARAM_NAME, 1, names_ptrace }, { "pid", PARAM_PID, 2, NULL } } },
 	{ "process_vm_readv", SYS_process_vm_readv, COMPAT(347, 376), CALL_WANTED, PRIV_PLAN(.flags = 0),
 	  { { "res", PARAM_NUMBER, 0, NULL }, { "pid", PARAM_PID, 1, NULL } } },
 	{ "process_vm_writev", SYS_process_vm_writev, COMPAT(348, 377), CALL_WANTED, PRIV_PLAN(.flags = 0),
@@ -337,6 +371,94 @@ const struct call calls[] = {
 	  { { "res", PARAM_ADDRESS, 0, NULL }, { "addr", PARAM_HEX, 1, NULL },
 	    { "length", PARAM_INT, 2, NULL }, { "prot", PARAM_FLAGS, 3, flags_prot },
 	    { "flags", PARAM_FLAGS, 4, flags_mmap }, FD, { "offset", PARAM_INT, 6, NULL } } },
+
+	/* Reading and writing. */
+	{ "read", SYS_read, 3, CALL_NAMED, BUFFER_PLAN(2), { RES, DATA, FD, { "size", PARAM_INT, 3, NULL } } },
+	{ "write", SYS_write, 4, CALL_NAMED, BUFFER_PLAN(2), { RES, DATA, FD, { "size", PARAM_INT, 3, NULL } } },
+	{ "pread", SYS_pread64, COMPAT(180, 180), CALL_NAMED, BUFFER_PLAN(2),
+	  { RES, DATA, FD, { "size", PARAM_INT, 3, NULL }, { "pos", PARAM_INT, 4, NULL } } },
+	{ "pwrite", SYS_pwrite64, COMPAT(181, 181), CALL_NAMED, BUFFER_PLAN(2),
+	  { RES, DATA, FD, { "size", PARAM_INT, 3, NULL }, { "pos", PARAM_INT, 4, NULL } } },
+	{ "readv", SYS_readv, 145, CALL_NAMED, VECTOR_PLAN(2), { RES, DONE, DATA, FD } },
+	{ "writev", SYS_writev, 146, CALL_NAMED, VECTOR_PLAN(2), { RES, DATA, FD, DONE } },
+	{ "preadv", SYS_preadv, COMPAT(333, 361), CALL_NAMED, VECTOR_PLAN(2),
+	  { RES, DONE, DATA, FD, { "pos", PARAM_INT, 4, NULL } } },
+	{ "pwritev", SYS_pwritev, COMPAT(334, 362), CALL_NAMED, VECTOR_PLAN(2),
+	  { RES, DATA, FD, DONE, { "pos", PARAM_INT, 4, NULL } } },
+	/* These are the older calls with flags. */
+	{ "preadv", SYS_preadv2, COMPAT(378, 392), CALL_NAMED, VECTOR_PLAN(2),
+	  { RES, DONE, DATA, FD, { "pos", PARAM_INT, 4, NULL } } },
+	{ "pwritev", SYS_pwritev2, COMPAT(379, 393), CALL_NAMED, VECTOR_PLAN(2),
+	  { RES, DATA, FD, DONE, { "pos", PARAM_INT, 4, NULL } } },
+	{ "sendfile", SYS_sendfile, 187, CALL_NAMED, OTHER_PLAN(.object_arg = 2),
+	  { RES, { "offset", PARAM_HEX, 3, NULL }, { "out_fd", PARAM_PLAIN_FD, 1, NULL }, { "in_fd", PARAM_FD, 2, NULL },
+	    { "size", PARAM_INT, 4, NULL } } },
+	{ "splice", SYS_splice, COMPAT(313, 340), CALL_NAMED, OTHER_PLAN(.object_arg = 1),
+	  { RES, { "fd_in", PARAM_FD, 1, NULL }, { "fd_out", PARAM_PLAIN_FD, 3, NULL }, { "size", PARAM_INT, 5, NULL },
+	    { "flags", PARAM_HEX, 6, NULL } } },
+	{ "copy_file_range", SYS_copy_file_range, COMPAT(377, 391), CALL_NAMED, OTHER_PLAN(.object_arg = 1),
+	  { RES, { "fdout", PARAM_PLAIN_FD, 3, NULL }, { "fdin", PARAM_FD, 1, NULL }, { "len", PARAM_INT, 5, NULL } } },
+	{ "close", SYS_close, 6, CALL_NAMED, OTHER_PLAN(.object_arg = 0), { RES, { "fd", PARAM_PLAIN_FD, 1, NULL } } },
+	{ "ioctl", SYS_ioctl, 54, CALL_NAMED, OTHER_PLAN(.object_arg = 1),
+	  { RES, FD, { "request", PARAM_HEX, 2, NULL }, { "argument", PARAM_HEX, 3, NULL } } },
+	{ "ftruncate", SYS_ftruncate, 93, CALL_NAMED, OTHER_PLAN(.object_arg = 1), { RES, FD, { "length", PARAM_INT, 2, NULL } } },
+	{ "truncate", SYS_truncate, 92, CALL_NAMED, PATH_PLAN(.name_arg = { 1 }),
+	  { RES, { "path", PARAM_PATH, 1, NULL }, { "length", PARAM_INT, 2, NULL } } },
+	{ "faccessat", SYS_faccessat, COMPAT(307, 334), CALL_NAMED, PATH_PLAN(.name_arg = { 2 }, .dir_arg = { 1 }),
+	  { RES, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "pathname", PARAM_PATH, 2, NULL }, { "mode", PARAM_OCTAL, 3, NULL } } },
+	{ "readlinkat", SYS_readlinkat, COMPAT(305, 332), CALL_NAMED, PATH_PLAN(.name_arg = { 2 }, .dir_arg = { 1 }),
+	  { RES, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "path", PARAM_PATH, 2, NULL } } },
+	{ "utimensat", SYS_utimensat, COMPAT(320, 348), CALL_NAMED, PATH_PLAN(.name_arg = { 2 }, .dir_arg = { 1 }),
+	  { RES, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "path", PARAM_PATH, 2, NULL } } },
+	{ "setxattr", SYS_setxattr, 226, CALL_NAMED, PATH_PLAN(.name_arg = { 1 }, .text_arg = 2),
+	  { RES, { "path", PARAM_PATH, 1, NULL }, { "name", PARAM_TEXT, 2, NULL } } },
+	{ "lsetxattr", SYS_lsetxattr, 227, CALL_NAMED, PATH_PLAN(.name_arg = { 1 }, .text_arg = 2),
+	  { RES, { "path", PARAM_PATH, 1, NULL }, { "name", PARAM_TEXT, 2, NULL } } },
+	{ "fsetxattr", SYS_fsetxattr, 228, CALL_NAMED, PATH_PLAN(.object_arg = 1, .text_arg = 2),
+	  { RES, FD, { "name", PARAM_TEXT, 2, NULL } } },
+#if defined(__x86_64__)
+	{ "access", SYS_access, 33, CALL_NAMED, PATH_PLAN(.name_arg = { 1 }),
+	  { RES, { "name", PARAM_PATH, 1, NULL }, { "mode", PARAM_OCTAL, 2, NULL } } },
+	{ "readlink", SYS_readlink, 85, CALL_NAMED, PATH_PLAN(.name_arg = { 1 }), { RES, { "path", PARAM_PATH, 1, NULL } } },
+	{ "iopl", SYS_iopl, 110, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES, { "level", PARAM_INT, 1, NULL } } },
+	{ "ioperm", SYS_ioperm, 101, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
+	{ "modify_ldt", SYS_modify_ldt, 123, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
+#endif
+
+	/* Seldom made, and seldom by anybody who means well. */
+	{ "name_to_handle_at", SYS_name_to_handle_at, COMPAT(341, 370), CALL_NAMED, PRIV_PLAN(.name_arg = { 2 }, .dir_arg = { 1 }),
+	  { RES, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "pathname", PARAM_PATH, 2, NULL } } },
+	{ "open_tree", 428, 428, CALL_NAMED, PRIV_PLAN(.flags = PLAN_RETURNS_FD, .name_arg = { 2 }, .dir_arg = { 1 }),
+	  { FD, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "path", PARAM_PATH, 2, NULL }, { "flags", PARAM_HEX, 3, NULL } } },
+	{ "fsconfig", 431, 431, CALL_NAMED, PRIV_PLAN(.flags = PLAN_TEXT, .object_arg = 1, .name_arg = { 3 }),
+	  { RES, FD, { "cmd", PARAM_INT, 2, NULL }, { "key", PARAM_RAW_NAME, 3, NULL } } },
+	{ "fsmount", 432, 432, CALL_NAMED, PRIV_PLAN(.flags = PLAN_RETURNS_FD), { FD, { "flags", PARAM_HEX, 2, NULL } } },
+	{ "mount_setattr", 442, 442, CALL_NAMED, PRIV_PLAN(.name_arg = { 2 }, .dir_arg = { 1 }),
+	  { RES, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "path", PARAM_PATH, 2, NULL }, { "flags", PARAM_HEX, 3, NULL } } },
+	{ "memfd_secret", 447, 447, CALL_NAMED, PRIV_PLAN(.flags = PLAN_RETURNS_FD), { FD, { "flags", PARAM_HEX, 1, NULL } } },
+	{ "add_key", SYS_add_key, COMPAT(286, 309), CALL_NAMED, PRIV_PLAN(.flags = PLAN_TEXT, .name_arg = { 1, 2 }), { RES } },
+	{ "request_key", SYS_request_key, COMPAT(287, 310), CALL_NAMED, PRIV_PLAN(.flags = PLAN_TEXT, .name_arg = { 1, 2 }), { RES } },
+	{ "keyctl", SYS_keyctl, COMPAT(288, 311), CALL_NAMED, PRIV_PLAN(.flags = 0), { RES, { "option", PARAM_INT, 1, NULL } } },
+	{ "perf_event_open", SYS_perf_event_open, COMPAT(336, 364), CALL_NAMED, PRIV_PLAN(.flags = PLAN_RETURNS_FD),
+	  { FD, { "pid", PARAM_PID, 2, NULL } } },
+	{ "fanotify_init", SYS_fanotify_init, COMPAT(338, 367), CALL_NAMED, PRIV_PLAN(.flags = PLAN_RETURNS_FD),
+	  { FD, { "flags", PARAM_HEX, 1, NULL } } },
+	{ "personality", SYS_personality, 136, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
+	{ "acct", SYS_acct, 51, CALL_NAMED, PRIV_PLAN(.name_arg = { 1 }), { RES, { "path", PARAM_PATH, 1, NULL } } },
+	{ "swapon", SYS_swapon, 87, CALL_NAMED, PRIV_PLAN(.name_arg = { 1 }), { RES, { "path", PARAM_PATH, 1, NULL } } },
+	{ "swapoff", SYS_swapoff, 115, CALL_NAMED, PRIV_PLAN(.name_arg = { 1 }), { RES, { "path", PARAM_PATH, 1, NULL } } },
+	{ "reboot", SYS_reboot, 88, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES, { "cmd", PARAM_HEX, 3, NULL } } },
+	{ "sethostname", SYS_sethostname, 74, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
+	{ "setdomainname", SYS_setdomainname, 121, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
+	{ "syslog", SYS_syslog, 103, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES, { "type", PARAM_INT, 1, NULL } } },
+	{ "quotactl", SYS_quotactl, 131, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES, { "cmd", PARAM_HEX, 1, NULL } } },
+	{ "settimeofday", SYS_settimeofday, 79, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
+	{ "clock_settime", SYS_clock_settime, COMPAT(264, 262), CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
+	{ "setfsuid", SYS_setfsuid, 215, CALL_NAMED, PRIV_PLAN(.flags = 0), { { "res", PARAM_NUMBER, 0, NULL }, { "uid", PARAM_UID, 1, NULL } } },
+	{ "setfsgid", SYS_setfsgid, 216, CALL_NAMED, PRIV_PLAN(.flags = 0), { { "res", PARAM_NUMBER, 0, NULL }, { "gid", PARAM_GID, 1, NULL } } },
+	{ "setgroups", SYS_setgroups, 206, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
+	{ "kcmp", SYS_kcmp, COMPAT(349, 378), CALL_NAMED, PRIV_PLAN(.flags = 0), { RES, { "pid", PARAM_PID, 1, NULL } } },
+	{ "process_madvise", 440, 440, CALL_NAMED, PRIV_PLAN(.flags = 0), { RES } },
 
 	/* State: the working directory. */
 	{ "chdir", SYS_chdir, 12, CALL_STATE,

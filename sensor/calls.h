@@ -7,7 +7,7 @@
 #include "sensor/flags.h"
 #include "sensor/plan.h"
 
-#define CALLS_MAX	 160
+#define CALLS_MAX	 200
 #define CALL_PARAMS_MAX	 8
 #define CALL_COMPAT_NONE 0xffff
 
@@ -33,6 +33,7 @@ enum param_kind {
 	PARAM_INT32,
 	PARAM_UINT32,
 	PARAM_HEX,
+	PARAM_OCTAL,
 	PARAM_ADDRESS,	  /* the result in hex, or errno by name */
 	PARAM_TUPLE,	  /* of the socket */
 	PARAM_OBJECT_PATH, /* of the file that the descriptor is */
@@ -41,6 +42,11 @@ enum param_kind {
 	PARAM_CAPS,	  /* inheritable, permitted, effective after the call, by place */
 	PARAM_WORD,	  /* `place` counts 32-bit words of the data that was taken */
 	PARAM_WORD_FLAGS, /* the same, as bits of `table` */
+	PARAM_DATA,	  /* what was read or written: only what a rule wants is taken */
+	PARAM_SIZE,	  /* the result, if it is a count of bytes */
+	PARAM_DEV,	  /* of the file */
+	PARAM_INO,
+	PARAM_SOCKADDR,	  /* the address argument as text */
 };
 
 struct param {

@@ -67,6 +67,14 @@ struct enrich {
 	enum containers_state container_state;
 };
 
+/* The kernel's inner form of a device number as programs know it. */
+static inline uint32_t device_number(uint32_t dev)
+{
+	uint32_t major = dev >> 20, minor = dev & 0xfffff;
+
+	return (minor & 0xff) | major << 8 | (minor & ~0xffU) << 12;
+}
+
 static inline bool enrich_wants(const struct enrich *enrich, field_id id)
 {
 	return id < enrich->wanted_count && enrich->wanted[id];

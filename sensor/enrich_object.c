@@ -127,6 +127,12 @@ static bool is_message(const struct record *record)
 	return is_send(record) || is_receive(record);
 }
 
+/* Who sends or receives by a connection may be at either end of it. */
+static bool is_of_connection(const struct record *record)
+{
+	return record->object.protocol == IPPROTO_TCP && record->object.remote_port != 0;
+}
+
 /* Who began. Remembered by the socket's inode number from connect and accept on. */
 static enum socket_role role_of(struct enrich *enrich)
 {
@@ -134,12 +140,12 @@ static enum socket_role role_of(struct enrich *enrich)
 	struct socket_memory *memory = &enrich->sockets[record->object.ino % ENRICH_SOCKETS];
 	enum socket_role seen = SOCKET_UNKNOWN;
 
-	if (record->nr == SYS_connect || is_send(record))
+	if (record->nr == SYS_connect || (is_send(record) && !is_of_connection(record)))
 		seen = SOCKET_CLIENT;
 	else if (record->nr == SYS_accept || record->nr == SYS_accept4 ||
 		 record->nr == SYS_listen || record->nr == SYS_bind)
 		seen = SOCKET_SERVER;
-	else if (is_receive(record) && memory->ino != record->object.ino)
+	else if (is_receive(record) && !is_of_connection(record) && memory->ino != record->object.ino)
 		seen = SOCKET_SERVER; /* nothing was sent before */
 	if (seen != SOCKET_UNKNOWN)
 		*memory = (struct socket_memory){ record->object.ino, seen };
@@ -279,14 +285,6 @@ static void put_open_by_name(struct enrich *enrich)
 		enrich_put_null(enrich, FIELD_FD_NAME);
 	else if (enrich->path_cut)
 		enrich_cut(enrich, FIELD_FD_NAME);
-}
-
-/* The kernel's inner form of a device number as programs know it. */
-static uint32_t device_number(uint32_t dev)
-{
-	uint32_t major = dev >> 20, minor = dev & 0xfffff;
-
-	return (minor & 0xff) | major << 8 | (minor & ~0xffU) << 12;
 }
 
 /* A program that was started on a connection: a shell behind inetd, or an intruder's. */

@@ -5,7 +5,9 @@
 #include "sensor/call_numbers.h"
 #include "sensor/record_text.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <sys/un.h>
 
 enum { EXE_WRITABLE = 1, EXE_UPPER = 2, EXE_MEMFD = 4, EXE_LOWER = 8 };
 
@@ -81,6 +83,11 @@ static bool put_number(struct enrich *enrich, field_id id, const struct param *p
 
 	switch (param->kind) {
 	case PARAM_NUMBER: enrich_put_int(enrich, id, enrich->record->ret); return true;
+	case PARAM_SIZE:
+		if (enrich->record->ret >= 0)
+			enrich_put_int(enrich, id, enrich->record->ret);
+		return true;
+	case PARAM_INO: enrich_put_int(enrich, id, (int64_t)enrich->record->object.ino); return true;
 	case PARAM_INT: enrich_put_int(enrich, id, (int64_t)value); return true;
 	case PARAM_INT32:
 	case PARAM_PLAIN_FD: enrich_put_int(enrich, id, (int32_t)value); return true;
@@ -133,6 +140,28 @@ static void add_digits(struct buf *out, uint64_t value, unsigned bits)
 	buf_add(out, str_from((struct str){ text, sizeof(text) }, (size_t)(at - text)));
 }
 
+static void add_address(struct enrich *enrich)
+{
+	struct str address = record_text(enrich->record, RECORD_STRING_ADDRESS);
+	size_t head = offsetof(struct sockaddr_un, sun_path);
+	char ip[INET6_ADDRSTRLEN];
+	struct sockaddr_in6 in6 = { 0 };
+	struct sockaddr_in in;
+	sa_family_t family;
+
+	if (address.len < sizeof(family))
+		return;
+	memcpy(&family, address.at, sizeof(family));
+	memcpy(&in6, address.at, address.len < sizeof(in6) ? address.len : sizeof(in6));
+	memcpy(&in, &in6, sizeof(in));
+	if (family == AF_INET && address.len >= sizeof(in))
+		buf_addf(&enrich->text, "%s:%u", inet_ntop(AF_INET, &in.sin_addr, ip, sizeof(ip)), ntohs(in.sin_port));
+	else if (family == AF_INET6 && address.len >= offsetof(struct sockaddr_in6, sin6_scope_id))
+		buf_addf(&enrich->text, "%s:%u", inet_ntop(AF_INET6, &in6.sin6_addr, ip, sizeof(ip)), ntohs(in6.sin6_port));
+	else if (family == AF_UNIX && address.len > head)
+		buf_add(&enrich->text, (struct str){ address.at + head, strnlen(address.at + head, address.len - head) });
+}
+
 static void add_param(struct enrich *enrich, const struct param *param)
 {
 	const struct record *record = enrich->record;
@@ -141,7 +170,9 @@ static void add_param(struct enrich *enrich, const struct param *param)
 
 	switch (param->kind) {
 	case PARAM_RESULT: buf_add(out, flags_errno(record->ret)); break;
-	case PARAM_NUMBER: buf_add_i64(out, record->ret); break;
+	case PARAM_NUMBER:
+	case PARAM_SIZE: buf_add_i64(out, record->ret); break;
+	case PARAM_INO: buf_add_u64(out, record->object.ino); break;
 	case PARAM_INT: buf_add_i64(out, (int64_t)value); break;
 	case PARAM_INT32:
 	case PARAM_PLAIN_FD: buf_add_i64(out, (int32_t)value); break;
@@ -165,6 +196,7 @@ static void add_param(struct enrich *enrich, const struct param *param)
 	case PARAM_GID: add_user(enrich, enrich->settings.groups, (uint32_t)value); break;
 	case PARAM_PID: add_pid(enrich, (int32_t)value); break;
 	case PARAM_HEX: add_digits(out, value, 4); break;
+	case PARAM_OCTAL: add_digits(out, value, 3); break;
 	case PARAM_ADDRESS:
 		if (record->ret < 0 && record->ret > -4096)
 			buf_add(out, flags_errno(record->ret));
@@ -180,6 +212,9 @@ static void add_param(struct enrich *enrich, const struct param *param)
 	case PARAM_CAPS: add_digits(out, caps_of(record, param->place), 4); break;
 	case PARAM_WORD:
 	case PARAM_WORD_FLAGS: add_word(enrich, param); break;
+	case PARAM_DATA: buf_add(out, record_text(record, RECORD_STRING_DATA)); break;
+	case PARAM_DEV: add_digits(out, device_number(record->object.dev), 4); break;
+	case PARAM_SOCKADDR: add_address(enrich); break;
 	default: break;
 	}
 }
@@ -250,6 +285,24 @@ static void put_args(struct enrich *enrich)
 	enrich_put_text(enrich, FIELD_EVT_ARGS);
 }
 
+/* Not with every event that has it. */
+static bool is_seldom_wanted(enum param_kind kind)
+{
+	return kind == PARAM_RESULT || kind == PARAM_DATA || kind == PARAM_DEV || kind == PARAM_INO ||
+	       kind == PARAM_SOCKADDR;
+}
+
+/* What was read or written. */
+static void put_data(struct enrich *enrich)
+{
+	struct str data = record_text(enrich->record, RECORD_STRING_DATA);
+
+	if (!(enrich->call->plan.flags & (PLAN_DATA_BUFFER | PLAN_DATA_VECTOR)) || data.at == NULL)
+		return;
+	enrich_put_borrowed(enrich, FIELD_EVT_BUFFER, data);
+	enrich_put_int(enrich, FIELD_EVT_BUFLEN, (int64_t)data.len);
+}
+
 void enrich_params(struct enrich *enrich)
 {
 	const struct call *call = enrich->call;
@@ -261,11 +314,12 @@ void enrich_params(struct enrich *enrich)
 		return;
 	if (call->plan.flags & PLAN_OPEN)
 		put_open(enrich);
+	put_data(enrich);
 	params = call->params;
 	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
 		field_id id = enrich->params[call - calls][i];
 
-		if (params[i].kind == PARAM_RESULT && !enrich_wants(enrich, id))
+		if (is_seldom_wanted(params[i].kind) && !enrich_wants(enrich, id))
 			continue;
 		if (put_number(enrich, id, &params[i]))
 			continue;

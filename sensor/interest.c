@@ -11,12 +11,13 @@ struct making {
 	const struct rules *all; /* NULL: there are none */
 	struct rules_interest *rules;
 	size_t cap;
+	bool data;   /* some rule wants what is read or written */
 	bool failed; /* out of memory */
 };
 
 /* ---- what is known of a kind ---- */
 
-enum { KNOWN_MAX = 16 };
+enum { KNOWN_MAX = 16, KINDS_SAME_PEER = 0xf0f0 };
 
 struct known {
 	struct rules_known at[KNOWN_MAX];
@@ -88,7 +89,10 @@ static struct known know(const struct call *call, unsigned kind)
 		known.at[known.count++] =
 			(struct rules_known){ .field = FIELD_EVT_RES, .isnt = "SUCCESS" };
 	} else {
-		know_number(&known, FIELD_EVT_RAWRES, 0, INT64_MAX);
+		bool other = (call->plan.flags & PLAN_STANDARD_FD) && kind == PLAN_KIND_OTHER_FD;
+
+		know_number(&known, FIELD_EVT_RAWRES, other ? 3 : 0,
+			    (call->plan.flags & PLAN_STANDARD_FD) && !other ? 2 : INT64_MAX);
 		know_text(&known, FIELD_EVT_RES, "SUCCESS", NULL);
 	}
 	if (call->plan.flags & PLAN_OPEN)
@@ -108,7 +112,8 @@ static bool kind_exists(const struct call *call, unsigned kind)
 		return (call->plan.open_arg == 0) == ((kind & PLAN_KIND_ACCESS) == PLAN_KIND_CREAT);
 	if (call->plan.class == RECORD_CLASS_NET)
 		return (call->plan.flags & PLAN_NEEDS_ADDRESS) || !(kind & PLAN_KIND_SAME_PEER);
-	return kind == 0 || kind == PLAN_KIND_FAILED;
+	return kind == 0 || kind == PLAN_KIND_FAILED ||
+	       ((call->plan.flags & PLAN_STANDARD_FD) && kind == PLAN_KIND_OTHER_FD);
 }
 
 /* ---- asking ---- */
@@ -205,19 +210,36 @@ static bool is_named(const struct making *m, const struct call *call)
 	return false;
 }
 
+/* What programs do all the time is only for rules that name the call: messages of connections, descriptors that
+ * become others. */
+static void keep_named(struct plan_interest *of, const struct call *call, bool named)
+{
+	const uint16_t common = (call->plan.flags & PLAN_STANDARD_FD) ? 1U << PLAN_KIND_OTHER_FD : 0;
+
+	if (call->plan.flags & PLAN_NEEDS_ADDRESS)
+		of->bare = named ? of->can & KINDS_SAME_PEER : 0;
+	if (named)
+		return;
+	of->can &= (uint16_t)~common;
+	of->pass &= (uint16_t)~common;
+}
+
 static void ask_call(struct making *m, const struct call *call)
 {
 	struct plan_interest *of = &m->interest->calls[call->nr];
+	bool named = is_named(m, call);
 
-	if (call->watch == CALL_NAMED && !is_named(m, call))
+	if (call->watch == CALL_NAMED && !named)
 		return;
 	if (m->rules == NULL || (call->watch == CALL_STATE && !(call->plan.flags & PLAN_FAILED_ONLY))) {
 		*of = (struct plan_interest){ .can = UINT16_MAX, .pass = UINT16_MAX };
-		return;
+	} else {
+		for (unsigned kind = 0; kind < 16; kind++)
+			if (kind_exists(call, kind))
+				ask_kind(m, call, kind);
 	}
-	for (unsigned kind = 0; kind < 16; kind++)
-		if (kind_exists(call, kind))
-			ask_kind(m, call, kind);
+	keep_named(of, call, named);
+	of->data = m->data;
 }
 
 /* ---- in order ---- */
@@ -338,6 +360,7 @@ int interest_new(const struct rules *rules, struct interest **ret)
 	arena_init(&interest->arena, 64 << 20);
 	m.all = rules;
 	m.rules = rules == NULL ? NULL : rules_interest_new(rules);
+	m.data = rules != NULL && rules_wants_data(rules);
 	m.failed = rules != NULL && m.rules == NULL;
 	for (size_t i = 0; i < calls_count && !m.failed; i++)
 		ask_call(&m, &calls[i]);

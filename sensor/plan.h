@@ -22,15 +22,18 @@ enum plan_flag {
 	PLAN_OPEN = 1 << 1, /* reading opens pass only for watched paths; flags in args[open_arg] */
 	PLAN_OPEN_HOW = 1 << 2,	     /* ... flags and mode are in a struct open_how */
 	PLAN_TEXT = 1 << 3,	     /* the names are text, not paths */
-	PLAN_NEEDS_ADDRESS = 1 << 4, /* without an address argument the call is of no interest */
+	PLAN_NEEDS_ADDRESS = 1 << 4, /* a message: without an address it is one of a connection, which only rules that
+					name the call want */
 	PLAN_MESSAGE = 1 << 5,	     /* the address is within a struct msghdr */
-	PLAN_STANDARD_FD = 1 << 6,   /* only results 0 to 2 are of interest */
+	PLAN_STANDARD_FD = 1 << 6,   /* other results than 0 to 2 are a kind of their own */
 	PLAN_FAILED_ONLY = 1 << 7,   /* success is seen elsewhere (exec) */
 	PLAN_CWD = 1 << 8,	     /* changes the working directory: the new one is taken */
 	PLAN_SUCCESS_ONLY = 1 << 9,
 	PLAN_LENGTH_AT = 1 << 11,   /* the address's length is behind a pointer */
 	PLAN_TARGET_TEXT = 1 << 10, /* the first name is text, the second a path (symlink) */
 	PLAN_NAME_OF_THREAD = 1 << 12, /* prctl(2): there is a name only with these options: */
+	PLAN_DATA_BUFFER = 1 << 13, /* data_arg is a buffer: as much as the result says, if a rule wants it */
+	PLAN_DATA_VECTOR = 1 << 14, /* ... many, each with its length; of a struct msghdr with PLAN_MESSAGE */
 };
 
 #define PLAN_PR_SET_NAME 15
@@ -49,7 +52,7 @@ struct plan {
 	__u8 mode_arg;
 	__u8 text_arg; /* a third text */
 	__u8 data_arg; /* memory of the process, of which data_len bytes are taken */
-	__u8 data_len; /* at most PLAN_DATA_MAX */
+	__u8 data_len; /* at most PLAN_DATA_MAX; with PLAN_DATA_VECTOR the place of their number */
 };
 
 /* Two rings: a flood of opens cannot take the place of an exec. Powers of two, these unless options say
@@ -108,6 +111,8 @@ enum plan_kind {
 	PLAN_KIND_NO_SOCKET = 3,
 	PLAN_KIND_SAME_PEER = 4, /* a message to or from whom the socket's last one was */
 
+	PLAN_KIND_OTHER_FD = 1, /* of PLAN_STANDARD_FD: a descriptor beyond 2 */
+
 	PLAN_KIND_FAILED = 8,
 };
 
@@ -138,9 +143,19 @@ static inline __u16 plan_socket_kind(int is_socket, __u16 family, int same_peer,
 	return (__u16)(1U << (failed ? kind | PLAN_KIND_FAILED : kind));
 }
 
-/* Of a call, bits by kind: some rule can match it; it passes whatever its path is. */
+/* Of a call that is neither an open nor of the network. */
+static inline __u16 plan_other_kind(__u16 flags, __s64 ret)
+{
+	if (ret < 0)
+		return 1U << PLAN_KIND_FAILED;
+	return (flags & PLAN_STANDARD_FD) && ret > 2 ? 1U << PLAN_KIND_OTHER_FD : 1;
+}
+
+/* Of a call, bits by kind: some rule can match it; it passes whatever its path is; of those without an address
+ * (PLAN_NEEDS_ADDRESS) some rule can match it. */
 struct plan_interest {
-	__u16 can, pass;
+	__u16 can, pass, bare;
+	__u16 data; /* some rule wants what is read or written */
 };
 
 /* What was lost, by call and cause; written only where something is lost. Rows beyond the calls' are of

@@ -10,6 +10,8 @@
 
 #define NR_EXECVE   59
 #define NR_EXECVEAT 322
+#define NR_SENDMMSG 307
+#define NR_RECVMMSG 299
 
 #define TS_COMPAT	  0x0002
 
@@ -87,6 +89,8 @@ static __always_inline void compat_arguments(__u64 *args, const struct pt_regs *
 
 #define NR_EXECVE   221
 #define NR_EXECVEAT 281
+#define NR_SENDMMSG 269
+#define NR_RECVMMSG 243
 
 #define TIF_32BIT (1UL << 22)
 

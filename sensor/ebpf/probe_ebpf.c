@@ -75,7 +75,8 @@ static const struct {
 	{ 9, "sendmsg" },   { 13, "accept4" },  { 16, "connect" },   { 18, "openat" },  { 26, "sendto" },
 	{ 28, "openat2" },  { 34, "shutdown" }, { 35, "renameat2" }, { 36, "unlinkat" }, { 37, "mkdirat" },
 	{ 38, "symlinkat" }, { 39, "linkat" },  { 45, "socket" },    { 47, "sendto" },  { 48, "sendmsg" },
-	{ 56, "bind" },	    { 57, "listen" },
+	{ 56, "bind" },	    { 57, "listen" },  { 1, "readv" },	  { 2, "writev" },   { 4, "read" },
+	{ 5, "write" },	    { 10, "recvmsg" }, { 22, "read" },	  { 23, "write" },   { 27, "recvfrom" },
 };
 
 /* Where the tables are that say what passes. */

@@ -243,14 +243,13 @@ __noinline int take_open(struct scratch *scratch)
 /* Cheap reasons to take no record. */
 static __always_inline bool call_is_filtered(const struct record *record, const struct plan *plan)
 {
-	if ((plan->flags & PLAN_STANDARD_FD) && (__u64)record->ret > 2)
-		return true;
+	const struct plan_interest *of = &interests[record->nr & (PLAN_CALLS - 1)];
+
 	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
 		return true;
-	if (plan->class != RECORD_CLASS_NET &&
-	    !(interests[record->nr & (PLAN_CALLS - 1)].can & 1U << (record->ret < 0 ? PLAN_KIND_FAILED : 0)))
+	if (plan->class != RECORD_CLASS_NET && !(of->can & plan_other_kind(plan->flags, record->ret)))
 		return true;
-	return (plan->flags & PLAN_NEEDS_ADDRESS) && arg(record, plan->address_arg) == 0;
+	return (plan->flags & PLAN_NEEDS_ADDRESS) && of->bare == 0 && arg(record, plan->address_arg) == 0;
 }
 
 static __always_inline __s32 object_fd(const struct record *record, const struct plan *plan)
@@ -297,8 +296,11 @@ static __always_inline bool socket_is_filtered(struct record *record, struct tas
 		const struct message message = message_of(record, plan);
 		__u64 address[3] = { 0 };
 
-		if (message.name == 0 || message.len == 0)
-			return true; /* of a connection, known from its begin */
+		if (message.name == 0 || message.len == 0) { /* of a connection, known from its begin */
+			record->flags |= RECORD_SAME_PEER;
+			return !(interests[record->nr & (PLAN_CALLS - 1)].bare &
+				 plan_socket_kind(is_socket, family, 1, record->ret < 0));
+		}
 		if (bpf_probe_read_user(address, 8, (void *)message.name) == 0 && (__u16)address[0] == AF_INET6)
 			bpf_probe_read_user(&address[1], 16, (void *)(message.name + 8));
 		if (is_socket && peer_is_same(address, BPF_CORE_READ(file, f_inode, i_ino)))
@@ -306,6 +308,83 @@ static __always_inline bool socket_is_filtered(struct record *record, struct tas
 	}
 	return !(can & plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0,
 					record->ret < 0));
+}
+
+/* What is read or written: of many buffers the first, as they follow each other. */
+struct vector {
+	__u64 address, len;
+};
+
+#define VECTORS_MAX 8
+
+static __always_inline struct vector vector_at(const struct record *record, __u64 at, __u32 i)
+{
+	struct vector vector = { 0 };
+	__u32 words[2] = { 0 };
+
+	if (record->flags & RECORD_COMPAT) {
+		bpf_probe_read_user(words, sizeof(words), (void *)(at + i * sizeof(words)));
+		vector.address = words[0];
+		vector.len = words[1];
+	} else {
+		bpf_probe_read_user(&vector, sizeof(vector), (void *)(at + i * sizeof(vector)));
+	}
+	return vector;
+}
+
+/* Where the vector of a message is, and how many it has. */
+static __always_inline struct vector vectors_of(const struct record *record, const struct plan *plan)
+{
+	struct vector vectors = { arg(record, plan->data_arg), arg(record, plan->data_len) };
+
+	if (!(plan->flags & PLAN_MESSAGE))
+		return vectors;
+	return vector_at(record, vectors.address + ((record->flags & RECORD_COMPAT) ? 8 : 16), 0);
+}
+
+/* Of sendmmsg(2) and recvmmsg(2) the first message: its length is behind it. */
+static __always_inline __u64 data_length(const struct record *record, const struct plan *plan)
+{
+	__u32 len = 0;
+
+	if (record->nr != NR_SENDMMSG && record->nr != NR_RECVMMSG)
+		return (__u64)record->ret;
+	bpf_probe_read_user(&len, sizeof(len),
+			    (void *)(arg(record, plan->data_arg) + ((record->flags & RECORD_COMPAT) ? 28 : 56)));
+	return len;
+}
+
+__noinline int add_data(struct scratch *scratch)
+{
+	const struct plan *plan;
+	struct record_string *string;
+	struct vector vectors, one;
+	__u64 len;
+	__u32 off = 0;
+
+	if (scratch == NULL || scratch->record.ret <= 0)
+		return 0;
+	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
+	len = data_length(&scratch->record, plan);
+	len = len > PLAN_DATA_MAX ? PLAN_DATA_MAX : len;
+	if (plan->flags & PLAN_DATA_BUFFER) {
+		add_user_bytes(scratch, arg(&scratch->record, plan->data_arg), len, RECORD_STRING_DATA);
+		return 0;
+	}
+	string = string_room(scratch);
+	if (string == NULL)
+		return 0;
+	vectors = vectors_of(&scratch->record, plan);
+	for (__u32 i = 0; i < VECTORS_MAX && i < vectors.len && off < len; i++) {
+		one = vector_at(&scratch->record, vectors.address, i);
+		one.len = one.len > len - off ? len - off : one.len;
+		if (one.len > 0 && bpf_probe_read_user(string->text + masked(off, 127), masked((__u32)one.len, 127),
+						       (void *)one.address) != 0)
+			break;
+		off += (__u32)one.len;
+	}
+	string_take(scratch, string, RECORD_STRING_DATA, masked(off, 127));
+	return 0;
 }
 
 static __always_inline void take_object(struct scratch *scratch, struct task_struct *task,
@@ -343,7 +422,10 @@ __noinline int take_call(struct scratch *scratch)
 		add_address(scratch, plan);
 	if (plan->text_arg != 0 && arg(&scratch->record, plan->text_arg) != 0)
 		add_user_text(scratch, arg(&scratch->record, plan->text_arg), RECORD_STRING_TEXT);
-	if (plan->data_arg != 0 && scratch->record.ret >= 0)
+	if ((plan->flags & (PLAN_DATA_BUFFER | PLAN_DATA_VECTOR)) != 0) {
+		if (interests[scratch->record.nr & (PLAN_CALLS - 1)].data)
+			add_data(scratch);
+	} else if (plan->data_arg != 0 && scratch->record.ret >= 0)
 		add_user_bytes(scratch, arg(&scratch->record, plan->data_arg), plan->data_len,
 			       RECORD_STRING_DATA);
 	if (plan->flags & PLAN_CWD) {

@@ -16,11 +16,16 @@
 
 /* Of the kernel's interface, and the same everywhere. */
 enum uring_op {
+	URING_READ_FIXED = 4,
+	URING_WRITE_FIXED = 5,
 	URING_SENDMSG = 9,
 	URING_ACCEPT = 13,
 	URING_CONNECT = 16,
 	URING_OPENAT = 18,
+	URING_READ = 22,
+	URING_WRITE = 23,
 	URING_SEND = 26,
+	URING_RECV = 27,
 	URING_OPENAT2 = 28,
 	URING_RENAMEAT = 35,
 	URING_UNLINKAT = 36,
@@ -176,6 +181,8 @@ static __always_inline void asked_fill(struct asked *asked, struct io_kiocb *req
 {
 	struct io_listen *listen = (void *)req;
 	struct io_accept *accept = (void *)req;
+	struct io_sr_msg *message = (void *)req;
+	struct io_rw *rw = (void *)req;
 
 	__builtin_memset(asked->args, 0, sizeof(asked->args));
 	asked->name_len[0] = asked->name_len[1] = asked->address_len = 0;
@@ -195,6 +202,11 @@ static __always_inline void asked_fill(struct asked *asked, struct io_kiocb *req
 	case URING_SENDMSG:
 	case URING_SEND_ZC:
 	case URING_SENDMSG_ZC: asked_send(asked, req); break;
+	case URING_READ:
+	case URING_WRITE:
+	case URING_READ_FIXED:
+	case URING_WRITE_FIXED: asked->args[2] = BPF_CORE_READ(rw, len); break;
+	case URING_RECV: asked->args[2] = (__u32)BPF_CORE_READ(message, len); break;
 	case URING_LISTEN: asked->args[1] = (__u32)BPF_CORE_READ(listen, backlog); break;
 	case URING_ACCEPT:
 		asked->args[3] = (__u32)BPF_CORE_READ(accept, flags);
@@ -245,9 +257,10 @@ static __always_inline bool asked_socket_is_wanted(struct record *record, const 
 		family = BPF_CORE_READ(socket, sk, __sk_common.skc_family);
 	}
 	if (plan->flags & PLAN_NEEDS_ADDRESS) {
-		if (asked->address_len == 0)
-			return false;
-		if (is_socket && peer_is_same(asked->address, READ2(file, f_inode, i_ino)))
+		if (asked->address_len == 0) {
+			record->flags |= RECORD_SAME_PEER;
+			can = interests[record->nr & (PLAN_CALLS - 1)].bare;
+		} else if (is_socket && peer_is_same(asked->address, READ2(file, f_inode, i_ino)))
 			record->flags |= RECORD_SAME_PEER;
 	}
 	return can & plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);
@@ -274,7 +287,7 @@ static __always_inline bool asked_is_wanted(struct record *record, const struct 
 
 	if (plan->class == RECORD_CLASS_NET)
 		return asked_socket_is_wanted(record, asked, plan, file);
-	return can & 1U << (record->ret < 0 ? PLAN_KIND_FAILED : 0);
+	return can & plan_other_kind(plan->flags, record->ret);
 }
 
 /* As at the end of the call. `object`: the struct file that the operation was on. False: filtered. */

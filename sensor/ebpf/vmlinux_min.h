@@ -314,6 +314,15 @@ struct io_connect {
 	int addr_len;
 };
 
+struct kiocb {
+	__u64 ki_pos;
+};
+
+struct io_rw {
+	struct kiocb kiocb;
+	__u32 len;
+};
+
 struct io_listen {
 	int backlog;
 };

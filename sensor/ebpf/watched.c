@@ -141,6 +141,8 @@ static void open_wide(const struct watched *watched, const struct interest *inte
 
 		__atomic_store_n(&at->pass, can, __ATOMIC_RELEASE);
 		__atomic_store_n(&at->can, can, __ATOMIC_RELEASE);
+		at->bare |= interest->calls[calls[i].nr].bare;
+		at->data |= interest->calls[calls[i].nr].data;
 	}
 }
 
@@ -159,6 +161,8 @@ static void narrow(const struct watched *watched, const struct interest *interes
 
 		__atomic_store_n(&at->can, interest->calls[calls[i].nr].can, __ATOMIC_RELEASE);
 		__atomic_store_n(&at->pass, interest->calls[calls[i].nr].pass, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->bare, interest->calls[calls[i].nr].bare, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->data, interest->calls[calls[i].nr].data, __ATOMIC_RELEASE);
 	}
 }
 

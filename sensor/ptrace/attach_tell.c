@@ -159,12 +159,14 @@ static bool open_is_wanted(const struct attach *attach, const struct record *rec
 
 static bool call_is_wanted(const struct attach *attach, const struct record *record, const struct plan *plan)
 {
-	if ((plan->flags & PLAN_STANDARD_FD) && (uint64_t)record->ret > 2)
+	const struct plan_interest *of = &attach->interest->calls[record->nr];
+
+	if ((plan->flags & PLAN_STANDARD_FD) && !(of->can & plan_other_kind(plan->flags, record->ret)))
 		return false;
 	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
 		return false;
 	if ((plan->flags & PLAN_NEEDS_ADDRESS) && record_text(record, RECORD_STRING_ADDRESS).at == NULL)
-		return false;
+		return of->bare != 0;
 	return !(plan->flags & PLAN_OPEN) || open_is_wanted(attach, record, plan);
 }
 
@@ -199,6 +201,16 @@ static int64_t result_of(int64_t result)
 	return result <= -512 && result >= -516 ? -EINTR : result;
 }
 
+static bool wants_data(struct attach *attach, const struct record *record)
+{
+	bool wants;
+
+	pthread_mutex_lock(&attach->lock);
+	wants = attach->interest->calls[record->nr].data != 0;
+	pthread_mutex_unlock(&attach->lock);
+	return wants;
+}
+
 void attach_call_end(struct attach *attach, struct tracee *tracee, int64_t result)
 {
 	struct record *record = attach->scratch;
@@ -213,7 +225,7 @@ void attach_call_end(struct attach *attach, struct tracee *tracee, int64_t resul
 	record->ret = result_of(result);
 	record->tgid = tracee->tgid;
 	set_comm(attach, tracee, record);
-	tracee_add_answer(record, tracee->tid, plan);
+	tracee_add_answer(record, tracee->tid, plan, wants_data(attach, record));
 	tracee_add_object(record, tracee->tid, plan);
 	if (plan->flags & PLAN_CWD)
 		tracee_add_link(record, tracee->tid, "cwd", RECORD_STRING_CWD);

@@ -344,18 +344,18 @@ static int family_of(const struct entry *entry)
 static bool network_is_wanted(const struct entry *entry, const struct interest *interest)
 {
 	const struct plan *plan = &entry->call->plan;
-	uint16_t can = interest->calls[entry->call->nr].can;
+	const struct plan_interest *of = &interest->calls[entry->call->nr];
 	uint64_t name = 0;
 	int family;
 
 	if (plan->flags & PLAN_MESSAGE) {
 		if (tracee_read(entry->tid, arg(entry, plan->address_arg), &name, entry->compat ? 4 : 8) && name == 0)
-			return false;
+			return of->bare != 0;
 	} else if ((plan->flags & PLAN_NEEDS_ADDRESS) && arg(entry, plan->address_arg) == 0) {
-		return false;
+		return of->bare != 0;
 	}
 	family = family_of(entry);
-	return family < 0 || (can & (plan_socket_kind(true, (uint16_t)family, false, false) |
+	return family < 0 || (of->can & (plan_socket_kind(true, (uint16_t)family, false, false) |
 				     plan_socket_kind(true, (uint16_t)family, false, true))) != 0;
 }
 
@@ -396,5 +396,6 @@ bool entry_wants(const struct entry *entry, const struct interest *interest, str
 		return open_is_wanted(entry, interest, comm, names);
 	if (call->plan.class == RECORD_CLASS_NET)
 		return network_is_wanted(entry, interest);
-	return call->nr != SYS_dup || dup_may_take_standard(entry);
+	return call->nr != SYS_dup || (interest->calls[call->nr].can & 1U << PLAN_KIND_OTHER_FD) != 0 ||
+	       dup_may_take_standard(entry);
 }

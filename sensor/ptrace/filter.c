@@ -30,10 +30,11 @@ enum { ENTRIES_MAX = CALLS_MAX + 1 };
 #define KINDS_MAKING_EXEC 0xf0f0U
 #define KINDS_OF_FAMILY(family) (0x1111U << (family))
 
-static struct filter_condition condition_of(const struct call *call, uint16_t kinds)
+static struct filter_condition condition_of(const struct call *call, uint16_t kinds, bool bare)
 {
-	struct filter_condition condition = { .taken = kinds != 0 };
+	struct filter_condition condition = { .taken = kinds != 0, .bare = bare };
 
+	condition.others = (call->plan.flags & PLAN_STANDARD_FD) && (kinds & 1U << PLAN_KIND_OTHER_FD) != 0;
 	if (call->plan.flags & PLAN_OPEN) {
 		condition.reads = (kinds & KINDS(PLAN_KIND_READ) & ~KINDS_MAKING_EXEC) != 0;
 		condition.writes =
@@ -79,18 +80,26 @@ static uint16_t kinds_of(const struct probe_settings *settings, size_t row)
 	return is_rare(call) ? UINT16_MAX : kinds;
 }
 
+static bool wants_bare(const struct probe_settings *settings, size_t row)
+{
+	uint16_t nr = calls[row].nr;
+
+	return (settings->wanted[row] && settings->interest->calls[nr].bare != 0) ||
+	       (settings->judged != NULL && settings->judged->calls[nr].bare != 0);
+}
+
 void filter_cover_of(const struct probe_settings *settings, struct filter_cover *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < calls_count; i++)
-		ret->of[i] = condition_of(&calls[i], kinds_of(settings, i));
+		ret->of[i] = condition_of(&calls[i], kinds_of(settings, i), wants_bare(settings, i));
 }
 
 static bool is_within(const struct filter_condition *want, const struct filter_condition *have)
 {
 	return want->taken <= have->taken && want->reads <= have->reads && want->writes <= have->writes &&
 	       want->executables <= have->executables && want->ip <= have->ip && want->local <= have->local &&
-	       want->other <= have->other;
+	       want->other <= have->other && want->bare <= have->bare && want->others <= have->others;
 }
 
 size_t filter_missing(const struct filter_cover *have, const struct filter_cover *want)
@@ -212,7 +221,10 @@ static void add_condition(struct filter *filter, const struct call *call, const 
 		if (!of->ip || !of->local || !of->other)
 			add_family(filter, of);
 	} else if ((plan->flags & PLAN_NEEDS_ADDRESS) && !(plan->flags & PLAN_MESSAGE)) {
-		add_address(filter, plan->address_arg);
+		if (!of->bare)
+			add_address(filter, plan->address_arg);
+	} else if (of->others) {
+		return;
 	} else if (call->nr == SYS_dup2 || call->nr == SYS_dup3) {
 		add_load_low(filter, 2);
 		add_jump(filter, BPF_JGT, 2, TO_ALLOW, TO_NOTIFY);

@@ -109,7 +109,7 @@ static bool is_in_exec(const struct notify *notify, uint32_t tgid)
 static bool must_not_be_interrupted(const struct call *call)
 {
 	return call->nr == SYS_bpf || call_is_traced(call) ||
-	       (call->plan.class == RECORD_CLASS_NET && (call->plan.flags & PLAN_NEEDS_ADDRESS));
+	       (call->plan.flags & (PLAN_NEEDS_ADDRESS | PLAN_DATA_BUFFER | PLAN_DATA_VECTOR)) != 0;
 }
 
 /* Who asks to be traced by its parent must not be traced already. */

@@ -96,15 +96,16 @@ bool notify_presume(struct notify *notify, struct record *record, const struct p
 static bool is_wanted(struct notify *notify, struct record *record, const struct plan *plan)
 {
 	struct str path, given;
+	const struct plan_interest *of = &notify->settings.interest->calls[record->nr];
 
-	if ((plan->flags & PLAN_STANDARD_FD) && (uint64_t)record->ret > 2)
+	if ((plan->flags & PLAN_STANDARD_FD) && !(of->can & plan_other_kind(plan->flags, record->ret)))
 		return false;
 	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
 		return false;
 	if (plan->flags & PLAN_FAILED_ONLY)
 		return notify->settings.wanted[call_find(record->nr) - calls];
 	if ((plan->flags & PLAN_NEEDS_ADDRESS) && record_text(record, RECORD_STRING_ADDRESS).at == NULL)
-		return false;
+		return of->bare != 0;
 	if (!(plan->flags & PLAN_OPEN))
 		return true;
 	if ((record->args[4] & (O_ACCMODE | O_PATH)) == O_PATH)
@@ -118,12 +119,22 @@ static bool is_wanted(struct notify *notify, struct record *record, const struct
 				   (struct str){ record->comm, strnlen(record->comm, RECORD_COMM) });
 }
 
+static bool wants_data(struct notify *notify, const struct record *record)
+{
+	bool wants;
+
+	pthread_rwlock_rdlock(&notify->lock);
+	wants = notify->settings.interest->calls[record->nr].data != 0;
+	pthread_rwlock_unlock(&notify->lock);
+	return wants;
+}
+
 void notify_finish(struct notify *notify, struct record *record, const struct plan *plan)
 {
 	bool known = !(record->flags & RECORD_NO_RESULT), wanted;
 
 	if (known) {
-		tracee_add_answer(record, record->tid, plan);
+		tracee_add_answer(record, record->tid, plan, wants_data(notify, record));
 		tracee_add_object(record, record->tid, plan);
 	}
 	if (call_is_traced(call_find(record->nr))) {

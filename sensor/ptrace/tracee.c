@@ -155,6 +155,64 @@ void tracee_add_arguments(struct record *record, uint32_t tid, const struct plan
 		read_open(record, tid, plan);
 }
 
+enum { VECTORS_MAX = 8 };
+
+struct vector {
+	uint64_t address, len;
+};
+
+static struct vector vector_at(const struct record *record, uint32_t tid, uint64_t at, uint64_t i)
+{
+	struct vector vector = { 0 };
+	uint32_t words[2] = { 0 };
+
+	if (!(record->flags & RECORD_COMPAT)) {
+		tracee_read(tid, at + i * sizeof(vector), &vector, sizeof(vector));
+		return vector;
+	}
+	tracee_read(tid, at + i * sizeof(words), words, sizeof(words));
+	return (struct vector){ words[0], words[1] };
+}
+
+/* Of sendmmsg(2) and recvmmsg(2) the first message: its length is behind it. */
+static size_t buffer_length(const struct record *record, uint32_t tid, const struct plan *plan)
+{
+	uint32_t len = 0;
+	uint64_t result = (uint64_t)record->ret;
+
+	if (record->nr == SYS_sendmmsg || record->nr == SYS_recvmmsg) {
+		tracee_read(tid, arg(record, plan->data_arg) + ((record->flags & RECORD_COMPAT) ? 28 : 56), &len,
+			    sizeof(len));
+		result = len;
+	}
+	return result > PLAN_DATA_MAX ? PLAN_DATA_MAX : result;
+}
+
+/* What was read or written: of many buffers the first, as they follow each other. The same in the eBPF program. */
+static void add_buffer(struct record *record, uint32_t tid, const struct plan *plan)
+{
+	struct vector vectors = { arg(record, plan->data_arg), arg(record, plan->data_len) };
+	size_t len = buffer_length(record, tid, plan), off = 0;
+	char bytes[PLAN_DATA_MAX];
+
+	if (plan->flags & PLAN_DATA_BUFFER) {
+		if (len > 0 && tracee_read(tid, vectors.address, bytes, len))
+			record_add(record, RECORD_STRING_DATA, (struct str){ bytes, len });
+		return;
+	}
+	if (plan->flags & PLAN_MESSAGE)
+		vectors = vector_at(record, tid, vectors.address + ((record->flags & RECORD_COMPAT) ? 8 : 16), 0);
+	for (uint64_t i = 0; i < VECTORS_MAX && i < vectors.len && off < len; i++) {
+		struct vector one = vector_at(record, tid, vectors.address, i);
+		size_t step = one.len < len - off ? one.len : len - off;
+
+		if (step > 0 && !tracee_read(tid, one.address, bytes + off, step))
+			break;
+		off += step;
+	}
+	record_add(record, RECORD_STRING_DATA, (struct str){ bytes, off });
+}
+
 static void add_data(struct record *record, uint32_t tid, const struct plan *plan)
 {
 	char bytes[PLAN_DATA_MAX];
@@ -164,13 +222,16 @@ static void add_data(struct record *record, uint32_t tid, const struct plan *pla
 		record_add(record, RECORD_STRING_DATA, (struct str){ bytes, plan->data_len });
 }
 
-void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan)
+void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan, bool data)
 {
 	if (record->ret < 0)
 		return;
 	if (is_answer(plan))
 		add_address(record, tid, plan);
-	add_data(record, tid, plan);
+	if (!(plan->flags & (PLAN_DATA_BUFFER | PLAN_DATA_VECTOR)))
+		add_data(record, tid, plan);
+	else if (data)
+		add_buffer(record, tid, plan);
 }
 
 static void endpoint_take(const struct sockaddr_storage *address, uint8_t *ip, uint16_t *port)

@@ -18,8 +18,8 @@ void tracee_add_text(struct record *record, uint32_t tid, uint64_t address,
  * argument, the flags and mode of an open. */
 void tracee_add_arguments(struct record *record, uint32_t tid, const struct plan *plan);
 
-/* What the call has written. */
-void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan);
+/* What the call has written; `data`: and what it has read or sent, if that is its kind. */
+void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan, bool data);
 
 /* At its end: what the plan's descriptor is. */
 void tracee_add_object(struct record *record, uint32_t tid, const struct plan *plan);

@@ -86,6 +86,34 @@ call(282, -1, memory(8), 8)
 call(289, -1, memory(8), 8, 0o4000)
 call(10, 0, 4096, 0)
 call(9, 0, 4096, 5, 2, a_file, 0)
+call(1, a_file, "0123456789", 10)                 # write
+call(18, a_file, "pwritten", 8, 10)               # pwrite64
+three, four = ctypes.create_string_buffer(b"one"), ctypes.create_string_buffer(b"four")
+call(20, a_file, iovec(ctypes.addressof(three), 3) + iovec(ctypes.addressof(four), 4), 2)  # writev
+call(17, a_file, memory(100), 100, 0)             # pread64
+call(8, a_file, 0, 0)                             # lseek, which nobody reports
+call(0, a_file, memory(5), 5)                     # read
+call(19, a_file, iovec(memory(2), 2) + iovec(memory(90), 90), 2)
+call(40, a_file, a_file, memory(8), 4)            # sendfile
+call(77, a_file, 100)                             # ftruncate
+call(16, a_file, 0x5401, 0)                       # ioctl
+call(21, f"{folder}/nowhere", 4)                  # access
+call(303, AT_FDCWD, NOWHERE, memory(100), memory(4), 0)
+call(428, AT_FDCWD, NOWHERE, 1)                   # open_tree
+call(250, 0x7fff, 0)                              # keyctl: no such one
+call(101, 99, 1, 0x1000, 0x2000)                  # ptrace: no such request
+stream = socket.create_server(("127.0.0.1", 0))
+near = socket.create_connection(stream.getsockname())
+far = stream.accept()[0]
+call(44, near.fileno(), "sent by a connection", 20, 0, 0, 0)
+call(45, far.fileno(), memory(100), 100, 0, 0, 0)
+parts = [ctypes.create_string_buffer(b"in two "), ctypes.create_string_buffer(b"parts")]
+both = ctypes.create_string_buffer(iovec(ctypes.addressof(parts[0]), 7) + iovec(ctypes.addressof(parts[1]), 5))
+call(46, near.fileno(), struct.pack("QIIQQQQI4x", 0, 0, 0, ctypes.addressof(both), 2, 0, 0, 0), 0)
+room = ctypes.create_string_buffer(200)
+into = ctypes.create_string_buffer(iovec(ctypes.addressof(room), 4) + iovec(ctypes.addressof(room) + 100, 90))
+call(47, far.fileno(), struct.pack("QIIQQQQI4x", 0, 0, 0, ctypes.addressof(into), 2, 0, 0, 0), 0)
+call(33, near.fileno(), 77)                       # dup2: a connection, to no standard descriptor
 call(53, 1, 1, 0, memory(8))
 call(48, pair[0].fileno(), 1)
 call(55, pair[0].fileno(), 1, 4, memory(4), struct.pack("I", 4))

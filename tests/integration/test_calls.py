@@ -68,16 +68,38 @@ EXPECTED = [
     ("shutdown", dict(res="SUCCESS", fd=lambda value: value.startswith("<u>"), how="SHUT_WR")),
     ("getsockopt", dict(res="SUCCESS", level="SOL_SOCKET", optname="SO_ERROR")),
     ("dup2", dict(res="<f>{dir}/file", newfd=0)),
+    ("dup2", dict(res=lambda value: value.startswith("<4>127.0.0.1:"), newfd=77)),
+    ("write", dict(res="SUCCESS", data="0123456789", fd="<f>{dir}/file", size=10)),
+    ("pwrite", dict(data="pwritten", fd="<f>{dir}/file", size=8, pos=10)),
+    ("writev", dict(data="onefour", fd="<f>{dir}/file", size=7)),
+    ("pread", dict(data="0123456789onefourn", fd="<f>{dir}/file", size=100, pos=0)),
+    ("read", dict(data="01234", fd="<f>{dir}/file", size=5)),
+    ("readv", dict(data=lambda value: value.startswith("56789"), fd="<f>{dir}/file")),
+    ("sendfile", dict(in_fd="<f>{dir}/file", size=4)),
+    ("ftruncate", dict(fd="<f>{dir}/file", length=100)),
+    ("ioctl", dict(fd="<f>{dir}/file", request="0x5401", res="ENOTTY")),
+    ("access", dict(name="{dir}/nowhere", mode="04", res="ENOENT")),
+    ("name_to_handle_at", dict(pathname="{dir}/nowhere", res="ENOENT")),
+    ("open_tree", dict(path="{dir}/nowhere", fd="ENOENT")),
+    ("keyctl", dict(option=0x7fff)),
+    ("ptrace", dict(addr="0x1000", data="0x2000")),
+    ("sendto", dict(data="sent by a connection", size=20, fd=lambda value: value.startswith("<4>127.0.0.1:"))),
+    ("recvfrom", dict(data="sent by a connection", size=100, tuple=lambda value: value.startswith("127.0.0.1:"))),
+    ("sendmsg", dict(data="in two parts", size=12, tuple=lambda value: value.startswith("127.0.0.1:"))),
+    ("recvmsg", dict(data="in two parts", size=12, tuple=lambda value: value.startswith("127.0.0.1:"))),
+    ("connect", dict(addr=lambda value: value.startswith("127.0.0.1:"))),
+    ("bind", dict(addr="127.0.0.1:0")),
     ("setsid", dict(res=lambda value: value > 1)),
 ]
 # These come too often for a rule that asks for no type.
 NAMED = {"io_uring_enter", "io_uring_register", "fcntl", "pipe", "pipe2", "eventfd", "eventfd2", "epoll_create",
          "epoll_create1", "inotify_init", "inotify_init1", "timerfd_create", "signalfd", "signalfd4", "mprotect",
-         "mmap", "socketpair", "getsockopt"}
+         "mmap", "socketpair", "getsockopt", "read", "write", "pread", "pwrite", "readv", "writev", "sendfile", "ftruncate",
+         "ioctl", "access", "name_to_handle_at", "open_tree", "keyctl"}
 
 
 def rule(condition):
-    return f'- rule: Made\n  desc: d\n  condition: {condition}\n  output: "%evt.args"\n  priority: NOTICE\n'
+    return f'- rule: Made\n  desc: d\n  condition: {condition}\n  output: "%evt.args %evt.arg.data %evt.buffer %evt.arg.addr"\n  priority: NOTICE\n'
 
 
 @pytest.fixture(scope="module")

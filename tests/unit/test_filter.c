@@ -124,7 +124,7 @@ static void test_other_arguments_decide_too(void **state)
 
 	(void)state;
 	begin();
-	want(SYS_dup2, ALL);
+	want(SYS_dup2, BIT(0));
 	want(SYS_sendto, ALL);
 	want(SYS_socket, BIT(PLAN_KIND_OTHER_FAMILY));
 	settings.reported[row_of(SYS_clone)] = settings.reported[row_of(SYS_chdir)] = true;
@@ -134,6 +134,12 @@ static void test_other_arguments_decide_too(void **state)
 	assert_true(told(SYS_dup2, 7, far | 1, 0, 0)); /* the kernel takes the lower half */
 	assert_false(is_told(&send));
 	send.args[4] = far;
+	assert_true(is_told(&send));
+	want(SYS_dup2, ALL);
+	interest.calls[SYS_sendto].bare = ALL;
+	make();
+	assert_true(told(SYS_dup2, 7, 3, 0, 0));
+	send.args[4] = 0;
 	assert_true(is_told(&send));
 	assert_true(told(SYS_socket, AF_PACKET, 0, 0, 0));
 	assert_false(told(SYS_socket, AF_INET6, 0, 0, 0));
@@ -238,12 +244,12 @@ static bool must_be_told(const struct call *call, const struct seccomp_data *dat
 	if (call->plan.flags & PLAN_OPEN)
 		return (can & kinds_of_open(call, data)) != 0;
 	if (call->nr == SYS_dup2 || call->nr == SYS_dup3)
-		return can != 0 && low <= 2;
+		return can != 0 && (low <= 2 || (can & 1U << PLAN_KIND_OTHER_FD) != 0);
 	if (call->nr == SYS_socket)
 		return (can & (kinds_of_family((uint32_t)data->args[0]) |
 			       plan_socket_kind(0, 0, 0, 1))) != 0;
 	if ((call->plan.flags & PLAN_NEEDS_ADDRESS) && !(call->plan.flags & PLAN_MESSAGE))
-		return can != 0 && argument(data, call->plan.address_arg) != 0;
+		return can != 0 && (interest.calls[call->nr].bare != 0 || argument(data, call->plan.address_arg) != 0);
 	return can != 0;
 }
 
