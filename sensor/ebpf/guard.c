@@ -6,12 +6,17 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FOLDER_MODE 0700
+
+enum { PINS_MAX = 64 };
 
 bool guard_sender(int map, uint32_t slot, struct plan_sender *ret)
 {
@@ -31,6 +36,41 @@ static bool is_senders(int map)
 	       info.value_size == sizeof(struct plan_sender) && info.max_entries == PLAN_SENDERS;
 }
 
+/* How many pins are in the folder, and the name of the oldest. */
+static unsigned count_pins(DIR *dir, char *ret_oldest, size_t size)
+{
+	struct timespec oldest = { 0 };
+	unsigned count = 0;
+
+	rewinddir(dir);
+	for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+		struct stat st;
+
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		if (count++ == 0 || st.st_mtim.tv_sec < oldest.tv_sec ||
+		    (st.st_mtim.tv_sec == oldest.tv_sec && st.st_mtim.tv_nsec < oldest.tv_nsec)) {
+			oldest = st.st_mtim;
+			snprintf(ret_oldest, size, "%s", entry->d_name);
+		}
+	}
+	return count;
+}
+
+/* Of sensors that were killed and never started again with the same spool nobody else would take the pins away. */
+static void drop_oldest(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	char oldest[256];
+
+	if (dir == NULL)
+		return;
+	while (count_pins(dir, oldest, sizeof(oldest)) >= PINS_MAX)
+		if (unlinkat(dirfd(dir), oldest, 0) < 0)
+			break;
+	closedir(dir);
+}
+
 void guard_keep(int map, const char *path, struct plan_sender *ret_killer)
 {
 	const char *slash = path == NULL ? NULL : strrchr(path, '/');
@@ -45,6 +85,7 @@ void guard_keep(int map, const char *path, struct plan_sender *ret_killer)
 	folder[slash - path] = '\0';
 	(void)mkdir(folder, FOLDER_MODE);
 	(void)unlink(path);
+	drop_oldest(folder);
 	if (bpf_obj_pin(map, path) < 0)
 		log_debug("probe: %s: %s; who kills the sensor is not known to the next start", path, strerror(errno));
 }

@@ -11,7 +11,8 @@
 struct bpf_object_skeleton;
 
 /* Keeps the map of senders at `path` in a BPF file system, in the place of what an earlier run left there, whose
- * SIGKILL is *ret_killer; number 0: there was none. Without such a file system nothing is kept. */
+ * SIGKILL is *ret_killer; number 0: there was none. At most 64 are kept in the
+ * folder, the newest ones. Without such a file system nothing is kept. */
 void guard_keep(int map, const char *path, struct plan_sender *ret_killer);
 
 /* At an orderly end nothing is left behind. */

@@ -61,6 +61,22 @@ def test_a_killed_sensor_is_told_when_it_is_back(hub, sensors, marked):  # noqa:
 
 
 @needs_ebpf
+def test_what_sensors_leave_that_never_came_back_is_bounded(hub, sensors, marked):  # noqa: F811
+    left = [f"/sys/fs/bpf/tocsin/left-{number}" for number in range(70)]
+    try:
+        os.makedirs("/sys/fs/bpf/tocsin", exist_ok=True)
+        for path in left:
+            subprocess.run(["bpftool", "map", "create", path, "type", "array", "key", "4", "value", "4", "entries", "1", "name", "left"], check=True)
+        sensor = sensors(hub.port, "--rules", marked)
+        wait_for(lambda: pins(sensor), 15, "its own")
+        assert not os.path.exists(left[0]) and os.path.exists(left[-1])
+    finally:
+        for path in left:
+            if os.path.exists(path):
+                os.unlink(path)
+
+
+@needs_ebpf
 def test_a_stopped_sensor_says_who_asked_and_is_not_called_killed(hub, sensors, marked):  # noqa: F811
     first = sensors(hub.port, "--rules", marked)
     wait_for(lambda: heard(hub), 15, "the first heartbeat")
