@@ -86,7 +86,7 @@ def test_freeze_stops_the_container_until_it_is_thawed(receiver, sensors, rules,
     bait, done = tmp_path / "bait", tmp_path / "done"
     bait.touch()
     sensor = sensors(receiver.port, *rules(rule("Freeze", f"evt.type = openat and fd.name = {bait}", "freeze")), "--enforce", mode)
-    child = subprocess.Popen(["sh", "-c", f"echo $$ >{group}/cgroup.procs; cat {bait}; sleep 0.5; touch {done}; exec sleep 20"])
+    child = subprocess.Popen(["sh", "-c", f"echo $$ >{group}/cgroup.procs; cat {bait}; sleep 3; touch {done}; exec sleep 20"])
     try:
         if mode == "dry-run":
             wait_for(done.exists, what="what is not frozen goes on")
@@ -96,7 +96,7 @@ def test_freeze_stops_the_container_until_it_is_thawed(receiver, sensors, rules,
         wait_for(lambda: is_frozen(group))
         assert wait_for(lambda: responses(receiver))[0]["respond.result"] == "frozen"
         assert not done.exists()
-        thaw = sensor.text().split("to let it go on: ", 1)[1].splitlines()[0]
+        thaw = wait_for(lambda: sensor.text().split("to let it go on: ", 1)[1:])[0].splitlines()[0]
         subprocess.run(["sh", "-c", thaw], check=True)
         wait_for(done.exists)
     finally:
