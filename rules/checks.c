@@ -244,25 +244,19 @@ static bool set_right(struct compiler *c, const struct ast *check, uint32_t left
 }
 
 /* Everything that makes two predicates the same. */
-static bool predicate_key(struct compiler *c, const struct ast *check,
-			  const struct predicate *predicate, struct str *ret)
+static void predicate_key(struct compiler *c, const struct ast *check,
+			  const struct predicate *predicate)
 {
-	struct buf key = { .max = RULES_TEXT_MAX };
-
-	key_add(&key, c->any_field);
-	key_add(&key, check->op);
-	key_add(&key, check->modifier);
-	key_add(&key, predicate->term);
-	key_add(&key, predicate->right);
+	key_begin(c);
+	key_add(&c->key, c->any_field);
+	key_add(&c->key, check->op);
+	key_add(&c->key, check->modifier);
+	key_add(&c->key, predicate->term);
+	key_add(&c->key, predicate->right);
 	for (size_t i = 0; i < check->values_count; i++) {
-		key_add(&key, (uint32_t)check->values[i].text.len);
-		buf_add(&key, check->values[i].text);
+		key_add(&c->key, (uint32_t)check->values[i].text.len);
+		buf_add(&c->key, check->values[i].text);
 	}
-	*ret = arena_str(c->loader->arena, buf_str(&key));
-	if (!buf_ok(&key) || ret->at == NULL)
-		c->loader->out_of_memory = true;
-	buf_done(&key);
-	return !c->loader->out_of_memory;
 }
 
 static bool check_sides(struct compiler *c, const struct ast *check, struct predicate *predicate)
@@ -280,22 +274,20 @@ bool compile_check(struct compiler *c, const struct ast *check, uint32_t *ret_pr
 				       .op = check->op,
 				       .modifier = check->modifier };
 	struct rules *rules = c->rules;
-	struct str key;
 
 	/* Room first, so that a compiled regular expression always has an owner. */
 	if (!compile_grow(c, (void **)&rules->predicates, rules->predicates_count,
 			  &c->predicates_cap, sizeof(predicate)))
 		return false;
-	if (!check_sides(c, check, &predicate) || !predicate_key(c, check, &predicate, &key))
+	if (!check_sides(c, check, &predicate))
 		return false;
-	if (table_get(&c->predicate_names, key, ret_predicate))
+	predicate_key(c, check, &predicate);
+	if (key_find(c, &c->predicate_names, ret_predicate))
 		return true;
-	if (check->right == NULL &&
-	    !set_literals(c, check, &rules->terms[predicate.term], &predicate))
+	if (!buf_ok(&c->key) ||
+	    (check->right == NULL && !set_literals(c, check, &rules->terms[predicate.term], &predicate)))
 		return false;
 	rules->predicates[rules->predicates_count] = predicate;
 	*ret_predicate = rules->predicates_count++;
-	if (table_put(&c->predicate_names, key, *ret_predicate) < 0)
-		c->loader->out_of_memory = true;
-	return !c->loader->out_of_memory;
+	return key_keep(c, &c->predicate_names, *ret_predicate);
 }

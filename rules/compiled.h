@@ -131,9 +131,11 @@ struct predicate {
 	enum class class;
 	uint32_t count;
 	const struct literal *literals;
-	/* For = and in on text: the literals' numbers among the term's words, as bits, or the one. */
-	const uint64_t *words;
+	/* For = and in on text: the literals' numbers among the term's words, ascending, or the only one's. */
+	const uint32_t *words;
+	const uint64_t *word_bits; /* the same as bits; NULL when the term has too many for that */
 	uint32_t word; /* of the only literal; WORD_NONE: see words */
+	uint32_t node_plus_1; /* that is this check alone; 0: there is none yet */
 	bool has_words;
 	uint8_t affix_plus_1; /* of which kind its literals are: scratch->hit knows it; 0: none */
 };

@@ -14,6 +14,7 @@ struct compiler {
 	size_t terms_cap, predicates_cap, nodes_cap, children_cap;
 	uint32_t node_false, node_true;
 	size_t regex_total; /* bytes of compiled regular expressions */
+	struct buf key;	    /* what says whether the thing at hand is there already; see key_begin() */
 
 	/* The condition or output being compiled: */
 	const struct text *text;
@@ -48,7 +49,15 @@ bool wanted_mark(struct compiler *c);
 bool complain(struct compiler *c, enum rules_code code, size_t at, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Part of a key that says whether two things are the same. */
+/* A key that says whether two things are the same is made in one place, one at a time, and kept in the
+ * loader's memory only when the thing is new. */
+void key_begin(struct compiler *c);
+bool key_keep(struct compiler *c, struct table *names, uint32_t number);
+
+/* Looks the key up; false as well when it could not be made, which loader->out_of_memory says. */
+bool key_find(struct compiler *c, const struct table *names, uint32_t *ret);
+
+/* Part of a key. */
 static inline void key_add(struct buf *key, uint32_t number)
 {
 	buf_add(key, (struct str){ (const char *)&number, sizeof(number) });

@@ -46,6 +46,19 @@ size_t evttype_find(struct str name)
 	return EVTTYPE_OTHER;
 }
 
+bool type_set_next(const struct type_set *set, size_t *id)
+{
+	for (; *id < evttypes_count(); *id = (*id / 64 + 1) * 64) {
+		uint64_t left = set->words[*id / 64] >> (*id % 64);
+
+		if (left == 0)
+			continue;
+		*id += (size_t)__builtin_ctzll(left);
+		return *id < evttypes_count();
+	}
+	return false;
+}
+
 size_t type_set_count(const struct type_set *set)
 {
 	size_t count = 0;

@@ -40,6 +40,9 @@ static inline void type_set_add(struct type_set *set, size_t id)
 	set->words[id / 64] |= (uint64_t)1 << (id % 64);
 }
 
+/* Moves *id on to the set's next one, itself included. False: there is none. */
+bool type_set_next(const struct type_set *set, size_t *id);
+
 /* How many types of the table are in the set. */
 size_t type_set_count(const struct type_set *set);
 bool type_set_is_all(const struct type_set *set);

@@ -266,15 +266,12 @@ static void add_words(struct compiler *c, struct filling *fillings)
 
 	for (uint32_t i = 0; i < rules->predicates_count; i++) {
 		const struct predicate *predicate = &rules->predicates[i];
+		const uint32_t *words = predicate->count == 1 ? &predicate->word : predicate->words;
 
 		if (!has_guarding_words(rules, predicate) || !guards_any(rules, i))
 			continue;
-		for (uint32_t j = 0; j < predicate->count; j++) {
-			uint32_t number = 0;
-
-			if (table_get(&rules->terms[predicate->term].words, predicate->literals[j].text, &number))
-				postings_add(&fillings[predicate->term], number, i);
-		}
+		for (uint32_t j = 0; j < predicate->count; j++)
+			postings_add(&fillings[predicate->term], words[j], i);
 	}
 }
 

@@ -33,6 +33,8 @@ struct str pieces_join(struct loader *loader, const struct pieces *pieces)
 	struct buf out = { .max = RULES_TEXT_MAX };
 	struct str copy = STR("");
 
+	if (pieces->count == 1 && pieces->at[0].text.len < RULES_TEXT_MAX)
+		return pieces->at[0].text;
 	for (size_t i = 0; i < pieces->count; i++) {
 		if (i > 0)
 			buf_add_char(&out, ' ');
@@ -298,6 +300,8 @@ bool text_expand(struct loader *loader, const struct pieces *pieces, struct text
 	bool ok, begun = false; /* most texts use no list and stay as they are */
 
 	*ret = (struct text){ .pieces = *pieces, .text = joined };
+	if (loader->lists_count == 0)
+		return !loader->out_of_memory;
 	ok = marks_begin(loader, joined);
 	for (size_t i = 0; ok && i < loader->lists_count && buf_ok(&from->text); i++) {
 		struct list *list = &loader->lists[i];

@@ -141,12 +141,32 @@ static bool literals_hold(struct rules_scratch *scratch, const struct predicate 
 		       : predicate->modifier == MODIFIER_ALLOF && hits > 0;
 }
 
+static bool is_among(const struct predicate *predicate, uint32_t word)
+{
+	uint32_t low = 0, high = predicate->count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (predicate->words[middle] == word)
+			return true;
+		if (predicate->words[middle] < word)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 /* Whether the value is one of the predicate's literals, by its number among the term's words. */
 static bool word_is_in(const struct predicate *predicate, uint32_t word)
 {
 	if (predicate->word != WORD_NONE)
 		return word == predicate->word;
-	return word != WORD_NONE && (predicate->words[word / 64] >> (word % 64) & 1) != 0;
+	if (word == WORD_NONE)
+		return false;
+	return predicate->word_bits == NULL ? is_among(predicate, word)
+					    : (predicate->word_bits[word / 64] >> (word % 64) & 1) != 0;
 }
 
 uint32_t word_of(const struct term *term, const struct value *value)

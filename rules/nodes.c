@@ -5,7 +5,10 @@
 
 #include <stdlib.h>
 
-enum { COST_MAX = 1 << 20 };
+enum {
+	COST_MAX = 1 << 20,
+	WORD_BITS_MAX = 8192,
+};
 
 static uint32_t check_cost(const struct rules *rules, const struct predicate *predicate)
 {
@@ -103,21 +106,11 @@ static float check_chance(const struct rules *rules, const struct predicate *pre
 	}
 }
 
-static bool node_key(struct compiler *c, const struct node *node, const uint32_t *children,
-		     struct str *ret)
+static void node_key(struct compiler *c, const struct node *node, const uint32_t *children)
 {
-	struct buf key = { .max = RULES_TEXT_MAX * 8 };
-
-	key_add(&key, node->kind);
-	if (node->kind == AST_CHECK)
-		key_add(&key, node->first);
-	for (uint32_t i = 0; i < node->count; i++)
-		key_add(&key, children[i]);
-	*ret = arena_str(c->loader->arena, buf_str(&key));
-	if (!buf_ok(&key) || ret->at == NULL)
-		c->loader->out_of_memory = true;
-	buf_done(&key);
-	return !c->loader->out_of_memory;
+	key_begin(c);
+	key_add(&c->key, node->kind);
+	buf_add(&c->key, (struct str){ (const char *)children, node->count * sizeof(*children) });
 }
 
 static bool add_children(struct compiler *c, struct node *node, const uint32_t *children)
@@ -134,27 +127,25 @@ static bool add_children(struct compiler *c, struct node *node, const uint32_t *
 	return true;
 }
 
-static bool node_intern(struct compiler *c, struct node node, const uint32_t *children,
-			uint32_t *ret)
+static bool node_add(struct compiler *c, struct node node, uint32_t *ret)
 {
 	struct rules *rules = c->rules;
-	struct str key;
 
-	if (!node_key(c, &node, children, &key))
+	if (!compile_grow(c, (void **)&rules->nodes, rules->nodes_count, &c->nodes_cap, sizeof(node)))
 		return false;
-	if (table_get(&c->node_names, key, ret))
-		return true;
-	if (node.kind != AST_CHECK && !add_children(c, &node, children))
-		return false;
-	if (!compile_grow(c, (void **)&rules->nodes, rules->nodes_count, &c->nodes_cap,
-			  sizeof(node)) ||
-	    table_put(&c->node_names, key, rules->nodes_count) < 0) {
-		c->loader->out_of_memory = true;
-		return false;
-	}
 	rules->nodes[rules->nodes_count] = node;
 	*ret = rules->nodes_count++;
 	return true;
+}
+
+static bool node_intern(struct compiler *c, struct node node, const uint32_t *children,
+			uint32_t *ret)
+{
+	node_key(c, &node, children);
+	if (key_find(c, &c->node_names, ret))
+		return true;
+	return buf_ok(&c->key) && add_children(c, &node, children) && node_add(c, node, ret) &&
+	       key_keep(c, &c->node_names, *ret);
 }
 
 bool compile_init(struct compiler *c)
@@ -169,6 +160,43 @@ void compile_done(struct compiler *c)
 	table_done(&c->term_names);
 	table_done(&c->predicate_names);
 	table_done(&c->node_names);
+	buf_done(&c->key);
+}
+
+void key_begin(struct compiler *c)
+{
+	c->key.max = RULES_TEXT_MAX * 8;
+	buf_clear(&c->key);
+}
+
+bool key_find(struct compiler *c, const struct table *names, uint32_t *ret)
+{
+	if (!buf_ok(&c->key))
+		c->loader->out_of_memory = true;
+	return buf_ok(&c->key) && table_get(names, buf_str(&c->key), ret);
+}
+
+bool key_keep(struct compiler *c, struct table *names, uint32_t number)
+{
+	struct str kept = arena_str(c->loader->arena, buf_str(&c->key));
+
+	if (kept.at == NULL || table_put(names, kept, number) < 0)
+		c->loader->out_of_memory = true;
+	return !c->loader->out_of_memory;
+}
+
+/* A check's node is known by its predicate, of which it is the only one. */
+static bool leaf_intern(struct compiler *c, struct node node, uint32_t *ret)
+{
+	struct predicate *predicate = &c->rules->predicates[node.first];
+
+	if (predicate->node_plus_1 == 0) {
+		if (!node_add(c, node, ret))
+			return false;
+		predicate->node_plus_1 = *ret + 1;
+	}
+	*ret = predicate->node_plus_1 - 1;
+	return true;
 }
 
 static bool compile_leaf(struct compiler *c, const struct ast *ast, uint32_t *ret)
@@ -190,7 +218,7 @@ static bool compile_leaf(struct compiler *c, const struct ast *ast, uint32_t *re
 	node.first = predicate;
 	node.cost = check_cost(c->rules, &c->rules->predicates[predicate]);
 	node.chance = check_chance(c->rules, &c->rules->predicates[predicate]);
-	return node_intern(c, node, NULL, ret);
+	return leaf_intern(c, node, ret);
 }
 
 static bool compile_not(struct compiler *c, const struct ast *ast, uint32_t *ret)
@@ -346,17 +374,15 @@ static bool uses_words(const struct predicate *predicate)
 		predicate->op == OP_INTERSECTS);
 }
 
-static bool add_words(struct compiler *c, const struct predicate *predicate)
+/* The literals' numbers are kept: looking them up again would cost as much as all of this. */
+static bool add_words(struct compiler *c, const struct predicate *predicate, uint32_t *ret)
 {
 	struct term *term = &c->rules->terms[predicate->term];
 
 	for (uint32_t i = 0; i < predicate->count; i++) {
 		struct str text = predicate->literals[i].text;
-		uint32_t unused;
 
-		if (table_get(&term->words, text, &unused))
-			continue;
-		if (table_put(&term->words, text, term->words.count) < 0) {
+		if (table_put_once(&term->words, text, term->words.count, &ret[i]) < 0) {
 			c->loader->out_of_memory = true;
 			return false;
 		}
@@ -366,39 +392,64 @@ static bool add_words(struct compiler *c, const struct predicate *predicate)
 	return true;
 }
 
-static bool set_words(struct compiler *c, struct predicate *predicate)
+static int compare_words(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Bits are the quickest to look at, but for thousands of rules they would be most of what rules take. */
+static bool set_words(struct compiler *c, struct predicate *predicate, const uint32_t *numbers)
 {
 	const struct term *term = &c->rules->terms[predicate->term];
-	uint64_t *words;
+	uint32_t *words;
+	uint64_t *bits;
 
 	predicate->has_words = true;
-	predicate->word = WORD_NONE;
-	if (predicate->count == 1) {
-		table_get(&term->words, predicate->literals[0].text, &predicate->word);
+	predicate->word = predicate->count == 1 ? numbers[0] : WORD_NONE;
+	if (predicate->count < 2)
 		return true;
-	}
-	words = compile_take(c, (term->words.count / 64 + 1) * sizeof(*words));
+	predicate->words = words = compile_take(c, predicate->count * sizeof(*words));
 	if (words == NULL)
 		return false;
-	for (uint32_t i = 0; i < predicate->count; i++) {
-		uint32_t word = 0;
-
-		table_get(&term->words, predicate->literals[i].text, &word);
-		words[word / 64] |= (uint64_t)1 << (word % 64);
-	}
-	predicate->words = words;
+	memcpy(words, numbers, predicate->count * sizeof(*words));
+	qsort(words, predicate->count, sizeof(*words), compare_words);
+	if (term->words.count > WORD_BITS_MAX)
+		return true;
+	predicate->word_bits = bits = compile_take(c, (term->words.count / 64 + 1) * sizeof(*bits));
+	if (bits == NULL)
+		return false;
+	for (uint32_t i = 0; i < predicate->count; i++)
+		bits[words[i] / 64] |= (uint64_t)1 << (words[i] % 64);
 	return true;
 }
 
 bool compile_finish(struct compiler *c)
 {
 	struct rules *rules = c->rules;
+	size_t total = 0, at = 0;
+	uint32_t *numbers;
 
 	for (uint32_t i = 0; i < rules->predicates_count; i++)
-		if (uses_words(&rules->predicates[i]) && !add_words(c, &rules->predicates[i]))
-			return false;
+		total += uses_words(&rules->predicates[i]) ? rules->predicates[i].count : 0;
+	numbers = arena_alloc(c->loader->arena, (total + 1) * sizeof(*numbers));
+	if (numbers == NULL) {
+		c->loader->out_of_memory = true;
+		return false;
+	}
 	for (uint32_t i = 0; i < rules->predicates_count; i++)
-		if (uses_words(&rules->predicates[i]) && !set_words(c, &rules->predicates[i]))
-			return false;
+		if (uses_words(&rules->predicates[i])) {
+			if (!add_words(c, &rules->predicates[i], &numbers[at]))
+				return false;
+			at += rules->predicates[i].count;
+		}
+	at = 0;
+	for (uint32_t i = 0; i < rules->predicates_count; i++)
+		if (uses_words(&rules->predicates[i])) {
+			if (!set_words(c, &rules->predicates[i], &numbers[at]))
+				return false;
+			at += rules->predicates[i].count;
+		}
 	return true;
 }

@@ -181,13 +181,11 @@ static bool compile_steps(struct work *work, struct ast **ret)
 	return ok;
 }
 
-static bool compile_own(struct work *work, struct ast **ret)
+static bool compile_own(struct work *work, struct ast **ret, uint32_t *ret_node)
 {
-	uint32_t unused;
-
 	if (work->item->watch.kind == WATCH_SEQUENCE)
-		return compile_steps(work, ret);
-	if (!compile_text(work, &work->item->condition, &work->text, ret, &unused))
+		return compile_steps(work, ret) && compile_condition(work->c, *ret, ret_node);
+	if (!compile_text(work, &work->item->condition, &work->text, ret, ret_node))
 		return false;
 	warn_condition(work->c->loader, *ret, &work->text, "rule", work->item->name);
 	return true;
@@ -210,7 +208,7 @@ static bool compile_parts(struct work *work, struct ast **ret)
 		loader->out_of_memory = true;
 		return false;
 	}
-	ok = compile_own(work, &parts[0]);
+	ok = compile_own(work, &parts[0], &work->rule.node);
 	if (!ok && !problem_aside(loader, &work->problem, &problems))
 		return problem_gather(&problems, &work->problem) && false;
 	*whole = (struct ast){ .kind = AST_AND, .items = parts, .count = 1 };
@@ -229,7 +227,7 @@ static bool compile_parts(struct work *work, struct ast **ret)
 	if (!ok)
 		return false;
 	*ret = whole->count == 1 ? parts[0] : whole;
-	return compile_condition(work->c, *ret, &work->rule.node);
+	return whole->count == 1 || compile_condition(work->c, whole, &work->rule.node);
 }
 
 static bool compile_rule_condition(struct work *work)
@@ -677,13 +675,35 @@ static void warn_unused(struct loader *loader)
 	}
 }
 
-/* The rules of a source, type by type, in definition order. Its own rules are picked first, for there
- * are many types. */
+/* Most rules have few of the many types. */
+static bool list_by_type(struct compiler *c, struct source *source, const uint32_t *own, size_t own_count)
+{
+	uint32_t next[EVTTYPE_WORDS * 64 + 1] = { 0 }, total = 0;
+	const struct rule *rules = c->rules->rules;
+
+	for (size_t i = 0; i < own_count; i++)
+		for (size_t type = 0; type_set_next(&rules[own[i]].types, &type); type++)
+			next[type]++;
+	for (size_t type = 0; type <= evttypes_count(); type++) {
+		source->first[type] = total;
+		total += next[type];
+		next[type] = source->first[type];
+	}
+	source->by_type = compile_take(c, ((size_t)total + 1) * sizeof(*source->by_type));
+	if (source->by_type == NULL)
+		return false;
+	for (size_t i = 0; i < own_count; i++)
+		for (size_t type = 0; type_set_next(&rules[own[i]].types, &type); type++)
+			source->by_type[next[type]++] = own[i];
+	return true;
+}
+
+/* The rules of a source, type by type, in definition order. */
 static bool index_source(struct compiler *c, struct source *source)
 {
 	const struct rules *rules = c->rules;
 	uint32_t *own = arena_alloc(c->loader->arena, (rules->rules_count + 1) * sizeof(*own));
-	size_t own_count = 0, total = 0;
+	size_t own_count = 0;
 
 	if (own == NULL) {
 		c->loader->out_of_memory = true;
@@ -696,26 +716,7 @@ static bool index_source(struct compiler *c, struct source *source)
 		if (rules->rules[i].enabled && rules->rules[i].watch == NULL)
 			own[own_count++] = (uint32_t)i;
 	}
-	for (int fill = 0; fill < 2; fill++) {
-		total = 0;
-		for (size_t type = 0; type < evttypes_count(); type++) {
-			source->first[type] = (uint32_t)total;
-			for (size_t i = 0; i < own_count; i++) {
-				if (!type_set_has(&rules->rules[own[i]].types, type))
-					continue;
-				if (fill)
-					source->by_type[total] = own[i];
-				total++;
-			}
-		}
-		source->first[evttypes_count()] = (uint32_t)total;
-		if (!fill) {
-			source->by_type = compile_take(c, (total + 1) * sizeof(*source->by_type));
-			if (source->by_type == NULL)
-				return false;
-		}
-	}
-	return true;
+	return list_by_type(c, source, own, own_count);
 }
 
 /* The same of the hub-only rules, of which there are few. */

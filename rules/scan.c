@@ -14,25 +14,10 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-bool scan_is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* Form feed and vertical tab separate only after `not`; a backspace is a blank elsewhere. */
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\b' || c == '\r' || c == '\n';
-}
-
-char scan_peek(const struct parser *p, size_t ahead)
-{
-	return p->pos + ahead < p->text.len ? p->text.at[p->pos + ahead] : '\0';
-}
-
-bool scan_at_end(const struct parser *p)
-{
-	return p->pos >= p->text.len;
 }
 
 /* Always false, so that it can be returned. The first error stands. */
@@ -98,8 +83,10 @@ void *scan_grown(struct parser *p, void *items, size_t count, size_t size)
 
 	if (count != 0 && (count < 4 || (count & (count - 1)) != 0))
 		return items;
-	bigger = scan_allocate(p, (count < 4 ? 4 : count * 2) * size);
-	if (bigger != NULL && count > 0)
+	bigger = arena_alloc(p->arena, (count < 4 ? 4 : count * 2) * size);
+	if (bigger == NULL)
+		p->result = -ENOMEM;
+	else if (count > 0)
 		memcpy(bigger, items, count * size);
 	return bigger;
 }
@@ -127,7 +114,7 @@ bool scan_blanks(struct parser *p)
 /* Takes a literal when it stands here. */
 bool scan_take(struct parser *p, struct str word)
 {
-	if (!str_starts(str_from(p->text, p->pos), word))
+	if (scan_peek(p, 0) != word.at[0] || !str_starts(str_from(p->text, p->pos), word))
 		return false;
 	p->last = str_cut(str_from(p->text, p->pos), word.len);
 	p->pos += word.len;

@@ -18,11 +18,21 @@ struct parser {
 };
 
 /* The byte `ahead` of the position, NUL behind the end. */
-char scan_peek(const struct parser *p, size_t ahead);
-bool scan_at_end(const struct parser *p);
+static inline char scan_peek(const struct parser *p, size_t ahead)
+{
+	return p->pos + ahead < p->text.len ? p->text.at[p->pos + ahead] : '\0';
+}
+
+static inline bool scan_at_end(const struct parser *p)
+{
+	return p->pos >= p->text.len;
+}
 
 /* What separates behind `not`: form feed and vertical tab too, but no backspace. */
-bool scan_is_space(char c);
+static inline bool scan_is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 /* Always false, so that it can be returned. The first error stands. */
 bool scan_fail(struct parser *p, const char *text);

@@ -62,21 +62,39 @@ static int grow(struct table *table)
 	return 0;
 }
 
+/* The key's slot, or a free one that is counted as the key's. NULL: out of memory. */
+static struct table_slot *slot_for(struct table *table, struct str key, uint32_t hash)
+{
+	struct table_slot *slot;
+
+	if (table->count * 3 >= table->cap * 2 && grow(table) < 0)
+		return NULL;
+	slot = slot_of(table, key, hash);
+	table->count += slot->value_plus_1 == 0;
+	return slot;
+}
+
 int table_put(struct table *table, struct str key, uint32_t value)
 {
 	uint32_t hash = hash_of(key);
-	struct table_slot *slot;
+	struct table_slot *slot = slot_for(table, key, hash);
 
-	if (table->count * 3 >= table->cap * 2) {
-		int r = grow(table);
-
-		if (r < 0)
-			return r;
-	}
-	slot = slot_of(table, key, hash);
-	if (slot->value_plus_1 == 0)
-		table->count++;
+	if (slot == NULL)
+		return -ENOMEM;
 	*slot = (struct table_slot){ .key = key, .hash = hash, .value_plus_1 = value + 1 };
+	return 0;
+}
+
+int table_put_once(struct table *table, struct str key, uint32_t value, uint32_t *ret)
+{
+	uint32_t hash = hash_of(key);
+	struct table_slot *slot = slot_for(table, key, hash);
+
+	if (slot == NULL)
+		return -ENOMEM;
+	if (slot->value_plus_1 == 0)
+		*slot = (struct table_slot){ .key = key, .hash = hash, .value_plus_1 = value + 1 };
+	*ret = slot->value_plus_1 - 1;
 	return 0;
 }
 

@@ -20,6 +20,9 @@ struct table {
 /* Adds or replaces. 0 or -ENOMEM. */
 int table_put(struct table *table, struct str key, uint32_t value);
 
+/* Adds it unless it is there; *ret is the value that is there then. 0 or -ENOMEM. */
+int table_put_once(struct table *table, struct str key, uint32_t value, uint32_t *ret);
+
 /* False when there is none; `ret` is then left alone. */
 bool table_get(const struct table *table, struct str key, uint32_t *ret);
 

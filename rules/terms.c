@@ -331,27 +331,19 @@ static bool intern_ids(struct compiler *c, const struct ast_term *ast, struct te
 }
 
 /* Everything that makes two terms the same; of what is inside, the terms' numbers. */
-static bool term_key(struct compiler *c, const struct ast_term *ast, const uint32_t *items,
-		     struct str *ret)
+static void term_key(struct compiler *c, const struct ast_term *ast, const uint32_t *items)
 {
-	struct buf key = { .max = RULES_TEXT_MAX };
-
-	key_add(&key, ast->kind);
-	key_add(&key, c->any_field);
-	key_add(&key, (uint32_t)ast->name.len);
-	buf_add(&key, ast->name);
-	key_add(&key, (uint32_t)ast->count);
-	for (size_t i = 0; i < ast->count; i++)
-		key_add(&key, items[i]);
+	key_begin(c);
+	key_add(&c->key, ast->kind);
+	key_add(&c->key, c->any_field);
+	key_add(&c->key, (uint32_t)ast->name.len);
+	buf_add(&c->key, ast->name);
+	key_add(&c->key, (uint32_t)ast->count);
+	buf_add(&c->key, (struct str){ (const char *)items, ast->count * sizeof(*items) });
 	if (ast->has_arg) {
-		buf_add_char(&key, '[');
-		buf_add(&key, ast->arg);
+		buf_add_char(&c->key, '[');
+		buf_add(&c->key, ast->arg);
 	}
-	*ret = arena_str(c->loader->arena, buf_str(&key));
-	if (!buf_ok(&key) || ret->at == NULL)
-		c->loader->out_of_memory = true;
-	buf_done(&key);
-	return !c->loader->out_of_memory;
 }
 
 static bool canonical_name(struct compiler *c, const struct ast_term *ast, struct str *ret)
@@ -372,23 +364,21 @@ bool compile_term(struct compiler *c, const struct ast_term *ast, uint32_t *ret)
 {
 	struct term term = { .kind = ast->kind, .index = -1 };
 	struct rules *rules = c->rules;
-	struct str key;
 
-	if (!fill_items(c, ast, &term) || !term_key(c, ast, term.items, &key))
+	if (!fill_items(c, ast, &term))
 		return false;
-	if (table_get(&c->term_names, key, ret))
+	term_key(c, ast, term.items);
+	if (key_find(c, &c->term_names, ret))
 		return true;
-	if (!canonical_name(c, ast, &term.name) || !fill_term(c, ast, &term))
+	if (!buf_ok(&c->key) || !canonical_name(c, ast, &term.name) || !fill_term(c, ast, &term))
 		return false;
 	term.arg = compile_str(c, ast->kind == AST_CALL ? ast->arg : term.arg);
 	if (ast->kind == AST_FIELD && !intern_ids(c, ast, &term))
 		return false;
 	if (!compile_grow(c, (void **)&rules->terms, rules->terms_count, &c->terms_cap,
 			  sizeof(term)) ||
-	    table_put(&c->term_names, key, rules->terms_count) < 0) {
-		c->loader->out_of_memory = true;
+	    !key_keep(c, &c->term_names, rules->terms_count))
 		return false;
-	}
 	rules->terms[rules->terms_count] = term;
 	*ret = rules->terms_count++;
 	return true;

@@ -275,6 +275,37 @@ static void types_select(void **state)
 	loaded_done(&loaded);
 }
 
+/* More names than are kept as bits, in falling order and with one twice. */
+static void lists_of_thousands_are_whole(void **state)
+{
+	struct rules_settings settings = all_rules();
+	const struct rule *hits[8];
+	struct buf yaml = { 0 };
+	struct loaded loaded;
+	char event[64];
+
+	(void)state;
+	for (int odd = 0; odd < 2; odd++) {
+		buf_addf(&yaml, "- list: l%d\n  items: [n%d", odd, odd);
+		for (int i = 9998; i >= 0; i -= 2)
+			buf_addf(&yaml, ", n%d", i + odd);
+		buf_add(&yaml, STR("]\n"));
+	}
+	buf_add(&yaml, STR("- rule: even\n  desc: d\n  condition: proc.name in (l0) and evt.num > 0\n  output: o\n"
+			   "  priority: INFO\n  warn_evttypes: false\n"));
+	buf_add(&yaml, STR("- rule: not odd\n  desc: d\n  condition: not proc.name in (l1) and evt.num > 0\n"
+			   "  output: o\n  priority: INFO\n  warn_evttypes: false\n"));
+	load_one(&loaded, &settings, buf_text(&yaml));
+	for (int i = 0; i < 10002; i++) {
+		size_t hit = i >= 10000 ? 1 : i % 2 == 0 ? 2 : 0;
+
+		snprintf(event, sizeof(event), "{\"evt.num\":1,\"proc.name\":\"n%d\"}", i);
+		assert_int_equal(match_json(&loaded, event, hits), hit);
+	}
+	loaded_done(&loaded);
+	buf_done(&yaml);
+}
+
 static const struct loose_row {
 	const char *name, *condition, *event;
 	bool matches;
@@ -748,6 +779,7 @@ int main(void)
 		{ .name = "hits come in definition order, the first or all",
 		  .test_func = order_and_first },
 		{ .name = "types select rules", .test_func = types_select },
+		{ .name = "lists of thousands of names are whole", .test_func = lists_of_thousands_are_whole },
 		{ .name = "an expression made to run away ends",
 		  .test_func = a_wild_expression_ends },
 		{ .name = "output and fields are as Falco writes them",
