@@ -90,14 +90,20 @@ void buf_add_i64(struct buf *buf, int64_t value)
 
 void buf_addf(struct buf *buf, const char *format, ...)
 {
+	size_t room = buf->cap - buf->len;
 	va_list args;
 	int len;
 
+	/* Mostly there is room, and it is written once. */
 	va_start(args, format);
-	len = vsnprintf(NULL, 0, format, args);
+	len = vsnprintf(room > 0 ? buf->at + buf->len : NULL, room, format, args);
 	va_end(args);
 	if (len < 0 || !buf_reserve(buf, (size_t)len)) {
 		buf->failed = true;
+		return;
+	}
+	if ((size_t)len < room) {
+		buf->len += (size_t)len;
 		return;
 	}
 	va_start(args, format);

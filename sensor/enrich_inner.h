@@ -13,6 +13,7 @@ enum {
 		512 << 10,     /* bytes of derived text an event; beyond it values are missing */
 	ENRICH_CUT_MAX = 16,
 	ENRICH_SOCKETS = 4096, /* sockets whose role is remembered, by inode number */
+	ENRICH_UIDS = 512,     /* processes whose uid is remembered, by number */
 };
 
 /* Who began a connection is not written on the socket, but seen at connect and accept. */
@@ -21,6 +22,13 @@ enum socket_role { SOCKET_UNKNOWN = 0, SOCKET_CLIENT, SOCKET_SERVER };
 struct socket_memory {
 	uint64_t ino;
 	enum socket_role role;
+};
+
+/* A hash of these three, in text: the same processes come again and again. */
+struct uid_memory {
+	uint64_t start_ns, exec_id;
+	uint32_t tgid;
+	char text[16];
 };
 
 /* Ids of indexed fields, index from 0; [0] is the process itself. FIELD_NONE: nobody wants it. */
@@ -54,6 +62,7 @@ struct enrich {
 	field_id params[CALLS_MAX][CALL_PARAMS_MAX]; /* evt.arg.NAME */
 	field_id exec_flags, exec_filename, open_name;
 	struct socket_memory sockets[ENRICH_SOCKETS];
+	struct uid_memory uids[ENRICH_UIDS];
 	/* Of the record at hand: */
 	const struct record *record;
 	const struct proc *proc;
@@ -62,7 +71,7 @@ struct enrich {
 	bool path_cut, path2_cut;
 	struct value cut[ENRICH_CUT_MAX]; /* names of fields that are not whole */
 	unsigned cut_count;
-	char fd_typechar;
+	char fd_typechar; /* '\0': it has no object */
 	const struct box *box; /* of its container; NULL: none, or not known */
 	enum containers_state container_state;
 };
@@ -82,7 +91,7 @@ static inline bool enrich_wants(const struct enrich *enrich, field_id id)
 
 /* Sets a text field to a copy; the empty text is no value. */
 void enrich_put(struct enrich *enrich, field_id id, struct str text);
-/* To bytes of the record, or of an entry of the process table that was just asked for. */
+/* To bytes of the record, of the tables of names, or of an entry of the process table that was just asked for. */
 void enrich_put_borrowed(struct enrich *enrich, field_id id, struct str text);
 /* Wanted, and not known. */
 void enrich_put_null(struct enrich *enrich, field_id id);

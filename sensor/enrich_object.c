@@ -39,7 +39,7 @@ static void put_type(struct enrich *enrich, const char *type, char typechar)
 {
 	enrich->fd_typechar = typechar;
 	enrich_put_borrowed(enrich, FIELD_FD_TYPE, str_of(type));
-	enrich_put(enrich, FIELD_FD_TYPECHAR, (struct str){ &typechar, 1 });
+	enrich_put_borrowed(enrich, FIELD_FD_TYPECHAR, (struct str){ &enrich->fd_typechar, 1 });
 }
 
 static void put_name(struct enrich *enrich, struct str name)
@@ -61,17 +61,31 @@ static void put_anonymous(struct enrich *enrich, struct str name)
 	put_type(enrich, "unknown", 'o');
 }
 
+/* Four numbers with dots, many times a second, where inet_ntop() would go through printf. */
+static void v4_text(const uint8_t *bytes, char *out)
+{
+	for (int i = 0; i < 4; i++) {
+		if (bytes[i] >= 100)
+			*out++ = (char)('0' + bytes[i] / 100);
+		if (bytes[i] >= 10)
+			*out++ = (char)('0' + bytes[i] / 10 % 10);
+		*out++ = (char)('0' + bytes[i] % 10);
+		*out++ = i < 3 ? '.' : '\0';
+	}
+}
+
 /* IPv4 addresses mapped into IPv6 count as IPv4, as in Falco. */
 static bool ip_text(uint16_t family, const uint8_t *bytes, char *out)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool is_mapped = family == AF_INET6 && memcmp(bytes, mapped, sizeof(mapped)) == 0;
 
-	if (family == AF_INET6 && memcmp(bytes, mapped, sizeof(mapped)) == 0) {
-		inet_ntop(AF_INET, bytes + 12, out, INET6_ADDRSTRLEN);
+	if (is_mapped || family == AF_INET) {
+		v4_text(is_mapped ? bytes + 12 : bytes, out);
 		return true;
 	}
 	inet_ntop(family, bytes, out, INET6_ADDRSTRLEN);
-	return family == AF_INET;
+	return false;
 }
 
 static struct str protocol_name(const struct record_object *object)
@@ -163,6 +177,13 @@ static void put_host(struct enrich *enrich, field_id id, const struct endpoint *
 		enrich_put(enrich, id, hosts_find(enrich->settings.hosts, str_of(endpoint->ip)));
 }
 
+static void add_endpoint(struct buf *out, const struct endpoint *endpoint)
+{
+	buf_add(out, str_of(endpoint->ip));
+	buf_add_char(out, ':');
+	buf_add_u64(out, endpoint->port);
+}
+
 static void put_endpoints(struct enrich *enrich, const struct endpoint *local,
 			  const struct endpoint *remote, enum socket_role role)
 {
@@ -183,9 +204,10 @@ static void put_endpoints(struct enrich *enrich, const struct endpoint *local,
 		enrich_put_int(enrich, FIELD_FD_CPORT, client->port);
 		put_host(enrich, FIELD_FD_RIP_NAME, remote);
 		put_host(enrich, FIELD_FD_CIP_NAME, client);
-		buf_addf(&enrich->text, "%s:%u->", client->ip, client->port);
+		add_endpoint(&enrich->text, client);
+		buf_add(&enrich->text, STR("->"));
 	}
-	buf_addf(&enrich->text, "%s:%u", server->ip, server->port);
+	add_endpoint(&enrich->text, server);
 	put_name(enrich, arena_str(&enrich->arena, buf_str(&enrich->text)));
 	buf_clear(&enrich->text);
 	enrich_put_bool(enrich, FIELD_FD_IS_SERVER, role == SOCKET_SERVER);

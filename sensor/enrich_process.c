@@ -50,19 +50,34 @@ static void put_ids(struct enrich *enrich)
 	enrich_put_bool(enrich, FIELD_PROC_IS_PGID_LEADER, record->pgid == record->tgid);
 }
 
+static void uid_make(const struct hash_key *machine, uint32_t tgid, uint64_t start_ns, uint64_t exec_id,
+		     struct uid_memory *ret)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct hash_state state;
+	uint64_t hash;
+
+	hash_begin(&state, machine);
+	hash_add_u64(&state, tgid);
+	hash_add_u64(&state, start_ns);
+	hash_add_u64(&state, exec_id);
+	hash = hash_end(&state).lo;
+	*ret = (struct uid_memory){ .tgid = tgid, .start_ns = start_ns, .exec_id = exec_id };
+	for (size_t i = 0; i < sizeof(ret->text); i++)
+		ret->text[i] = digits[hash >> (60 - 4 * i) & 15];
+}
+
 /* One program in one process: the same id in each of its events, and never of another one. With the start to
  * the nanosecond: a number is taken again within the same tick of /proc. */
 static void put_uid(struct enrich *enrich, field_id id, uint32_t tgid, uint64_t start_ns, uint64_t exec_id)
 {
-	struct hash_state state;
-	char text[17];
+	struct uid_memory *memory = &enrich->uids[tgid % ENRICH_UIDS];
 
-	hash_begin(&state, &enrich->machine);
-	hash_add_u64(&state, tgid);
-	hash_add_u64(&state, start_ns);
-	hash_add_u64(&state, exec_id);
-	snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash_end(&state).lo);
-	enrich_put(enrich, id, str_of(text));
+	if (memory->text[0] == '\0' || memory->tgid != tgid || memory->start_ns != start_ns ||
+	    memory->exec_id != exec_id)
+		uid_make(&enrich->machine, tgid, start_ns, exec_id, memory);
+	/* A copy: the parent's may take its place. */
+	enrich_put(enrich, id, (struct str){ memory->text, sizeof(memory->text) });
 }
 
 static void put_uids(struct enrich *enrich)
@@ -282,15 +297,12 @@ static void put_user(struct enrich *enrich)
 	int64_t login = record->loginuid == (uint32_t)-1 ? -1 : (int64_t)record->loginuid;
 
 	enrich_put_int(enrich, FIELD_USER_UID, record->euid);
-	enrich_put(enrich, FIELD_USER_NAME,
-		   user_name(enrich, enrich->settings.users, record->euid));
+	enrich_put_borrowed(enrich, FIELD_USER_NAME, user_name(enrich, enrich->settings.users, record->euid));
 	enrich_put_int(enrich, FIELD_GROUP_GID, record->egid);
-	enrich_put(enrich, FIELD_GROUP_NAME,
-		   user_name(enrich, enrich->settings.groups, record->egid));
+	enrich_put_borrowed(enrich, FIELD_GROUP_NAME, user_name(enrich, enrich->settings.groups, record->egid));
 	enrich_put_int(enrich, FIELD_USER_LOGINUID, login);
-	enrich_put(enrich, FIELD_USER_LOGINNAME,
-		   login < 0 ? STR("<NA>")
-			     : user_name(enrich, enrich->settings.users, (uint32_t)login));
+	enrich_put_borrowed(enrich, FIELD_USER_LOGINNAME,
+			    login < 0 ? STR("<NA>") : user_name(enrich, enrich->settings.users, (uint32_t)login));
 }
 
 static void put_cwd(struct enrich *enrich)
