@@ -10,6 +10,7 @@ enum part { PART_PATH, PART_DIRECTORY, PART_LAST, PART_GIVEN, PART_COMM, PART_NO
 struct finding {
 	struct arena *arena;
 	enum part part;
+	unsigned facts; /* that were asked for */
 	struct rules_fact best;
 	float chance; /* of best; 2: nothing was found */
 };
@@ -20,6 +21,7 @@ static float chance_of(const struct rules_fact *fact)
 
 	switch (fact->kind) {
 	case RULES_FACT_PREFIX: break;
+	case RULES_FACT_WHOLE: return 0.001f;
 	case RULES_FACT_ENDING: return fact->text.len > 3 ? 0.02f : 0.2f;
 	case RULES_FACT_COMM: return 0.05f;
 	case RULES_FACT_ANY_LEAD:
@@ -38,7 +40,7 @@ static void offer(struct finding *finding, enum rules_fact_kind kind, struct str
 	struct rules_fact fact = { .kind = kind, .text = text };
 	float chance;
 
-	if (text.len == 0)
+	if (text.len == 0 || !(finding->facts & 1U << kind))
 		return;
 	chance = chance_of(&fact);
 	if (chance >= finding->chance)
@@ -122,7 +124,7 @@ static void offer_directory(struct finding *finding, struct str text)
 static void offer_whole(struct finding *finding, struct str text)
 {
 	switch (finding->part) {
-	case PART_PATH: offer(finding, RULES_FACT_PREFIX, text); break;
+	case PART_PATH: offer(finding, RULES_FACT_WHOLE, text); break;
 	case PART_DIRECTORY: offer_directory(finding, text); break;
 	case PART_LAST: offer(finding, RULES_FACT_LAST, text); break;
 	case PART_COMM: offer(finding, RULES_FACT_COMM, text); break;
@@ -254,7 +256,23 @@ static void offer_literal(struct finding *finding, enum op op, struct str text)
 	}
 }
 
-static enum part part_of(const struct term *term)
+static enum part part_of_param(const struct rules_asked *asked, const struct term *term)
+{
+	for (size_t i = 0; i < asked->params_count; i++)
+		if (asked->params[i].is_path && str_eq(term->arg, str_of(asked->params[i].name)))
+			return PART_PATH;
+	return PART_NONE;
+}
+
+const struct term *facts_field(const struct rules *rules, const struct predicate *predicate, bool *ret_last)
+{
+	const struct term *term = &rules->terms[predicate->term];
+
+	*ret_last = term->kind == AST_CALL && term->call == TRANSFORMER_BASENAME && term->count == 1;
+	return *ret_last ? &rules->terms[term->items[0]] : term;
+}
+
+static enum part part_of_field(const struct rules_asked *asked, const struct term *term)
 {
 	if (term->kind != AST_FIELD || term->is_list || term->class != CLASS_TEXT)
 		return PART_NONE;
@@ -264,14 +282,28 @@ static enum part part_of(const struct term *term)
 	case FIELD_FD_FILENAME: return PART_LAST;
 	case FIELD_FD_NAMERAW: return PART_GIVEN;
 	case FIELD_PROC_NAME: return PART_COMM;
+	case FIELD_EVT_ARG: return part_of_param(asked, term);
 	default: return PART_NONE;
 	}
 }
 
-const struct rules_fact *facts_of(const struct term *term, const struct predicate *predicate,
-				  struct arena *arena, uint32_t *ret_count, float *ret_chance)
+static enum part part_of(const struct rules_asked *asked, const struct rules *rules, const struct predicate *predicate)
 {
-	struct finding finding = { .arena = arena, .part = part_of(term) };
+	bool last;
+	enum part part = part_of_field(asked, facts_field(rules, predicate, &last));
+
+	if (!last)
+		return part;
+	return part == PART_PATH || part == PART_LAST ? PART_LAST : PART_NONE;
+}
+
+const struct rules_fact *facts_of(const struct rules_asked *asked, const struct rules *rules,
+				  const struct predicate *predicate, struct arena *arena,
+				  uint32_t *ret_count, float *ret_chance)
+{
+	struct finding finding = {
+		.arena = arena, .part = part_of(asked, rules, predicate), .facts = asked->facts
+	};
 	struct rules_fact *facts;
 
 	if (finding.part == PART_NONE || predicate->right != NONE || predicate->count == 0 ||

@@ -5,9 +5,13 @@
 #include "rules/compiled.h"
 #include "rules/interest.h"
 
-/* NULL: the check says nothing of that kind, or the arena is full. ret_chance: roughly, how often one of
+/* NULL: the check says nothing of what was asked for, or the arena is full. ret_chance: roughly, how often one of
  * them is so. The texts are the literals', or the arena's. */
-const struct rules_fact *facts_of(const struct term *term, const struct predicate *predicate,
-				  struct arena *arena, uint32_t *ret_count, float *ret_chance);
+const struct rules_fact *facts_of(const struct rules_asked *asked, const struct rules *rules,
+				  const struct predicate *predicate, struct arena *arena,
+				  uint32_t *ret_count, float *ret_chance);
+
+/* The field that the predicate asks for, of a path perhaps its last component only. */
+const struct term *facts_field(const struct rules *rules, const struct predicate *predicate, bool *ret_last);
 
 #endif

@@ -20,8 +20,7 @@ struct rules_interest {
 	struct arena arena; /* of one question */
 	struct answer *of;  /* by node, when its stamp is now's */
 	uint32_t *stamps, now;
-	const struct rules_known *known;
-	size_t known_count;
+	struct rules_asked asked;
 	struct rules_fact *facts; /* the answer: RULES_FACTS_MAX */
 };
 
@@ -140,10 +139,24 @@ static enum truth known_holds(const struct rules_known *known, const struct pred
 static const struct rules_known *find_known(const struct rules_interest *interest,
 					    const struct term *term)
 {
-	for (size_t i = 0; term->kind == AST_FIELD && i < interest->known_count; i++)
-		if (interest->known[i].field == term->base)
-			return &interest->known[i];
+	for (size_t i = 0; term->kind == AST_FIELD && i < interest->asked.known_count; i++)
+		if (interest->asked.known[i].field == term->base)
+			return &interest->asked.known[i];
 	return NULL;
+}
+
+/* A parameter that such events do not have. */
+static bool is_no_param(const struct rules_asked *asked, const struct rules *rules, const struct predicate *predicate)
+{
+	bool last;
+	const struct term *term = facts_field(rules, predicate, &last);
+
+	if (asked->params == NULL || term->kind != AST_FIELD || term->base != FIELD_EVT_ARG || term->index >= 0)
+		return false;
+	for (size_t i = 0; i < asked->params_count; i++)
+		if (str_eq(term->arg, str_of(asked->params[i].name)))
+			return false;
+	return true;
 }
 
 /* Of two ends one is known: that neither is what is asked for is not. */
@@ -165,11 +178,12 @@ static struct answer answer_of_check(struct rules_interest *interest, const stru
 	enum truth truth = known == NULL ? TRUTH_UNKNOWN : known->absent ? TRUTH_NO : ends_hold(known, term, predicate);
 	struct answer answer = { .verdict = RULES_IF };
 
-	if (truth == TRUTH_NO)
+	if (truth == TRUTH_NO || is_no_param(&interest->asked, interest->rules, predicate))
 		return (struct answer){ .verdict = RULES_NEVER };
 	if (truth == TRUTH_YES)
 		return (struct answer){ .verdict = RULES_ALWAYS, .is_certain = true, .chance = 1.0f };
-	answer.facts = facts_of(term, predicate, &interest->arena, &answer.count, &answer.chance);
+	answer.facts = facts_of(&interest->asked, interest->rules, predicate, &interest->arena, &answer.count,
+				&answer.chance);
 	return answer.facts != NULL ? answer : always;
 }
 
@@ -336,38 +350,37 @@ static enum rules_verdict ask_rules(struct rules_interest *interest, const uint3
 	return verdict;
 }
 
-static void begin(struct rules_interest *interest, const struct rules_known *known, size_t count)
+static void begin(struct rules_interest *interest, const struct rules_asked *asked)
 {
 	arena_reset(&interest->arena);
 	interest->now++;
-	interest->known = known;
-	interest->known_count = count;
+	interest->asked = *asked;
 }
 
 enum rules_verdict rules_interest_surely(struct rules_interest *interest, size_t rule,
 					 const struct rules_known *known, size_t known_count)
 {
+	const struct rules_asked asked = { .known = known, .known_count = known_count };
 	const struct answer *answer;
 
-	begin(interest, known, known_count);
+	begin(interest, &asked);
 	answer = answer_of(interest, interest->rules->rules[rule].node);
 	return answer->is_certain ? RULES_ALWAYS : answer->verdict == RULES_NEVER ? RULES_NEVER : RULES_IF;
 }
 
-enum rules_verdict rules_interest_ask(struct rules_interest *interest, struct str evt_type,
-				      const struct rules_known *known, size_t known_count,
+enum rules_verdict rules_interest_ask(struct rules_interest *interest, const struct rules_asked *asked,
 				      const struct rules_fact **ret_facts, size_t *ret_count,
 				      const struct rule **ret_because)
 {
 	const struct source *source = find_source(interest->rules);
-	size_t type = evttype_find(evt_type);
+	size_t type = evttype_find(asked->evt_type);
 	enum rules_verdict ordinary, watches = RULES_NEVER;
 	struct rules_fact *facts = interest->facts;
 
 	*ret_count = 0;
 	*ret_because = NULL;
 	*ret_facts = facts;
-	begin(interest, known, known_count);
+	begin(interest, asked);
 	if (source == NULL)
 		return RULES_NEVER;
 	ordinary = ask_rules(interest, source->by_type + source->first[type],

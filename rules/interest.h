@@ -12,9 +12,10 @@ enum {
 	RULES_FACTS_MAX = 65536, /* of one answer; beyond it the answer is RULES_ALWAYS */
 };
 
-/* One thing that must be so. The path is fd.name of a file. */
+/* One thing that must be so. The path is fd.name, or one of the parameters that were said to be paths. */
 enum rules_fact_kind {
 	RULES_FACT_PREFIX = 0, /* the path begins so */
+	RULES_FACT_WHOLE,      /* it is this */
 	RULES_FACT_LAST,       /* its last component is this */
 	RULES_FACT_COMPONENT,  /* one of its components is this */
 	RULES_FACT_LEAD,       /* its last component begins so */
@@ -23,6 +24,10 @@ enum rules_fact_kind {
 	RULES_FACT_COMM,       /* proc.name is this */
 	RULES_FACT_DOTS,       /* the name as given has two dots side by side; the text is ".." */
 	RULES_FACT_KINDS,
+
+	RULES_FACTS_OF_PATHS = 1 << RULES_FACT_PREFIX | 1 << RULES_FACT_WHOLE | 1 << RULES_FACT_LAST |
+			       1 << RULES_FACT_COMPONENT | 1 << RULES_FACT_LEAD | 1 << RULES_FACT_ANY_LEAD |
+			       1 << RULES_FACT_ENDING,
 };
 
 struct rules_fact {
@@ -52,11 +57,26 @@ struct rules_interest *rules_interest_new(const struct rules *rules);
 void rules_interest_free(struct rules_interest *interest);
 DEFINE_CLEANUP(struct rules_interest *, rules_interest_free);
 
-/* Asks about events of source syscall and this type of which `known` is known. The facts, in no order
- * and perhaps twice, live until the next question. *ret_because is the rule that makes it RULES_ALWAYS
- * (NULL when memory or RULES_FACTS_MAX did), or the first of those that make it RULES_IF. */
-enum rules_verdict rules_interest_ask(struct rules_interest *interest, struct str evt_type,
-				      const struct rules_known *known, size_t known_count,
+/* A parameter: NAME of evt.arg.NAME. */
+struct rules_param {
+	const char *name;
+	bool is_path; /* the facts of paths can be told of it */
+};
+
+/* Events of source syscall and this type, and what who asks could tell of them. */
+struct rules_asked {
+	struct str evt_type;
+	const struct rules_known *known; /* is so of all of them */
+	size_t known_count;
+	unsigned facts; /* that can be told, as bits by kind: no others are given */
+	const struct rules_param *params; /* there are no others; NULL: they are not known */
+	size_t params_count;
+};
+
+/* Asks about such events. The facts, in no order and perhaps twice, live until the next question.
+ * *ret_because is the rule that makes it RULES_ALWAYS (NULL when memory or RULES_FACTS_MAX did), or the first
+ * of those that make it RULES_IF. */
+enum rules_verdict rules_interest_ask(struct rules_interest *interest, const struct rules_asked *asked,
 				      const struct rules_fact **ret_facts, size_t *ret_count,
 				      const struct rule **ret_because);
 

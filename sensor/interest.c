@@ -1,7 +1,6 @@
 /* Asking the rules about every kind of every call, and putting the answers in order. */
 #include "sensor/interest.h"
 
-#include "sensor/calls.h"
 #include "sensor/record.h"
 
 #include <errno.h>
@@ -118,26 +117,30 @@ static bool kind_exists(const struct call *call, unsigned kind)
 
 /* ---- asking ---- */
 
-/* As the probe compares it: paths from the root, cut where it does not look further, endings backwards. */
+/* As the probe compares it: paths from the root, cut where it does not look further, endings backwards; behind
+ * one that is whole a NUL. */
 static struct str compared(struct arena *arena, const struct rules_fact *fact)
 {
 	struct str text = fact->text;
-	bool needs_slash = fact->kind == RULES_FACT_PREFIX && text.at[0] != '/';
+	bool is_whole = fact->kind == RULES_FACT_WHOLE;
+	bool needs_slash = (is_whole || fact->kind == RULES_FACT_PREFIX) && text.at[0] != '/';
 	char *out;
 
 	if (fact->kind == RULES_FACT_ENDING && text.len > PLAN_NAME_MAX)
 		text = str_from(text, text.len - PLAN_NAME_MAX);
 	if (fact->kind == RULES_FACT_LEAD || fact->kind == RULES_FACT_ANY_LEAD)
 		text = str_cut(text, PLAN_NAME_MAX);
+	is_whole = is_whole && text.len + needs_slash < PLAN_PREFIX_MAX;
 	text = str_cut(text, fact->kind == RULES_FACT_COMM ? PLAN_COMM - 1 : PLAN_PREFIX_MAX - needs_slash);
-	out = arena_alloc(arena, text.len + 1);
+	out = arena_alloc(arena, text.len + 2);
 	if (out == NULL)
 		return (struct str){ 0 };
 	out[0] = '/';
 	memcpy(out + needs_slash, text.at, text.len);
 	for (size_t i = 0; fact->kind == RULES_FACT_ENDING && i < text.len; i++)
 		out[i] = text.at[text.len - 1 - i];
-	return (struct str){ out, text.len + needs_slash };
+	out[text.len + needs_slash] = '\0';
+	return (struct str){ out, text.len + needs_slash + is_whole };
 }
 
 /* A name that is too long for the kernel's table is told by how it begins. */
@@ -152,7 +155,7 @@ static struct rules_fact shortened(const struct rules_fact *fact)
 	return to;
 }
 
-static void add_entry(struct making *m, const struct rules_fact *fact, uint16_t bit)
+static void add_entry(struct making *m, const struct rules_fact *fact, plan_bits bit)
 {
 	const struct rules_fact short_fact = shortened(fact);
 	struct interest *interest = m->interest;
@@ -169,30 +172,69 @@ static void add_entry(struct making *m, const struct rules_fact *fact, uint16_t 
 		m->cap = cap;
 	}
 	m->failed |= text.len == 0;
-	interest->entries[interest->count++] =
-		(struct interest_entry){ .kind = short_fact.kind, .kinds = bit, .text = text };
+	interest->entries[interest->count++] = (struct interest_entry){
+		.kind = short_fact.kind == RULES_FACT_WHOLE ? RULES_FACT_PREFIX : short_fact.kind,
+		.kinds = bit,
+		.text = text,
+	};
+}
+
+static plan_bits bit_of(const struct call *call, unsigned kind)
+{
+	return (call->plan.flags & PLAN_OPEN) ? 1ULL << kind : PLAN_BIT_OF_GROUP(call->plan.group);
+}
+
+/* The facts that the probe can tell of such a call. */
+static unsigned facts_of_call(const struct call *call)
+{
+	if (call->plan.flags & PLAN_OPEN)
+		return RULES_FACTS_OF_PATHS | 1U << RULES_FACT_COMM | 1U << RULES_FACT_DOTS;
+	if (call->plan.class == RECORD_CLASS_NET)
+		return 1U << RULES_FACT_COMM;
+	return RULES_FACTS_OF_PATHS | 1U << RULES_FACT_COMM;
+}
+
+/* Those that are names are looked at, made absolute or as they were given. */
+static size_t params_of_call(const struct call *call, struct rules_param ret[CALL_PARAMS_MAX])
+{
+	size_t count = 0;
+
+	for (; count < CALL_PARAMS_MAX && call->params[count].name != NULL; count++) {
+		enum param_kind kind = call->params[count].kind;
+
+		ret[count] = (struct rules_param){ call->params[count].name,
+						   kind == PARAM_PATH || kind == PARAM_PATH2 ||
+							   kind == PARAM_RAW_NAME || kind == PARAM_OBJECT_PATH };
+	}
+	return count;
 }
 
 static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 {
 	struct plan_interest *of = &m->interest->calls[call->nr];
 	const struct known known = know(call, kind);
-	const uint16_t bit = (uint16_t)(1U << kind);
+	struct rules_param params[CALL_PARAMS_MAX];
+	const struct rules_asked asked = {
+		.evt_type = str_of(call->name),
+		.known = known.at,
+		.known_count = known.count,
+		.facts = facts_of_call(call),
+		.params = params,
+		.params_count = params_of_call(call, params),
+	};
 	const struct rules_fact *facts;
 	const struct rule *because = NULL;
 	size_t count;
-	enum rules_verdict verdict = rules_interest_ask(m->rules, str_of(call->name), known.at, known.count,
-							&facts, &count, &because);
-	bool by_path = verdict == RULES_IF && (call->plan.flags & PLAN_OPEN) != 0;
+	enum rules_verdict verdict = rules_interest_ask(m->rules, &asked, &facts, &count, &because);
 
 	if (verdict == RULES_NEVER)
 		return;
-	of->can |= bit;
-	for (size_t i = 0; i < count && by_path; i++)
-		add_entry(m, &facts[i], bit);
+	of->can |= (uint16_t)(1U << kind);
+	for (size_t i = 0; i < count && verdict == RULES_IF; i++)
+		add_entry(m, &facts[i], bit_of(call, kind));
 	m->interest->because[call->nr][kind] = because;
-	if (!by_path)
-		of->pass |= bit;
+	if (verdict == RULES_ALWAYS)
+		of->pass |= (uint16_t)(1U << kind);
 }
 
 /* Whether a rule asks for this call; a rule that takes any type does not. */
@@ -308,7 +350,7 @@ static void pass_down(struct interest *interest)
 static void keep_bounds(struct interest *interest)
 {
 	size_t counts[RULES_FACT_KINDS] = { 0 }, kept = 0;
-	uint16_t given_up = 0;
+	plan_bits given_up = 0;
 
 	for (size_t i = 0; i < interest->count; i++)
 		counts[interest->entries[i].kind]++;
@@ -321,10 +363,14 @@ static void keep_bounds(struct interest *interest)
 			interest->entries[kept++] = interest->entries[i];
 	}
 	interest->count = kept;
-	for (size_t i = 0; i < calls_count; i++)
+	for (size_t i = 0; i < calls_count; i++) {
+		struct plan_interest *of = &interest->calls[calls[i].nr];
+
 		if (calls[i].plan.flags & PLAN_OPEN)
-			interest->calls[calls[i].nr].pass |=
-				interest->calls[calls[i].nr].can & given_up;
+			of->pass |= (uint16_t)(of->can & given_up);
+		else if (given_up & bit_of(&calls[i], 0))
+			of->pass |= of->can;
+	}
 	for (size_t i = 0; i < interest->count; i++) {
 		interest->kinds[interest->entries[i].kind] |= interest->entries[i].kinds;
 		for (size_t fact = interest->entries[i].kind; fact < RULES_FACT_KINDS; fact++)
@@ -339,13 +385,15 @@ static bool ask_execs(struct making *m)
 
 	for (size_t i = 0; i < calls_count && !wanted; i++) {
 		const struct known known = know(&calls[i], 0);
+		const struct rules_asked asked = {
+			.evt_type = str_of(calls[i].name), .known = known.at, .known_count = known.count
+		};
 		const struct rule *because;
 		const struct rules_fact *facts;
 		size_t count;
 
 		wanted = (calls[i].plan.flags & PLAN_FAILED_ONLY) &&
-			 rules_interest_ask(m->rules, str_of(calls[i].name), known.at, known.count, &facts, &count,
-					    &because) != RULES_NEVER;
+			 rules_interest_ask(m->rules, &asked, &facts, &count, &because) != RULES_NEVER;
 	}
 	return wanted;
 }
@@ -414,7 +462,7 @@ static size_t common_start(struct str a, struct str b)
 }
 
 /* Of the longest entry that the text begins with: it has the kinds of those within it. */
-static uint16_t kinds_of_start(const struct interest *interest, enum rules_fact_kind fact, struct str text)
+static plan_bits kinds_of_start(const struct interest *interest, enum rules_fact_kind fact, struct str text)
 {
 	size_t end = interest->first[fact + 1], at;
 
@@ -430,16 +478,28 @@ static uint16_t kinds_of_start(const struct interest *interest, enum rules_fact_
 	return 0;
 }
 
-static uint16_t kinds_of_whole(const struct interest *interest, enum rules_fact_kind fact, struct str text)
+/* One that is whole ends with a NUL. */
+static plan_bits kinds_of_prefix(const struct interest *interest, struct str path)
+{
+	char with_nul[PLAN_PREFIX_MAX];
+
+	if (path.len >= sizeof(with_nul))
+		return kinds_of_start(interest, RULES_FACT_PREFIX, path);
+	memcpy(with_nul, path.at, path.len);
+	with_nul[path.len] = '\0';
+	return kinds_of_start(interest, RULES_FACT_PREFIX, (struct str){ with_nul, path.len + 1 });
+}
+
+static plan_bits kinds_of_whole(const struct interest *interest, enum rules_fact_kind fact, struct str text)
 {
 	size_t end = interest->first[fact + 1], at = last_not_behind(interest, fact, text, end);
 
 	return at < end && str_eq(interest->entries[at].text, text) ? interest->entries[at].kinds : 0;
 }
 
-static uint16_t kinds_of_components(const struct interest *interest, uint16_t kind, struct str path)
+static plan_bits kinds_of_components(const struct interest *interest, plan_bits kind, struct str path)
 {
-	uint16_t kinds = 0;
+	plan_bits kinds = 0;
 
 	if (!((interest->kinds[RULES_FACT_COMPONENT] | interest->kinds[RULES_FACT_ANY_LEAD]) & kind))
 		return 0;
@@ -454,7 +514,7 @@ static uint16_t kinds_of_components(const struct interest *interest, uint16_t ki
 	return kinds;
 }
 
-static uint16_t kinds_of_ending(const struct interest *interest, uint16_t kind, struct str name)
+static plan_bits kinds_of_ending(const struct interest *interest, plan_bits kind, struct str name)
 {
 	char backwards[PLAN_NAME_MAX];
 	size_t len = name.len < sizeof(backwards) ? name.len : sizeof(backwards);
@@ -466,7 +526,7 @@ static uint16_t kinds_of_ending(const struct interest *interest, uint16_t kind, 
 	return kinds_of_start(interest, RULES_FACT_ENDING, (struct str){ backwards, len });
 }
 
-static uint16_t kinds_of_name(const struct interest *interest, uint16_t kind, struct str path)
+static plan_bits kinds_of_name(const struct interest *interest, plan_bits kind, struct str path)
 {
 	const char *slash = memrchr(path.at, '/', path.len);
 	struct str last = slash == NULL ? path : str_from(path, (size_t)(slash - path.at) + 1);
@@ -475,7 +535,7 @@ static uint16_t kinds_of_name(const struct interest *interest, uint16_t kind, st
 	       kinds_of_ending(interest, kind, last);
 }
 
-static uint16_t kinds_of_dots(const struct interest *interest, uint16_t kind, struct str given)
+static plan_bits kinds_of_dots(const struct interest *interest, plan_bits kind, struct str given)
 {
 	return (interest->kinds[RULES_FACT_DOTS] & kind) && str_find(given, STR("..")) >= 0
 		       ? interest->kinds[RULES_FACT_DOTS] : 0;
@@ -501,12 +561,17 @@ static bool is_roundabout(struct str name)
 	       str_find(name, STR("//")) >= 0 || name.at[name.len - 1] == '/';
 }
 
-static bool one_holds(const struct interest *interest, uint16_t kind, struct str path, struct str given,
+static bool path_holds(const struct interest *interest, plan_bits kind, struct str path)
+{
+	return ((kinds_of_prefix(interest, path) | kinds_of_name(interest, kind, path) |
+		 kinds_of_components(interest, kind, path)) & kind) != 0;
+}
+
+static bool one_holds(const struct interest *interest, plan_bits kind, struct str path, struct str given,
 		      struct str comm)
 {
-	return ((kinds_of_start(interest, RULES_FACT_PREFIX, path) | kinds_of_name(interest, kind, path) |
-		 kinds_of_components(interest, kind, path) | kinds_of_dots(interest, kind, given) |
-		 kinds_of_whole(interest, RULES_FACT_COMM, comm)) & kind) != 0;
+	return path_holds(interest, kind, path) ||
+	       ((kinds_of_dots(interest, kind, given) | kinds_of_whole(interest, RULES_FACT_COMM, comm)) & kind) != 0;
 }
 
 bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t kind, struct str path,
@@ -524,6 +589,22 @@ bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t 
 	return is_roundabout(given) || (!str_eq(given, path) && one_holds(interest, kind, given, given, comm));
 }
 
+bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind,
+			 const struct str *paths, size_t count, struct str comm)
+{
+	const struct plan_interest *of = &interest->calls[call->nr];
+	const plan_bits bit = bit_of(call, 0);
+
+	if (!(of->can & kind))
+		return false;
+	if ((of->pass & kind) || (kinds_of_whole(interest, RULES_FACT_COMM, comm) & bit))
+		return true;
+	for (size_t i = 0; i < count; i++)
+		if (path_holds(interest, bit, paths[i]))
+			return true;
+	return false;
+}
+
 bool interest_reads(const struct interest *interest, const struct rule **ret_because)
 {
 	static const unsigned kinds[] = { PLAN_KIND_READ, PLAN_KIND_READ | PLAN_KIND_FAILED };
@@ -539,7 +620,7 @@ bool interest_reads(const struct interest *interest, const struct rule **ret_bec
 	return false;
 }
 
-uint16_t interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text)
+plan_bits interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text)
 {
 	const struct interest_entry key = { .kind = kind, .text = text };
 	const struct interest_entry *hit =

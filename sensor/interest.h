@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "rules/interest.h"
+#include "sensor/calls.h"
 #include "sensor/plan.h"
 
 /* Beyond these the kinds that would need more entries always pass. */
@@ -18,10 +19,10 @@ enum {
 	INTEREST_TEXTS_MAX = PLAN_TEXTS_MAX, /* of each other kind of fact */
 };
 
-/* One fact, and the kinds of opens that pass by it. */
+/* One fact, and what passes by it. */
 struct interest_entry {
-	enum rules_fact_kind kind;
-	uint16_t kinds;
+	enum rules_fact_kind kind; /* never RULES_FACT_WHOLE: that is a path that begins so, and with a NUL behind it */
+	plan_bits kinds;
 	uint32_t within; /* place + 1 of the longest entry that this one begins with; 0: none */
 	struct str text; /* cut to what the probe compares; of endings backwards */
 };
@@ -32,7 +33,7 @@ struct interest {
 	struct interest_entry *entries;		   /* ordered by kind of fact, then by text, each once */
 	size_t count;
 	size_t first[RULES_FACT_KINDS + 1]; /* of each kind of fact; the next one's is its end */
-	uint16_t kinds[RULES_FACT_KINDS]; /* of all entries of a kind of fact */
+	plan_bits kinds[RULES_FACT_KINDS]; /* of all entries of a kind of fact */
 	bool execs; /* a rule can match a program that begins */
 	struct arena arena;
 };
@@ -49,11 +50,16 @@ DEFINE_CLEANUP(struct interest *, interest_free);
 bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t kind, struct str path,
 			 struct str given, struct str comm);
 
+/* Whether a call of another kind (a bit) passes: by one of its names, made absolute, and the path of what its
+ * descriptor is (or, of a text, with a slash in front). */
+bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind,
+			 const struct str *paths, size_t count, struct str comm);
+
 /* Whether opens for reading pass, of which every program makes many; and for whom, NULL: not known. */
 bool interest_reads(const struct interest *interest, const struct rule **ret_because);
 
 /* The kinds of the entry; 0: there is none. */
-uint16_t interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text);
+plan_bits interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text);
 
 /* For people: a line a call, and what is looked for in paths. */
 void interest_print(const struct interest *interest, struct buf *out);

@@ -1,12 +1,17 @@
 /* What is looked for, for people. */
-#include "sensor/calls.h"
+#include "base/cleanup.h"
 #include "sensor/interest.h"
 #include "sensor/record.h"
 
 static void add_text(struct buf *out, const struct interest_entry *entry)
 {
-	for (size_t i = 0; i < entry->text.len; i++)
+	for (size_t i = 0; i < entry->text.len && entry->text.at[i] != '\0'; i++)
 		buf_add_char(out, entry->text.at[entry->kind == RULES_FACT_ENDING ? entry->text.len - 1 - i : i]);
+}
+
+static bool is_whole(const struct interest_entry *entry)
+{
+	return entry->text.len > 0 && entry->text.at[entry->text.len - 1] == '\0';
 }
 
 static void add_kind(struct buf *out, const struct call *call, unsigned kind)
@@ -42,7 +47,7 @@ static void add_call(struct buf *out, const struct interest *interest, const str
 		else
 			add_kind(out, call, kind);
 		if (!(of->pass & 1U << kind))
-			buf_add(out, STR(": by its path"));
+			buf_addf(out, ": by its %s", (call->plan.flags & PLAN_OPEN) ? "path" : "names");
 		else if (rule != NULL)
 			buf_addf(out, ": always, for \"%.*s\"", STR_ARG(rule_name(rule)));
 		buf_add_char(out, '\n');
@@ -63,6 +68,27 @@ static void add_profile(struct buf *out, const struct interest *interest)
 			 STR_ARG(rule_name(rule)));
 }
 
+/* Which calls an entry lets pass. */
+static void add_groups(struct buf *out, plan_bits bits)
+{
+	static const char *const groups[] = {
+		[PLAN_GROUP_OTHER] = "other calls", [PLAN_GROUP_UNLINK] = "unlink", [PLAN_GROUP_RENAME] = "rename",
+		[PLAN_GROUP_LINK] = "link", [PLAN_GROUP_SYMLINK] = "symlink", [PLAN_GROUP_MODE] = "chmod",
+		[PLAN_GROUP_OWNER] = "chown", [PLAN_GROUP_MAKE] = "mkdir", [PLAN_GROUP_MOUNT] = "mount",
+		[PLAN_GROUP_CONNECT] = "connect", [PLAN_GROUP_SERVE] = "bind and accept",
+		[PLAN_GROUP_MESSAGE] = "messages", [PLAN_GROUP_PROCESS] = "prctl",
+	};
+	bool first = (bits & PLAN_BITS_OF_OPENS) == 0;
+
+	buf_addf(out, " (%s", first ? "" : "opens");
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+		if (bits & PLAN_BIT_OF_GROUP(i)) {
+			buf_addf(out, "%s%s", first ? "" : ", ", groups[i]);
+			first = false;
+		}
+	buf_add(out, STR(")\n"));
+}
+
 void interest_print(const struct interest *interest, struct buf *out)
 {
 	static const char *const names[RULES_FACT_KINDS] = {
@@ -80,8 +106,8 @@ void interest_print(const struct interest *interest, struct buf *out)
 	for (size_t i = 0; i < calls_count; i++)
 		add_call(out, interest, &calls[i]);
 	for (size_t i = 0; i < interest->count; i++) {
-		buf_addf(out, "%s ", names[interest->entries[i].kind]);
+		buf_addf(out, "%s ", is_whole(&interest->entries[i]) ? "path is" : names[interest->entries[i].kind]);
 		add_text(out, &interest->entries[i]);
-		buf_add_char(out, '\n');
+		add_groups(out, interest->entries[i].kinds);
 	}
 }

@@ -53,6 +53,7 @@ struct plan {
 	__u8 text_arg; /* a third text */
 	__u8 data_arg; /* memory of the process, of which data_len bytes are taken */
 	__u8 data_len; /* at most PLAN_DATA_MAX; with PLAN_DATA_VECTOR the place of their number */
+	__u8 group; /* enum plan_group */
 };
 
 /* Two rings: a flood of opens cannot take the place of an exec. Powers of two, these unless options say
@@ -151,6 +152,29 @@ static inline __u16 plan_other_kind(__u16 flags, __s64 ret)
 	return (flags & PLAN_STANDARD_FD) && ret > 2 ? 1U << PLAN_KIND_OTHER_FD : 1;
 }
 
+/* What rules say of a path, of a name or of a process they say of some kinds of opens, and of some groups of
+ * other calls: a bit each. */
+typedef __u64 plan_bits;
+
+enum plan_group {
+	PLAN_GROUP_OTHER = 0,
+	PLAN_GROUP_UNLINK,
+	PLAN_GROUP_RENAME,
+	PLAN_GROUP_LINK,
+	PLAN_GROUP_SYMLINK,
+	PLAN_GROUP_MODE,
+	PLAN_GROUP_OWNER,
+	PLAN_GROUP_MAKE,
+	PLAN_GROUP_MOUNT,
+	PLAN_GROUP_CONNECT,
+	PLAN_GROUP_SERVE, /* bind, listen, accept */
+	PLAN_GROUP_MESSAGE,
+	PLAN_GROUP_PROCESS, /* prctl */
+};
+
+#define PLAN_BITS_OF_OPENS 0xffffULL
+#define PLAN_BIT_OF_GROUP(group) (1ULL << (16 + (group)))
+
 /* Of a call, bits by kind: some rule can match it; it passes whatever its path is; of those without an address
  * (PLAN_NEEDS_ADDRESS) some rule can match it. */
 struct plan_interest {
@@ -232,11 +256,21 @@ struct plan_name {
 
 /* What a component lets pass: as the last one; anywhere. */
 struct plan_name_kinds {
-	__u16 last, any;
+	plan_bits last, any;
 };
 
 struct plan_comm {
 	char text[PLAN_COMM];
+};
+
+/* What tells soonest that a path is in no table. */
+struct plan_firsts {
+	/* By a watched name's length: its first byte & 63, as a bit. Of those that are watched anywhere in a
+	 * path, and of those that are as its last component. */
+	__u64 any[PLAN_NAME_MAX], last[PLAN_NAME_MAX];
+	__u64 any_lead, last_lead; /* of those whose begin is watched */
+	/* How prefixes go on after the slash: by the first byte & 63, the second & 63 as a bit. */
+	__u64 pairs[PLAN_PAIRS];
 };
 
 #endif

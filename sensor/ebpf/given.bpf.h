@@ -58,6 +58,14 @@ static __always_inline void read_given(struct scratch *scratch, __u64 address)
 	scratch->given.whole = !scratch->given.cut;
 }
 
+/* What is shown in the place of a name that is not there. */
+static __always_inline void give_none(struct scratch *scratch)
+{
+	__builtin_memcpy(scratch->prefix.path, "<NA>", 5);
+	scratch->given = (struct given){ .len = 4 };
+	scratch->from = 0;
+}
+
 static __always_inline void add_given(struct scratch *scratch, __u64 address)
 {
 	struct record_string *string = string_room(scratch);
@@ -114,6 +122,12 @@ static __always_inline bool given_is_path(struct scratch *scratch, struct path *
 	       ends_as_given(scratch);
 }
 
+static __always_inline bool is_dots(const struct scratch *scratch, __u32 slash, __u32 len)
+{
+	return scratch->path[masked(slash + 1, PATH_HALF - 1)] == '.' &&
+	       (len == 1 || (len == 2 && scratch->path[masked(slash + 2, PATH_HALF - 1)] == '.'));
+}
+
 /* From its end: each component as a walk finds it. One that is empty or of dots, and the name says its path in
  * more words than it needs: that is left to others. */
 static long given_step(__u32 i, struct walk *walk)
@@ -124,8 +138,7 @@ static long given_step(__u32 i, struct walk *walk)
 	if (scratch->path[at] != '/')
 		return 0;
 	len = scratch->walked.off - at - 1;
-	if (len == 0 || (scratch->path[masked(at + 1, PATH_HALF - 1)] == '.' &&
-			 (len == 1 || (len == 2 && scratch->path[masked(at + 2, PATH_HALF - 1)] == '.')))) {
+	if (!scratch->walked.text && (len == 0 || is_dots(scratch, at, len))) {
 		scratch->walked.hit = true;
 		return 1;
 	}
@@ -148,6 +161,36 @@ __noinline int given_is_watched(struct scratch *scratch, __u32 kind)
 	bpf_probe_read_kernel(&scratch->path[masked(PATH_HALF - len, PATH_HALF - 1)], len, scratch->prefix.path);
 	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = (__u16)kind, .done = true };
 	bpf_loop(len, given_step, &walk, 0);
+	return walk_is_watched(&walk);
+}
+
+/* Whether a name of a call other than open is watched, made absolute by the directory whose struct path is in
+ * scratch->from; or a text, as it is. What was walked before is gone. */
+__noinline int look_at_name(struct scratch *scratch, plan_bits kinds, __u32 is_text)
+{
+	struct walk walk = { .scratch = scratch };
+	__u32 len, off;
+
+	if (scratch == NULL)
+		return 1;
+	if (scratch->given.cut)
+		return 1;
+	len = masked(scratch->given.len, PLAN_PREFIX_MAX - 1);
+	off = PATH_HALF - len;
+	bpf_probe_read_kernel(&scratch->path[masked(off, PATH_HALF - 1)], len, scratch->prefix.path);
+	if (scratch->prefix.path[0] != '/') {
+		scratch->path[masked(off - 1, PATH_HALF - 1)] = '/';
+		len++;
+	}
+	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .other = 1, .text = is_text, .done = true };
+	scratch->base_off = 0;
+	bpf_loop(len, given_step, &walk, 0);
+	if (!is_text && scratch->prefix.path[0] != '/') {
+		scratch->walked.done = false;
+		if (scratch->from == 0)
+			return 1;
+		walk_on(&walk, scratch, bpf_get_current_task_btf(), (struct path *)scratch->from);
+	}
 	return walk_is_watched(&walk);
 }
 

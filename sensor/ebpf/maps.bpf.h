@@ -16,11 +16,13 @@
 /* How far a walk has come. In a map and not on the stack, where the verifier would follow each value that it
  * can have. */
 struct walked {
-	__u32 off;   /* where the path begins in scratch->path; PATH_HALF: empty */
-	__u32 leaf;  /* where its last component begins, after the slash; 0: none yet */
-	__u16 kinds; /* a kind of open: its components are looked up; 0: nobody asks */
-	bool hit;    /* one of them lets that kind pass */
-	bool done;   /* the root was reached: else the path was cut */
+	__u32 off;  /* where the path begins in scratch->path; PATH_HALF: empty */
+	__u32 leaf; /* where its last component begins, after the slash; 0: none yet */
+	plan_bits kinds; /* who asks: its components are looked up; 0: nobody */
+	__u32 other; /* 1: ... and that is no open */
+	bool text;  /* it is no path: dots have no meaning */
+	bool hit;   /* a component lets pass */
+	bool done;  /* the root was reached: else the path was cut */
 };
 
 /* A name that an open was given, in scratch->prefix. */
@@ -119,14 +121,14 @@ struct {
 	__type(value, struct plan_losses);
 } losses SEC(".maps");
 
-/* What passes by its path or its process: kinds of opens, as bits, by the fact. Of the tries the longest
- * entry answers for the shorter ones. */
+/* What passes by its path, its names or its process, by the fact. Of the tries the longest entry answers for the
+ * shorter ones. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, PLAN_PREFIXES_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct plan_prefix);
-	__type(value, __u16);
+	__type(value, plan_bits);
 } watched_prefixes SEC(".maps");
 
 struct {
@@ -134,7 +136,7 @@ struct {
 	__uint(max_entries, PLAN_TEXTS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct plan_affix);
-	__type(value, __u16);
+	__type(value, plan_bits);
 } watched_endings SEC(".maps");
 
 struct {
@@ -158,7 +160,7 @@ struct {
 	__uint(max_entries, PLAN_TEXTS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct plan_comm);
-	__type(value, __u16);
+	__type(value, plan_bits);
 } watched_comms SEC(".maps");
 
 __u64 either[PLAN_CALLS / 64]; /* as a 64-bit number or as an i386 one it is a wanted call */
@@ -166,15 +168,10 @@ __u64 wanted[PLAN_CALLS / 64];
 struct plan plans[PLAN_CALLS];
 __u16 compat_calls[PLAN_COMPAT];    /* 64-bit number by i386 number; PLAN_CALLS: none */
 struct plan_interest interests[PLAN_CALLS];
-/* By a watched name's length: its first byte & 63, as a bit. Of those that are watched anywhere in a
- * path, and of those that are as its last component. */
-__u64 any_first[PLAN_NAME_MAX], last_first[PLAN_NAME_MAX];
-__u64 any_lead_first, last_lead_first; /* of those whose begin is watched */
-/* How the entries of a table begin: by the first byte & 63, the second & 63 as a bit. Of prefixes after the
- * slash. */
-__u64 prefix_pairs[PLAN_PAIRS], comm_pairs[PLAN_PAIRS];
-/* The kinds of opens that some entry of each table lets pass: the others need no look. */
-__u16 prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds;
+struct plan_firsts firsts[2]; /* of opens; of other calls */
+__u64 comm_pairs[PLAN_PAIRS];
+/* What some entry of each table lets pass: the others need no look. */
+plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds;
 __u32 own_tgid;
 bool take_environment;
 struct plan_reader reader;
@@ -189,6 +186,11 @@ static __always_inline __u32 masked(__u32 value, __u32 mask)
 static __always_inline bool has_pair(const __u64 *pairs, char first, char second)
 {
 	return pairs[first & (PLAN_PAIRS - 1)] & 1ULL << (second & 63);
+}
+
+static __always_inline const struct plan_firsts *firsts_of(const struct walked *walked)
+{
+	return &firsts[masked(walked->other, 1)];
 }
 
 static __always_inline struct scratch *scratch_of(__u32 slot)

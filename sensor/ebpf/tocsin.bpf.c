@@ -134,10 +134,10 @@ static __always_inline void add_address(struct scratch *scratch, const struct pl
 		add_user_bytes(scratch, message.name, message.len, RECORD_STRING_ADDRESS);
 }
 
-static __always_inline bool comm_is_watched(struct scratch *scratch, struct task_struct *task, __u16 kind)
+static __always_inline bool comm_is_watched(struct scratch *scratch, struct task_struct *task, plan_bits kind)
 {
 	struct task_struct *leader = task->group_leader;
-	__u16 *kinds;
+	plan_bits *kinds;
 
 	if (!(comm_kinds & kind))
 		return false;
@@ -247,8 +247,6 @@ static __always_inline bool call_is_filtered(const struct record *record, const 
 
 	if ((plan->flags & PLAN_SUCCESS_ONLY) && record->ret < 0)
 		return true;
-	if (plan->class != RECORD_CLASS_NET && !(of->can & plan_other_kind(plan->flags, record->ret)))
-		return true;
 	return (plan->flags & PLAN_NEEDS_ADDRESS) && of->bare == 0 && arg(record, plan->address_arg) == 0;
 }
 
@@ -277,11 +275,16 @@ static __always_inline bool peer_is_same(const void *address, __u64 socket)
 	return false;
 }
 
-/* Whether no rule can match a call on such a socket. */
-static __always_inline bool socket_is_filtered(struct record *record, struct task_struct *task,
-					       const struct plan *plan)
+/* Of a message without an address; 0: no rule asks for one. */
+static __always_inline __u16 bare_kind(const struct record *record, __u16 kind)
 {
-	__u16 can = interests[record->nr & (PLAN_CALLS - 1)].can, family = 0;
+	return interests[record->nr & (PLAN_CALLS - 1)].bare & kind;
+}
+
+/* 0: nobody wants it. */
+static __always_inline __u16 socket_kind(struct record *record, struct task_struct *task, const struct plan *plan)
+{
+	__u16 family = 0;
 	__s32 fd = object_fd(record, plan);
 	struct file *file = fd < 0 ? NULL : file_of(task, fd);
 	struct socket *socket;
@@ -298,16 +301,94 @@ static __always_inline bool socket_is_filtered(struct record *record, struct tas
 
 		if (message.name == 0 || message.len == 0) { /* of a connection, known from its begin */
 			record->flags |= RECORD_SAME_PEER;
-			return !(interests[record->nr & (PLAN_CALLS - 1)].bare &
-				 plan_socket_kind(is_socket, family, 1, record->ret < 0));
+			return bare_kind(record, plan_socket_kind(is_socket, family, 1, record->ret < 0));
 		}
 		if (bpf_probe_read_user(address, 8, (void *)message.name) == 0 && (__u16)address[0] == AF_INET6)
 			bpf_probe_read_user(&address[1], 16, (void *)(message.name + 8));
 		if (is_socket && peer_is_same(address, BPF_CORE_READ(file, f_inode, i_ino)))
 			record->flags |= RECORD_SAME_PEER;
 	}
-	return !(can & plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0,
-					record->ret < 0));
+	return plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);
+}
+
+/* One of the call's names is among those that rules look for. One that is not there is shown as "<NA>". */
+static __always_inline bool one_name_is_watched(struct scratch *scratch, struct task_struct *task,
+						const struct plan *plan, int which, plan_bits kinds)
+{
+	bool text = (plan->flags & PLAN_TEXT) || ((plan->flags & PLAN_TARGET_TEXT) && which == 0);
+	__u8 place = plan->name_arg[which];
+	__u64 address = arg(&scratch->record, place);
+
+	if (place == 0)
+		return false;
+	if (address == 0 || !has_name(&scratch->record, plan)) {
+		give_none(scratch);
+		return look_at_name(scratch, kinds, true);
+	}
+	if (text)
+		take_given(scratch, bpf_probe_read_user_str(scratch->prefix.path, PLAN_PREFIX_MAX, (void *)address));
+	else
+		read_given(scratch, address);
+	if (scratch->given.len == 0) /* it cannot be read, or stands for what it starts from */
+		return true;
+	scratch->from = text ? 0 : (__u64)directory_of(&scratch->record, task, plan->dir_arg[which]);
+	return look_at_name(scratch, kinds, text);
+}
+
+/* Of what is neither a file nor a directory the path is no name. */
+static __always_inline bool object_is_watched(struct scratch *scratch, struct task_struct *task, struct file *file,
+					      plan_bits kinds)
+{
+	struct inode *inode = READ(file, f_inode);
+	__u32 type = READ(inode, i_mode) & S_IFMT;
+	struct walk walk;
+
+	if (type == S_IFIFO)
+		return false;
+	if (type == S_IFSOCK || (READ2(inode, i_sb, s_flags) & SB_NOUSER))
+		return true;
+	walk_path(&walk, scratch, task, &file->f_path, kinds);
+	return walk_is_watched(&walk);
+}
+
+/* A function of its own, which the verifier looks at once. */
+__noinline int names_are_watched(struct scratch *scratch, plan_bits kinds)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct plan *plan;
+	struct file *file;
+	__s32 fd;
+
+	if (scratch == NULL)
+		return true;
+	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
+	if (one_name_is_watched(scratch, task, plan, 0, kinds) || one_name_is_watched(scratch, task, plan, 1, kinds))
+		return true;
+	fd = object_fd(&scratch->record, plan);
+	file = fd < 0 ? NULL : file_of(task, fd);
+	return file != NULL && object_is_watched(scratch, task, file, kinds);
+}
+
+/* The table of processes has their names from it. */
+static __always_inline bool names_its_process(const struct record *record, struct task_struct *task,
+					      const struct plan *plan)
+{
+	return (plan->flags & PLAN_NAME_OF_THREAD) && record->args[0] == PLAN_PR_SET_NAME && task->pid == task->tgid;
+}
+
+/* Whether a rule can match a call of this kind, with these names, of this process. */
+static __always_inline bool call_is_wanted(struct scratch *scratch, struct task_struct *task, const struct plan *plan,
+					   __u16 kind)
+{
+	const struct plan_interest *of = &interests[scratch->record.nr & (PLAN_CALLS - 1)];
+	plan_bits bit = PLAN_BIT_OF_GROUP(plan->group & 31);
+
+	if (!(of->can & kind))
+		return false;
+	if ((of->pass & kind) || comm_is_watched(scratch, task, bit) ||
+	    names_its_process(&scratch->record, task, plan))
+		return true;
+	return plan->class != RECORD_CLASS_NET && ((prefix_kinds | name_kinds) & bit) && names_are_watched(scratch, bit);
 }
 
 /* What is read or written: of many buffers the first, as they follow each other. */
@@ -412,7 +493,9 @@ __noinline int take_call(struct scratch *scratch)
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
 	if ((__u32)task->tgid != own_tgid && !(scratch->record.flags & RECORD_REFUSED) &&
 	    (call_is_filtered(&scratch->record, plan) ||
-	     (plan->class == RECORD_CLASS_NET && socket_is_filtered(&scratch->record, task, plan))))
+	     !call_is_wanted(scratch, task, plan,
+			     plan->class == RECORD_CLASS_NET ? socket_kind(&scratch->record, task, plan)
+							     : plan_other_kind(plan->flags, scratch->record.ret))))
 		return false;
 	fill_head(&scratch->record, task, RECORD_CALL, plan->class);
 	take_object(scratch, task, plan);

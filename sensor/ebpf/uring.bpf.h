@@ -244,11 +244,11 @@ static __always_inline void add_asked_name(struct scratch *scratch, const struct
 		add_directory(scratch, task, plan->dir_arg[which], which == 0 ? RECORD_STRING_DIR : RECORD_STRING_DIR2);
 }
 
-/* Whether a rule can match a call on this socket, and to this address. */
-static __always_inline bool asked_socket_is_wanted(struct record *record, const struct asked *asked,
-						   const struct plan *plan, struct file *file)
+/* 0: nobody wants it. */
+static __always_inline __u16 asked_socket_kind(struct record *record, const struct asked *asked,
+					       const struct plan *plan, struct file *file)
 {
-	__u16 can = interests[record->nr & (PLAN_CALLS - 1)].can, family = 0;
+	__u16 family = 0;
 	bool is_socket = file != NULL && (READ2(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK;
 	struct socket *socket;
 
@@ -259,11 +259,12 @@ static __always_inline bool asked_socket_is_wanted(struct record *record, const 
 	if (plan->flags & PLAN_NEEDS_ADDRESS) {
 		if (asked->address_len == 0) {
 			record->flags |= RECORD_SAME_PEER;
-			can = interests[record->nr & (PLAN_CALLS - 1)].bare;
-		} else if (is_socket && peer_is_same(asked->address, READ2(file, f_inode, i_ino)))
+			return bare_kind(record, plan_socket_kind(is_socket, family, 1, record->ret < 0));
+		}
+		if (is_socket && peer_is_same(asked->address, READ2(file, f_inode, i_ino)))
 			record->flags |= RECORD_SAME_PEER;
 	}
-	return can & plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);
+	return plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);
 }
 
 /* The same question as of an open by its call. Without a descriptor it passes. */
@@ -280,14 +281,35 @@ static __always_inline bool asked_open_is_wanted(struct scratch *scratch, struct
 	return file == NULL || open_is_wanted(scratch, task, plan, file, kind, walk, &linked);
 }
 
-static __always_inline bool asked_is_wanted(struct record *record, const struct asked *asked,
+static __always_inline bool asked_name_is_watched(struct scratch *scratch, struct task_struct *task,
+						  const struct asked *asked, const struct plan *plan, int which,
+						  plan_bits kinds)
+{
+	bool text = (plan->flags & PLAN_TARGET_TEXT) && which == 0;
+
+	if (plan->name_arg[which] == 0)
+		return false;
+	take_given(scratch, bpf_probe_read_kernel_str(scratch->prefix.path, PLAN_PREFIX_MAX, asked->name[which]));
+	if (scratch->given.len == 0)
+		return true;
+	scratch->from = text ? 0 : (__u64)directory_of(&scratch->record, task, plan->dir_arg[which]);
+	return look_at_name(scratch, kinds, text);
+}
+
+static __always_inline bool asked_is_wanted(struct scratch *scratch, struct task_struct *task, const struct asked *asked,
 					    const struct plan *plan, struct file *file)
 {
-	__u16 can = interests[record->nr & (PLAN_CALLS - 1)].can;
+	const struct plan_interest *of = &interests[scratch->record.nr & (PLAN_CALLS - 1)];
+	__u16 kind = plan->class == RECORD_CLASS_NET ? asked_socket_kind(&scratch->record, asked, plan, file)
+						     : plan_other_kind(plan->flags, scratch->record.ret);
+	plan_bits bit = PLAN_BIT_OF_GROUP(plan->group & 31);
 
-	if (plan->class == RECORD_CLASS_NET)
-		return asked_socket_is_wanted(record, asked, plan, file);
-	return can & plan_other_kind(plan->flags, record->ret);
+	if (!(of->can & kind))
+		return false;
+	if ((of->pass & kind) || comm_is_watched(scratch, task, bit))
+		return true;
+	return plan->class != RECORD_CLASS_NET && (asked_name_is_watched(scratch, task, asked, plan, 0, bit) ||
+						   asked_name_is_watched(scratch, task, asked, plan, 1, bit));
 }
 
 /* As at the end of the call. `object`: the struct file that the operation was on. False: filtered. */
@@ -308,7 +330,7 @@ __noinline int take_asked(struct scratch *scratch, struct asked *asked, __u64 ob
 			       ? NULL
 			       : file_of(task, (__s32)record->ret);
 	if ((plan->flags & PLAN_OPEN) ? !asked_open_is_wanted(scratch, task, asked, plan, file, &walk)
-				      : !asked_is_wanted(record, asked, plan, file))
+				      : !asked_is_wanted(scratch, task, asked, plan, file))
 		return false;
 	fill_head(record, task, RECORD_CALL, plan->class);
 	if (file != NULL) {

@@ -120,12 +120,13 @@ static __always_inline void walk_look_lead(struct walk *walk, __u32 at, __u32 le
 static __always_inline void walk_look(struct walk *walk, __u32 len)
 {
 	__u32 at = masked(walk->scratch->walked.off + 1, PATH_HALF - 1);
+	const struct plan_firsts *of = firsts_of(&walk->scratch->walked);
 	__u64 bit = 1ULL << (walk->scratch->path[at] & 63);
-	__u64 whole = any_first[masked(len, PLAN_NAME_MAX - 1)], lead = any_lead_first;
+	__u64 whole = of->any[masked(len, PLAN_NAME_MAX - 1)], lead = of->any_lead;
 
 	if (walk->scratch->walked.leaf == 0) {
-		whole |= last_first[masked(len, PLAN_NAME_MAX - 1)];
-		lead |= last_lead_first;
+		whole |= of->last[masked(len, PLAN_NAME_MAX - 1)];
+		lead |= of->last_lead;
 	}
 	if ((whole & bit) && len < PLAN_NAME_MAX)
 		walk_look_whole(walk, at, len);
@@ -177,10 +178,9 @@ static long walk_step(__u32 step, struct walk *walk)
 	return 0;
 }
 
-/* The path of `path` as `task` would name it; in walk->scratch->path from walk->scratch->walked.off on. With `kinds` its
- * components are looked up on the way. */
-static __always_inline void walk_path(struct walk *walk, struct scratch *scratch,
-				      struct task_struct *task, struct path *path, __u16 kinds)
+/* Goes on from where scratch->walked is with the path of `path`, as `task` would name it. */
+static __always_inline void walk_on(struct walk *walk, struct scratch *scratch, struct task_struct *task,
+				    struct path *path)
 {
 	struct fs_struct *fs = task->fs;
 	struct path at = { 0 }, root = { 0 };
@@ -191,7 +191,6 @@ static __always_inline void walk_path(struct walk *walk, struct scratch *scratch
 	read_16(&root, &fs->root);
 	mnt = at.mnt;
 	*walk = (struct walk){ .scratch = scratch };
-	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds };
 	walk->dentry = at.dentry;
 	walk->mnt = mnt;
 	walk->mnt_root = READ(mnt, mnt_root);
@@ -200,6 +199,15 @@ static __always_inline void walk_path(struct walk *walk, struct scratch *scratch
 	bpf_loop(WALK_STEPS, walk_step, walk, 0);
 	if (walk->scratch->walked.off == PATH_HALF)
 		walk_name(walk, "", 0);
+}
+
+/* The path of `path` as `task` would name it; in walk->scratch->path from walk->scratch->walked.off on. With `kinds` its
+ * components are looked up on the way. */
+static __always_inline void walk_path(struct walk *walk, struct scratch *scratch,
+				      struct task_struct *task, struct path *path, plan_bits kinds)
+{
+	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .other = kinds > PLAN_BITS_OF_OPENS };
+	walk_on(walk, scratch, task, path);
 }
 
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
@@ -264,15 +272,16 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 		walk_name(walk, "", 0);
 }
 
-/* Whether the path just walked begins with a watched prefix. The key's length goes right in front of
- * the path, so that nothing is copied. */
+/* Whether the path just walked begins with a watched prefix; one that is a whole path has a NUL behind it. The
+ * key's length goes right in front of the path, so that nothing is copied. */
 static __always_inline bool walk_has_prefix(const struct walk *walk)
 {
-	__u32 off = masked(walk->scratch->walked.off, PATH_HALF - 1), len = PATH_HALF - off;
+	__u32 off = masked(walk->scratch->walked.off, PATH_HALF - 1), len = PATH_HALF - off + 1;
 	struct plan_prefix *key = (void *)&walk->scratch->path[off] - sizeof(key->bits);
-	__u16 *kinds;
+	plan_bits *kinds;
 
-	if (!has_pair(prefix_pairs, key->path[1], key->path[2]))
+	walk->scratch->path[PATH_HALF] = 0;
+	if (!has_pair(firsts_of(&walk->scratch->walked)->pairs, key->path[1], key->path[2]))
 		return false;
 	key->bits = (len > PLAN_PREFIX_MAX ? PLAN_PREFIX_MAX : len) * 8;
 	kinds = bpf_map_lookup_elem(&watched_prefixes, key);
@@ -297,7 +306,7 @@ __noinline int turn_leaf(struct scratch *scratch, __u32 leaf)
 /* Whether its last component ends with a watched text. */
 static __always_inline bool walk_has_ending(const struct walk *walk)
 {
-	__u16 *kinds;
+	plan_bits *kinds;
 
 	if (!turn_leaf(walk->scratch, walk->scratch->walked.leaf))
 		return false;

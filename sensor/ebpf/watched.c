@@ -38,9 +38,9 @@ static int key_of(const struct watched *watched, const struct interest_entry *en
 }
 
 /* The kinds of the longest entry that the text begins with. */
-static uint16_t longest(const struct interest *interest, enum rules_fact_kind kind, struct str text)
+static plan_bits longest(const struct interest *interest, enum rules_fact_kind kind, struct str text)
 {
-	uint16_t kinds = 0;
+	plan_bits kinds = 0;
 
 	for (; text.len > 0 && kinds == 0; text.len--)
 		kinds = interest_kinds(interest, kind, text);
@@ -80,17 +80,16 @@ static void note_pair(__u64 *pairs, struct str text)
 
 /* By length and first letter most components are told not to be in a table; by their first two letters most
  * paths and processes. */
-static void note_first(const struct watched *watched, const struct interest_entry *entry)
+static void note_first(struct plan_firsts *firsts, const struct interest_entry *entry)
 {
 	const __u64 bit = 1ULL << (entry->text.at[0] & 63);
 
 	switch (entry->kind) {
-	case RULES_FACT_PREFIX: note_pair(watched->prefix_pairs, str_from(entry->text, 1)); break;
-	case RULES_FACT_COMM: note_pair(watched->comm_pairs, entry->text); break;
-	case RULES_FACT_LAST: watched->last_first[entry->text.len] |= bit; break;
-	case RULES_FACT_COMPONENT: watched->any_first[entry->text.len] |= bit; break;
-	case RULES_FACT_LEAD: *watched->last_lead_first |= bit; break;
-	case RULES_FACT_ANY_LEAD: *watched->any_lead_first |= bit; break;
+	case RULES_FACT_PREFIX: note_pair(firsts->pairs, str_from(entry->text, 1)); break;
+	case RULES_FACT_LAST: firsts->last[entry->text.len] |= bit; break;
+	case RULES_FACT_COMPONENT: firsts->any[entry->text.len] |= bit; break;
+	case RULES_FACT_LEAD: firsts->last_lead |= bit; break;
+	case RULES_FACT_ANY_LEAD: firsts->any_lead |= bit; break;
 	default: break;
 	}
 }
@@ -105,7 +104,12 @@ static int put_entry(const struct watched *watched, const struct interest *inter
 
 	if (map < 0)
 		return 0;
-	note_first(watched, entry);
+	if (entry->kind == RULES_FACT_COMM)
+		note_pair(watched->comm_pairs, entry->text);
+	if (entry->kinds & PLAN_BITS_OF_OPENS)
+		note_first(&watched->firsts[0], entry);
+	if (entry->kinds & ~PLAN_BITS_OF_OPENS)
+		note_first(&watched->firsts[1], entry);
 	if (is_component)
 		kinds = kinds_of(interest, entry);
 	return bpf_map_update_elem(map, &key, is_component ? (const void *)&kinds : &entry->kinds, BPF_ANY);
@@ -169,10 +173,7 @@ static void narrow(const struct watched *watched, const struct interest *interes
 int watched_put(const struct watched *watched, const struct interest *interest, const struct interest *before)
 {
 	open_wide(watched, interest);
-	memset(watched->any_first, 0, sizeof(uint64_t) * PLAN_NAME_MAX);
-	memset(watched->last_first, 0, sizeof(uint64_t) * PLAN_NAME_MAX);
-	*watched->any_lead_first = *watched->last_lead_first = 0;
-	memset(watched->prefix_pairs, 0, sizeof(uint64_t) * PLAN_PAIRS);
+	memset(watched->firsts, 0, sizeof(struct plan_firsts) * 2);
 	memset(watched->comm_pairs, 0, sizeof(uint64_t) * PLAN_PAIRS);
 	for (size_t i = 0; i < interest->count; i++)
 		if (put_entry(watched, interest, &interest->entries[i]) < 0)

@@ -8,9 +8,9 @@
 struct watched {
 	int prefixes, endings, leads, names, comms;
 	struct plan_interest *interests;
-	__u64 *any_first, *last_first, *any_lead_first, *last_lead_first;
-	__u64 *prefix_pairs, *comm_pairs;
-	uint16_t *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *dots_kinds;
+	struct plan_firsts *firsts; /* of opens; of other calls */
+	__u64 *comm_pairs;
+	plan_bits *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *dots_kinds;
 };
 
 /* Puts another interest in the place of `before` (NULL: of none), which must still be there. Meanwhile

@@ -209,6 +209,48 @@ def test_what_a_rule_wants_passes_however_it_is_opened(receiver, sensors, tmp_pa
     assert sum(seen["all"].values()) > 20
 
 
+# Of calls other than opens; again the last makes each of them pass.
+NAME_LOOKS = ["evt.arg.path = {t}/qetc/qa", "basename(evt.arg.newpath) = qshadow.lnk", "evt.arg.name startswith {t}/qhome",
+              "evt.arg.oldpath endswith .pem", "evt.arg.target in (/, qetc/qa)", "evt.arg.linkpath contains /.qssh/",
+              "evt.arg.filename glob */plain-d*", "fd.name endswith /qhome", "evt.arg.newpath = /qetc/qhome/qa",
+              "evt.arg.path startswith /qshadow", "evt.arg.dir = {t}/qetc/qhome", "evt.arg.arg2_str startswith made-nq",
+              "evt.arg.pathname = {t}/qetc", "evt.arg.target = <NA>"]
+NAME_CALLS = ("evt.type in (unlink, unlinkat, rmdir, rename, renameat, renameat2, link, linkat, symlink, symlinkat, chmod, "
+              "fchmodat, fchmod, chown, fchown, lchown, fchownat, mkdir, mkdirat, mknod, mknodat, umount2, mount, prctl, chroot)")
+
+
+@needs_ebpf
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_rule_wants_passes_whatever_names_it(receiver, sensors, tmp_path, seed):  # noqa: F811
+    """The same of other calls with names."""
+    tree, end = str(tmp_path / "tree"), str(tmp_path / "the-end")
+    looks = [text.format(t=tree) for text in NAME_LOOKS[seed::3]]
+    ids = {}
+    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump([
+            {"rule": f"r{number}", "desc": "d", "priority": "INFO",
+             "output": "%evt.args %fd.name", "condition": f"{NAME_CALLS} and {text}"}
+            for number, text in enumerate([*looks, f"evt.arg.path = {end}", *more])]))
+        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
+        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    said = interest(tmp_path / "few.yaml")[1]
+    assert "always" not in said
+    subprocess.run([sys.executable, os.path.join(HERE, "made_names.py"), tree, str(seed), "200"], check=True)
+    os.mkdir(end)
+    wait_for(lambda: len([event for event in receiver.find() if event["fields"].get("evt.arg.path") == end]) >= 2)
+    seen = {name: collections.Counter() for name in ids}
+    for event in receiver.find():
+        if not event["fields"]["proc.name"].startswith("made-n"):
+            continue
+        fields = event["fields"]
+        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
+        seen[name][tuple(fields.get(field) for field in
+                         ("evt.type", "evt.args", "fd.name", "evt.rawres", "proc.vpid", "proc.name"))] += 1
+    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    assert sum(seen["all"].values()) > 20
+
+
 def interest(path):
     run = subprocess.run([SENSOR, "--rules", str(path), "--interest"], capture_output=True, text=True, check=False)
     return run.returncode, run.stdout, run.stderr

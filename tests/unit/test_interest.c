@@ -429,6 +429,173 @@ static void what_matches_has_passed(void **state)
 	assert_true(stopped > RANDOM_SETS * OPENS / 10);
 }
 
+/* ---- and over calls with names ---- */
+
+static const char *const named_calls[] = { "unlink", "unlinkat", "rename", "linkat", "symlink", "chmod", "fchmod",
+					   "mkdirat", "prctl", "chown", "mknod", "umount2" };
+
+static void add_name_check(struct dice *dice, struct buf *out)
+{
+	static const char *const fields[] = { "evt.arg.path", "evt.arg.name", "evt.arg.oldpath", "evt.arg.newpath",
+					      "evt.arg.target", "evt.arg.linkpath", "evt.arg.filename",
+					      "evt.arg.arg2_str", "basename(evt.arg.path)", "basename(evt.arg.target)",
+					      "fd.name", "fd.filename", "evt.arg.flags", "proc.name", "toupper(evt.arg.path)" };
+	static const char *const ops[] = { "=", "!=", "contains", "startswith", "endswith" };
+	const char *field = ROLL_OF(dice, fields);
+
+	switch (roll(dice, 6)) {
+	case 0: buf_addf(out, "%s glob '%s'", field, ROLL_OF(dice, patterns)); break;
+	case 1: buf_addf(out, "%s regex '%s'", field, ROLL_OF(dice, regexes)); break;
+	case 2: buf_addf(out, "%s in ('%s', '%s')", field, ROLL_OF(dice, words), ROLL_OF(dice, words)); break;
+	case 3: buf_addf(out, "evt.failed = %s", roll(dice, 2) ? "true" : "false"); break;
+	default: buf_addf(out, "%s %s '%s'", field, ROLL_OF(dice, ops), ROLL_OF(dice, words));
+	}
+}
+
+static void add_name_condition(struct dice *dice, struct buf *out, unsigned depth)
+{
+	uint32_t kind = depth == 0 ? 0 : roll(dice, 5), count = kind == 2 ? 1 : 2 + roll(dice, 2);
+
+	if (kind < 2) {
+		add_name_check(dice, out);
+		return;
+	}
+	buf_add(out, kind == 2 ? STR("not (") : STR("("));
+	for (uint32_t i = 0; i < count; i++) {
+		buf_addf(out, "%s", i == 0 ? "" : kind == 3 ? " or " : " and ");
+		add_name_condition(dice, out, depth - 1);
+	}
+	buf_add_char(out, ')');
+}
+
+struct named {
+	const struct call *call;
+	char names[CALL_PARAMS_MAX][128]; /* by parameter */
+	char object[128];
+	bool failed;
+};
+
+/* As the sensor makes it; the names that the probe sees go to `paths`, texts with a slash in front. */
+static size_t make_named(struct dice *dice, struct event *event, const struct fields *fields, struct named *named,
+			 struct str paths[CALL_PARAMS_MAX])
+{
+	static char texts[CALL_PARAMS_MAX][160];
+	const struct param *params = named->call->params;
+	size_t count = 0;
+
+	event_clear(event);
+	event->source = STR("syscall");
+	set(event, fields, "evt.type", value_str(str_of(named->call->name)));
+	set(event, fields, "evt.rawres", value_i64(named->failed ? -2 : 0));
+	set(event, fields, "evt.res", value_str(named->failed ? STR("ENOENT") : STR("SUCCESS")));
+	set(event, fields, "proc.name", value_str(STR("cat")));
+	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
+		bool is_path = params[i].kind == PARAM_PATH || params[i].kind == PARAM_PATH2;
+		char field[64];
+
+		snprintf(field, sizeof(field), "evt.arg.%s", params[i].name);
+		random_path(dice, named->names[i], sizeof(named->names[i]));
+		if (params[i].kind == PARAM_RAW_NAME && roll(dice, 2))
+			snprintf(named->names[i], sizeof(named->names[i]), "%s", ROLL_OF(dice, words));
+		if (is_path || params[i].kind == PARAM_RAW_NAME) {
+			snprintf(texts[count], sizeof(texts[count]), "%s%s", named->names[i][0] == '/' ? "" : "/",
+				 named->names[i]);
+			paths[count] = str_of(texts[count]);
+			count++;
+		}
+		set(event, fields, field, value_str(str_of(named->names[i])));
+	}
+	if (named->call->plan.object_arg == 0)
+		return count;
+	random_path(dice, named->object, sizeof(named->object));
+	set(event, fields, "fd.typechar", value_str(STR("f")));
+	set(event, fields, "fd.name", value_str(str_of(named->object)));
+	paths[count++] = str_of(named->object);
+	return count;
+}
+
+static void check_named(uint64_t seed, size_t *matched, size_t *stopped)
+{
+	struct dice dice = { .seed = seed };
+	struct buf text = { 0 };
+	struct interest *interest;
+	struct loaded *loaded;
+	struct event event;
+
+	buf_addf(&text, "evt.type in (unlink, unlinkat, rename, linkat, symlink, chmod, fchmod, mkdirat, prctl, chown, mknod, "
+			"umount2) and ");
+	add_name_condition(&dice, &text, 3);
+	loaded = load(buf_text(&text));
+	assert_int_equal(interest_new(loaded->rules, &interest), 0);
+	assert_int_equal(event_init(&event, fields_count(loaded->fields)), 0);
+	for (int i = 0; i < OPENS; i++) {
+		struct named named = { .call = call_find_name(str_of(ROLL_OF(&dice, named_calls))),
+				       .failed = roll(&dice, 4) == 0 };
+		struct str paths[CALL_PARAMS_MAX];
+		size_t count = make_named(&dice, &event, loaded->fields, &named, paths);
+		const struct rule *hit;
+		bool match = rules_match(loaded->rules, loaded->scratch, &event, &hit, 1) > 0;
+		bool pass = interest_wants_call(interest, named.call, named.failed ? 1 << PLAN_KIND_FAILED : 1, paths,
+						count, STR("cat"));
+
+		if (match && !pass)
+			fail_msg("%s: %s of %s, %s matches and does not pass", buf_text(&text), named.call->name,
+				 named.names[1], named.names[2]);
+		*matched += match;
+		*stopped += !pass;
+	}
+	event_done(&event);
+	interest_free(interest);
+	unload(loaded);
+	buf_done(&text);
+}
+
+static void calls_whose_names_match_have_passed(void **state)
+{
+	size_t matched = 0, stopped = 0;
+
+	(void)state;
+	for (uint64_t i = 1; i <= RANDOM_SETS; i++)
+		check_named(i * 0x9e3779b97f4a7c15, &matched, &stopped);
+	assert_true(matched > RANDOM_SETS * OPENS / 20);
+	assert_true(stopped > RANDOM_SETS * OPENS / 10);
+}
+
+/* By condition: what passes and what does not, of the names of one call. */
+static void calls_pass_by_their_names(void **state)
+{
+	static const struct {
+		const char *condition, *call, *passes, *stops;
+	} cases[] = {
+		{ "evt.type = unlink and evt.arg.path startswith /etc/", "unlink", "/etc/x", "/srv/etc/x" },
+		{ "evt.type = rename and evt.arg.newpath = /etc/shadow", "rename", "/etc/shadow", "/etc/shadow.new" },
+		{ "evt.type = symlink and evt.arg.target in (/, /etc, etc/x)", "symlink", "/etc", "/etc/x/y" },
+		{ "evt.type = symlink and evt.arg.target = /", "symlink", "/", "/lib" },
+		{ "evt.type = chmod and basename(evt.arg.filename) = key", "chmod", "/a/key", "/a/key.pub" },
+		{ "evt.type = fchmod and fd.name endswith .sh", "fchmod", "/a/b.sh", "/a/b.c" },
+		{ "evt.type = unlink and (evt.arg.name = /a or evt.arg.path = /b)", "unlink", "/b", "/a" },
+		{ "evt.type = mkdir and evt.arg.mode = 0x1ff", "mkdir", "/a", NULL },
+		{ "evt.type = prctl and evt.arg.arg2_str startswith kworker", "prctl", "/kworker/u4", "/kwork" },
+		{ "evt.type = unlink and evt.arg.path exists", "unlink", "/a", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct loaded *loaded = load(cases[i].condition);
+		const struct call *call = call_find_name(str_of(cases[i].call));
+		struct str passes = str_of(cases[i].passes), stops = str_of(cases[i].stops);
+		struct interest *interest;
+
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		if (!interest_wants_call(interest, call, 1, &passes, 1, STR("x")))
+			fail_msg("%s: %s does not pass", cases[i].condition, cases[i].passes);
+		if (cases[i].stops != NULL && interest_wants_call(interest, call, 1, &stops, 1, STR("x")))
+			fail_msg("%s: %s passes", cases[i].condition, cases[i].stops);
+		interest_free(interest);
+		unload(loaded);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +607,8 @@ int main(void)
 		cmocka_unit_test(rules_for_profiles_want_nothing),
 		cmocka_unit_test(too_many_facts_are_given_up),
 		cmocka_unit_test(what_matches_has_passed),
+		cmocka_unit_test(calls_pass_by_their_names),
+		cmocka_unit_test(calls_whose_names_match_have_passed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
