@@ -16,6 +16,8 @@ bool derive_fd_path_part(struct rules_scratch *scratch, const struct term *term,
 
 	if (!fd_is_path(scratch))
 		return false;
+	if (str_eq(text_of(scratch, FIELD_FD_TYPECHAR), STR("d"))) /* opened as one: it has no file */
+		return term->base == FIELD_FD_DIRECTORY && name.len > 0 && give_text(ret, name);
 	while (slash > 0 && name.at[slash - 1] != '/')
 		slash--;
 	if (slash == 0)
@@ -138,9 +140,9 @@ bool derive_fd_dev_part(struct rules_scratch *scratch, const struct term *term, 
 
 	if (!number_of(scratch, FIELD_FD_DEV, &dev))
 		return false;
-	/* The kernel's own encoding, 20 bits of minor. */
-	*ret = value_i64(term->base == FIELD_FD_DEV_MAJOR ? (int64_t)(dev >> 20)
-							  : (int64_t)(dev & 0xfffff));
+	/* As programs know it: the minor's low 8 bits, 12 of the major, the rest of the minor. */
+	*ret = value_i64(term->base == FIELD_FD_DEV_MAJOR ? (int64_t)(dev >> 8 & 0xfff)
+							  : (int64_t)((dev & 0xff) | (dev >> 12 & 0xfff00)));
 	return true;
 }
 

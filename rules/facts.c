@@ -109,16 +109,11 @@ static void offer_middle(struct finding *finding, struct str text)
 		offer(finding, RULES_FACT_ANY_LEAD, last);
 }
 
-/* The path below the directory begins with it and a slash. */
+/* The path of a file below the directory begins with it, and the directory itself is it. */
 static void offer_directory(struct finding *finding, struct str text)
 {
-	char *copy = text.len < 2 ? NULL : arena_alloc(finding->arena, text.len + 1);
-
-	if (copy == NULL)
-		return;
-	memcpy(copy, text.at, text.len);
-	copy[text.len] = '/';
-	offer(finding, RULES_FACT_PREFIX, (struct str){ copy, text.len + 1 });
+	if (text.len > 1)
+		offer(finding, RULES_FACT_PREFIX, text);
 }
 
 static void offer_whole(struct finding *finding, struct str text)

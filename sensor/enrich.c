@@ -104,8 +104,10 @@ void enrich_want(struct enrich *enrich, field_id id)
 
 	if (id >= enrich->wanted_count)
 		return;
-	enrich->wanted[id] = true;
 	name = fields_name(enrich->settings.fields, id);
+	if (!enrich->wanted[id])
+		enrich_ask(enrich, id, name);
+	enrich->wanted[id] = true;
 	if (enrich_field_is_metadata(name))
 		enrich->wants_metadata = true;
 	if (str_starts(name, STR("container.mount")))
@@ -326,6 +328,7 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 	enrich_process(enrich, boot_offset_ns);
 	enrich_object(enrich);
 	enrich_params(enrich);
+	enrich_asked(enrich);
 	put_cut(enrich);
 	return event;
 }

@@ -12,6 +12,7 @@ enum {
 	ENRICH_ARENA_MAX =
 		512 << 10,     /* bytes of derived text an event; beyond it values are missing */
 	ENRICH_CUT_MAX = 16,
+	ENRICH_ASKED_MAX = 128,
 	ENRICH_SOCKETS = 4096, /* sockets whose role is remembered, by inode number */
 	ENRICH_UIDS = 512,     /* processes whose uid is remembered, by number */
 };
@@ -45,6 +46,14 @@ struct wanted_label {
 	bool of_pod;
 };
 
+/* A field that is only filled because a rule asks for it. */
+struct asked {
+	field_id id;
+	size_t row;	  /* of enrich_asked.c's table, without `param`: */
+	struct str param; /* of evt.arg, which calls' records have anyway, or evt.rawarg; the registry's */
+	bool raw;
+};
+
 struct enrich {
 	struct enrich_settings settings;
 	struct hash_key machine; /* of settings.machine */
@@ -58,6 +67,8 @@ struct enrich {
 	size_t labels_count;
 	bool wants_metadata; /* of containers, more than their cgroup tells */
 	bool wants_mounts;
+	struct asked asked[ENRICH_ASKED_MAX]; /* beyond it they have no value */
+	size_t asked_count;
 	const struct call *by_nr[PLAN_CALLS];
 	field_id params[CALLS_MAX][CALL_PARAMS_MAX]; /* evt.arg.NAME */
 	field_id exec_flags, exec_filename, open_name;
@@ -111,6 +122,13 @@ int enrich_intern_labels(struct enrich *enrich);
 /* Whether a field can only come from a container's runtime. */
 bool enrich_field_is_metadata(struct str name);
 void enrich_container(struct enrich *enrich, int64_t boot_offset_ns);
+
+/* A field that some rule asks for, by its name; and, of an event that has all else, what was asked for so. */
+void enrich_ask(struct enrich *enrich, field_id id, struct str name);
+void enrich_asked(struct enrich *enrich);
+
+/* The parameter of the call as it was given. */
+void enrich_raw_param(struct enrich *enrich, field_id id, struct str name);
 
 /* The parts, in this order: the process, the descriptor, the call's parameters. */
 void enrich_process(struct enrich *enrich, int64_t boot_offset_ns);

@@ -270,19 +270,145 @@ static void put_exec(struct enrich *enrich)
 	enrich_put_text(enrich, enrich->exec_flags);
 }
 
+/* Falco's own bits of what open(2) was called with. */
+static int64_t raw_open_flags(const struct record *record)
+{
+	static const uint64_t bits[] = { 0, 0, O_CREAT, O_APPEND, O_DSYNC, O_EXCL, O_NONBLOCK, O_SYNC & ~O_DSYNC, O_TRUNC, O_DIRECT,
+					 O_DIRECTORY, 0100000, O_CLOEXEC, O_TMPFILE & ~O_DIRECTORY };
+	unsigned access = (unsigned)record->args[4] & O_ACCMODE;
+	int64_t raw = access == O_RDONLY ? 1 : access == O_WRONLY ? 2 : 3;
+
+	for (size_t i = 2; i < ARRAY_LEN(bits); i++)
+		raw |= (record->args[4] & bits[i]) != 0 ? 1LL << i : 0;
+	raw |= record->flags & RECORD_CREATED ? 1 << 14 : 0;
+	raw |= record->flags & RECORD_FD_UPPER ? 1 << 15 : 0;
+	return raw | (record->flags & RECORD_FD_LOWER ? 1 << 16 : 0);
+}
+
+static int64_t raw_fd(const struct enrich *enrich)
+{
+	const struct plan *plan = &enrich->call->plan;
+
+	return (plan->flags & PLAN_RETURNS_FD) || plan->object_arg == 0
+		       ? enrich->record->ret : (int32_t)enrich->record->args[plan->object_arg - 1];
+}
+
+/* False: it is a text. */
+static bool raw_number(const struct enrich *enrich, const struct param *param, int64_t *ret)
+{
+	const struct record *record = enrich->record;
+	uint64_t value = argument(record, param);
+	uint32_t word = 0;
+
+	switch (param->kind) {
+	case PARAM_RESULT:
+	case PARAM_NUMBER:
+	case PARAM_SIZE:
+	case PARAM_ADDRESS: *ret = record->ret; return true;
+	case PARAM_FD: *ret = raw_fd(enrich); return true;
+	case PARAM_DIR_FD:
+	case PARAM_PLAIN_FD:
+	case PARAM_PID:
+	case PARAM_INT32: *ret = (int32_t)value; return true;
+	case PARAM_UID:
+	case PARAM_GID:
+	case PARAM_UINT32: *ret = (uint32_t)value; return true;
+	case PARAM_OPEN_FLAGS: *ret = raw_open_flags(record); return true;
+	case PARAM_OPEN_MODE: *ret = (int64_t)record->args[5]; return true;
+	case PARAM_MODE: *ret = value & 07777; return true;
+	case PARAM_FLAGS:
+	case PARAM_NAME:
+	case PARAM_INT:
+	case PARAM_HEX:
+	case PARAM_OCTAL: *ret = (int64_t)value; return true;
+	case PARAM_OPTION: *ret = record_text(record, RECORD_STRING_NAME).at == NULL ? (int64_t)value : 0; return true;
+	case PARAM_CAPS: *ret = (int64_t)caps_of(record, param->place); return true;
+	case PARAM_WORD:
+	case PARAM_WORD_FLAGS:
+		word_of(record, param, &word);
+		*ret = word;
+		return true;
+	case PARAM_DEV: *ret = device_number(record->object.dev); return true;
+	case PARAM_INO: *ret = (int64_t)record->object.ino; return true;
+	default: return false;
+	}
+}
+
+static struct str raw_text(const struct enrich *enrich, const struct param *param)
+{
+	switch (param->kind) {
+	case PARAM_PATH:
+	case PARAM_RAW_NAME: return record_text(enrich->record, RECORD_STRING_NAME);
+	case PARAM_PATH2: return record_text(enrich->record, RECORD_STRING_NAME2);
+	case PARAM_TEXT: return record_text(enrich->record, RECORD_STRING_TEXT);
+	case PARAM_DATA: return record_text(enrich->record, RECORD_STRING_DATA);
+	case PARAM_TUPLE:
+	case PARAM_OBJECT_PATH: return enrich->fd_name;
+	default: return STR("");
+	}
+}
+
+void enrich_raw_param(struct enrich *enrich, field_id id, struct str name)
+{
+	const struct param *params = enrich->call == NULL ? NULL : enrich->call->params;
+	int64_t number;
+
+	for (size_t i = 0; params != NULL && i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
+		if (!str_eq(name, str_of(params[i].name)))
+			continue;
+		if (raw_number(enrich, &params[i], &number))
+			enrich_put_int(enrich, id, number);
+		else
+			enrich_put(enrich, id, raw_text(enrich, &params[i]));
+	}
+}
+
+/* As it was given, and behind it, if that says more, how it reads. */
+static void add_both(struct enrich *enrich, const struct param *param)
+{
+	size_t from = enrich->text.len, raw_len;
+	int64_t number;
+
+	if (raw_number(enrich, param, &number) && (param->kind == PARAM_OPEN_MODE || param->kind == PARAM_MODE))
+		add_digits(&enrich->text, (uint64_t)number, 3);
+	else if (raw_number(enrich, param, &number))
+		buf_add_i64(&enrich->text, number);
+	else
+		buf_add(&enrich->text, raw_text(enrich, param));
+	raw_len = enrich->text.len - from;
+	buf_add_char(&enrich->text, '(');
+	add_param(enrich, param);
+	if (!buf_ok(&enrich->text))
+		return;
+	if (enrich->text.len - from - raw_len - 1 == 0 || (param->kind == PARAM_RESULT && enrich->record->ret >= 0) ||
+	    param->kind == PARAM_OPEN_MODE || param->kind == PARAM_HEX || param->kind == PARAM_OCTAL ||
+	    (raw_len == enrich->text.len - from - raw_len - 1 &&
+	     memcmp(enrich->text.at + from, enrich->text.at + from + raw_len + 1, raw_len) == 0))
+		enrich->text.len = from + raw_len; /* it says the same */
+	else if (raw_len == 0) /* there is no other form */
+		memmove(enrich->text.at + from, enrich->text.at + from + 1, --enrich->text.len - from);
+	else
+		buf_add_char(&enrich->text, ')');
+}
+
 /* "name=value name=value" in the table's order; only for rules that print it. */
 static void put_args(struct enrich *enrich)
 {
 	const struct param *params = enrich->call->params;
+	bool any = false;
 
 	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
-		if (i > 0)
+		if (params[i].kind == PARAM_DATA && record_text(enrich->record, RECORD_STRING_DATA).at == NULL)
+			continue;
+		if (any)
 			buf_add_char(&enrich->text, ' ');
+		any = true;
 		buf_add(&enrich->text, str_of(params[i].name));
 		buf_add_char(&enrich->text, '=');
-		add_param(enrich, &params[i]);
+		add_both(enrich, &params[i]);
 	}
 	enrich_put_text(enrich, FIELD_EVT_ARGS);
+	event_set(&enrich->event, FIELD_EVT_INFO, *event_get(&enrich->event, FIELD_EVT_ARGS));
 }
 
 /* Not with every event that has it. */
@@ -334,6 +460,6 @@ void enrich_params(struct enrich *enrich)
 		if (is_cut(enrich, &params[i]))
 			enrich_cut(enrich, id);
 	}
-	if (enrich_wants(enrich, FIELD_EVT_ARGS))
+	if (enrich_wants(enrich, FIELD_EVT_ARGS) || enrich_wants(enrich, FIELD_EVT_INFO))
 		put_args(enrich);
 }

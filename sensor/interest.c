@@ -67,8 +67,9 @@ static void know_socket(struct known *known, const struct call *call, unsigned k
 		break;
 	default: break;
 	}
-	if ((call->plan.flags & PLAN_NEEDS_ADDRESS) && (kind & PLAN_KIND_FAMILY) == PLAN_KIND_IP &&
-	    !(kind & PLAN_KIND_FAILED))
+	if ((kind & PLAN_KIND_FAMILY) != PLAN_KIND_IP)
+		known->at[known->count++] = (struct rules_known){ .field = FIELD_FD_NAME_CHANGED, .absent = true };
+	else if ((call->plan.flags & PLAN_NEEDS_ADDRESS) && (kind & (PLAN_KIND_SAME_PEER | PLAN_KIND_FAILED)) != PLAN_KIND_FAILED)
 		know_number(known, FIELD_FD_NAME_CHANGED, !(kind & PLAN_KIND_SAME_PEER),
 			    !(kind & PLAN_KIND_SAME_PEER));
 }

@@ -10,6 +10,8 @@
 
 #define NR_EXECVE   59
 #define NR_EXECVEAT 322
+#define NR_CLONE    56
+#define NR_CLONE3   435
 #define NR_SENDMMSG 307
 #define NR_RECVMMSG 299
 
@@ -89,6 +91,8 @@ static __always_inline void compat_arguments(__u64 *args, const struct pt_regs *
 
 #define NR_EXECVE   221
 #define NR_EXECVEAT 281
+#define NR_CLONE    220
+#define NR_CLONE3   435
 #define NR_SENDMMSG 269
 #define NR_RECVMMSG 243
 

@@ -398,13 +398,13 @@ static __always_inline struct plan_losses *losses_here(void)
 }
 
 /* Two processors may count one of two: a budget need not be exact, the account is. */
-static __always_inline bool is_within_budget(const struct record *record)
+static __always_inline bool is_within_budget(const struct record *record, __u64 fill, __u64 mark, __u64 tight)
 {
-	__u64 fill = bpf_ringbuf_query(&bulk, BPF_RB_AVAIL_DATA), key;
+	__u64 key;
 	struct budget fresh = { record->time_ns >> PLAN_BUDGET_SHIFT, 1 }, *budget;
 	struct plan_losses *losses_of;
 
-	if (fill < PLAN_BULK_MARK(bulk_bytes))
+	if (fill < mark)
 		return true;
 	key = budget_key(record);
 	budget = bpf_map_lookup_elem(&budgets, &key);
@@ -416,7 +416,19 @@ static __always_inline bool is_within_budget(const struct record *record)
 	}
 	if (budget->window != fresh.window)
 		*budget = fresh;
-	return budget->taken++ < (fill < PLAN_BULK_TIGHT(bulk_bytes) ? PLAN_BUDGET : PLAN_BUDGET_TIGHT);
+	return budget->taken++ < (fill < tight ? PLAN_BUDGET : PLAN_BUDGET_TIGHT);
+}
+
+/* Beyond half of the urgent ring a process that makes one privileged call after the other has a budget, too: else
+ * it could keep out what others run. */
+static __always_inline bool has_room(const struct record *record)
+{
+	if (record->class > RECORD_CLASS_PRIVILEGE)
+		return is_within_budget(record, bpf_ringbuf_query(&bulk, BPF_RB_AVAIL_DATA), PLAN_BULK_MARK(bulk_bytes),
+					PLAN_BULK_TIGHT(bulk_bytes));
+	return record->class == RECORD_CLASS_PROCESS ||
+	       is_within_budget(record, bpf_ringbuf_query(&urgent, BPF_RB_AVAIL_DATA), urgent_bytes / 2,
+				urgent_bytes / 4 * 3);
 }
 
 /* The majority vote of Boyer and Moore: who loses more than all others together stays. */
@@ -475,12 +487,12 @@ static __always_inline void emit(struct scratch *scratch, struct plan_counters *
 
 	if (len > RECORD_MAX)
 		len = RECORD_MAX;
-	if (scratch->record.class <= RECORD_CLASS_PRIVILEGE)
-		r = bpf_ringbuf_output(&urgent, scratch, len, wake_flags(&scratch->record));
-	else if (is_within_budget(&scratch->record))
-		r = bpf_ringbuf_output(&bulk, scratch, len, wake_flags(&scratch->record));
-	else
+	if (!has_room(&scratch->record))
 		shed = true;
+	else if (scratch->record.class <= RECORD_CLASS_PRIVILEGE)
+		r = bpf_ringbuf_output(&urgent, scratch, len, wake_flags(&scratch->record));
+	else
+		r = bpf_ringbuf_output(&bulk, scratch, len, wake_flags(&scratch->record));
 	if (r == 0) {
 		counters->emitted++;
 		return;

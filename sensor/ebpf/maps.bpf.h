@@ -49,7 +49,7 @@ struct scratch {
 	struct plan_comm comm;
 };
 
-/* Processes and privileges: never shed, and nothing else can fill it. */
+/* Processes and privileges: nothing else can fill it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, PLAN_URGENT_BYTES);
@@ -61,8 +61,8 @@ struct {
 	__uint(max_entries, PLAN_BULK_BYTES);
 } bulk SEC(".maps");
 
-/* Of the bulk ring; set before the programs are loaded. */
-const volatile __u32 bulk_bytes = PLAN_BULK_BYTES;
+/* Of the rings; set before the programs are loaded. */
+const volatile __u32 urgent_bytes = PLAN_URGENT_BYTES, bulk_bytes = PLAN_BULK_BYTES;
 
 /* What a process has put into the bulk ring while that was under pressure. */
 struct budget {

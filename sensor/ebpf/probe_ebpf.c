@@ -240,6 +240,7 @@ static int size_rings(struct tocsin_bpf *object, const struct probe_settings *se
 		r = bpf_map__set_max_entries(object->maps.urgent, settings->urgent_bytes);
 	if (r == 0 && settings->bulk_bytes != 0)
 		r = bpf_map__set_max_entries(object->maps.bulk, settings->bulk_bytes);
+	object->rodata->urgent_bytes = bpf_map__max_entries(object->maps.urgent);
 	object->rodata->bulk_bytes = bpf_map__max_entries(object->maps.bulk);
 	return r;
 }

@@ -648,6 +648,20 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	return 0;
 }
 
+/* What the new process was to share, and which namespaces are its own. */
+static __always_inline __u64 clone_flags(const struct record *record, struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u64 args[6], flags = 0;
+
+	call_arguments(args, regs, false);
+	if (record->nr == NR_CLONE)
+		return (__u32)args[0];
+	if (record->nr == NR_CLONE3)
+		bpf_probe_read_user(&flags, sizeof(flags), (void *)args[0]);
+	return flags;
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
@@ -665,6 +679,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	/* CLONE_PARENT gives the child its parent's parent; the image is still this parent's. */
 	scratch->record.args[0] = (__u32)parent->tgid;
 	scratch->record.args[1] = parent->group_leader->start_boottime;
+	scratch->record.args[2] = clone_flags(&scratch->record, bpf_get_current_task_btf());
 	add_cgroup(scratch, child);
 	emit(scratch, counters);
 	return 0;

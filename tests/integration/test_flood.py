@@ -76,3 +76,23 @@ def test_what_a_sleeping_sensor_cannot_take_is_shed_and_named(receiver, sensors,
     assert stats["lost_by"]["budget"] > 0
     assert sum(stats["lost_by"].values()) == lost(stats)
     assert stats["flood"]["pid"] == flooder.pid and re.match("python", stats["flood"]["name"])
+
+
+@needs_ebpf
+def test_a_flood_of_privileged_calls_keeps_out_no_program(receiver, sensors, tmp_path):  # noqa: F811
+    """The ring of what is never shed belongs to nobody: who makes one such call after the other has a budget."""
+    rules = RULES.replace("/etc/shadow and proc.name = grep", "/etc/shadow") + RULES.replace("Shadow read", "Kill").replace(
+        "Never", "Never 2").replace("evt.type in (open, openat, openat2) and fd.name = /etc/shadow and proc.name = grep", "evt.type = kill")
+    (tmp_path / "rules.yaml").write_text(rules)
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    os.kill(sensor.process.pid, 19)
+    subprocess.run([sys.executable, "-c", "import os\nfor i in range(40000): os.kill(os.getpid(), 0)"], check=True)
+    for _ in range(10):
+        subprocess.run(["cat", "/etc/shadow"], stdout=subprocess.DEVNULL, check=True)
+    os.kill(sensor.process.pid, 18)
+    wait_for(lambda: len(receiver.find(proc__name="cat", proc__args="/etc/shadow", fd__name="/etc/shadow")) == 10, 30,
+             "10 reads of /etc/shadow")
+    assert sensor.stop() == 0
+    stats = receiver.heartbeats[-1]["stats"]
+    assert stats["lost"]["privilege"] > 10000 and stats["lost"]["process"] == 0
+    assert len(receiver.find(evt__type="kill")) > 100

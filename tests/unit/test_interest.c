@@ -45,7 +45,7 @@ static const struct {
 	{ O READ "fd.name = /etc/shadow", "/etc/shadow", "/etc/passwd" },
 	{ O READ "fd.name in (/a/b, /c/d)", "/c/d", "/c/x" },
 	{ O READ "fd.name startswith /opt/secret", "/opt/secrets/x", "/opt/public" },
-	{ O READ "fd.directory = /opt/keys", "/opt/keys/k", "/opt/keysafe" },
+	{ O READ "fd.directory = /opt/keys", "/opt/keys/k", "/opt/kez" },
 	{ O READ "fd.filename = id_rsa", "/home/a/id_rsa", "/home/a/id_rsa.pub" },
 	{ O READ "fd.name endswith .pem", "/a/b/server.pem", "/a/b/server.pe" },
 	{ O READ "fd.name endswith /environ", "/proc/1/environ", "/proc/1/xenviron" },
@@ -97,6 +97,39 @@ static void reading_opens_pass_by_what_rules_say_of_them(void **state)
 			fail_msg("%s: %s does not pass", reading[i].condition, reading[i].passes);
 		if (reading[i].stops != NULL && passes(interest, reading[i].stops, kind))
 			fail_msg("%s: %s passes", reading[i].condition, reading[i].stops);
+		interest_free(interest);
+		unload(loaded);
+	}
+}
+
+/* What every program does all the time is looked at only for rules that name it and do not rule it out. */
+static void messages_of_connections_pass_for_rules_that_name_them(void **state)
+{
+	static const struct {
+		const char *condition;
+		bool bare, other_fd, data;
+	} cases[] = {
+		{ "evt.type in (sendto, sendmsg) and fd.typechar in (4, 6) and fd.name_changed = true", false, false, false },
+		{ "evt.type in (connect, sendto) and fd.name_changed = true and fd.sport = 53", false, false, false },
+		{ "proc.name = nc", false, false, false },
+		{ "evt.type in (sendto, dup2) and fd.sport = 6667", true, true, false },
+		{ "evt.type = sendto and evt.buffer contains x", true, false, true },
+		{ "evt.type = sendto and evt.arg.data contains x and fd.sockfamily = unix", true, false, true },
+		{ "evt.type = dup2 and evt.rawres in (0, 1, 2)", false, false, false },
+		{ "evt.type = dup2 and evt.rawres > 2", false, true, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct loaded *loaded = load(cases[i].condition);
+		struct interest *interest;
+
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		if ((interest->calls[SYS_sendto].bare != 0) != cases[i].bare ||
+		    ((interest->calls[SYS_dup2].can & 1U << PLAN_KIND_OTHER_FD) != 0) != cases[i].other_fd ||
+		    (interest->calls[SYS_sendto].data != 0) != cases[i].data)
+			fail_msg("%s: %d %d %d", cases[i].condition, interest->calls[SYS_sendto].bare,
+				 interest->calls[SYS_dup2].can, interest->calls[SYS_sendto].data);
 		interest_free(interest);
 		unload(loaded);
 	}
@@ -600,6 +633,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reading_opens_pass_by_what_rules_say_of_them),
+		cmocka_unit_test(messages_of_connections_pass_for_rules_that_name_them),
 		cmocka_unit_test(links_pass_by_either_name),
 		cmocka_unit_test(processes_pass_by_their_name),
 		cmocka_unit_test(calls_pass_by_family_and_result),

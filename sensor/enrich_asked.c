@@ -1,0 +1,456 @@
+/* Fields that are only filled when a rule asks for them: what the kernel was given beside how it reads
+ * (evt.rawarg), parameters of the events that process records make, and what few rules look at. Each is found
+ * once, when the rules come; an event costs what was asked for. */
+#include "sensor/enrich_inner.h"
+
+#include "base/cleanup.h"
+#include "sensor/record_text.h"
+
+#include <sys/syscall.h>
+
+typedef void put_fn(struct enrich *enrich, field_id id, unsigned what);
+
+/* ---- processes ---- */
+
+enum leader { OF_GROUP, OF_INNER_GROUP };
+
+static void put_group_exe(struct enrich *enrich, field_id id, unsigned path)
+{
+	const struct proc *leader = procs_find(enrich->settings.procs, enrich->record->pgid);
+
+	if (leader != NULL)
+		enrich_put_borrowed(enrich, id, path != 0 ? leader->image->exepath : leader->image->argv0);
+}
+
+static bool is_shell(const struct proc *proc)
+{
+	struct str comm = { proc->comm, strnlen(proc->comm, sizeof(proc->comm)) };
+
+	return str_ends(comm, STR("sh"));
+}
+
+/* The eldest one: the login's. */
+static void put_login_shell(struct enrich *enrich, field_id id, unsigned unused)
+{
+	const struct proc *proc = enrich->proc;
+
+	(void)unused;
+	for (unsigned n = 0; proc != NULL && n < PROCS_ANCESTORS_MAX; n++) {
+		if (is_shell(proc))
+			enrich_put_int(enrich, id, proc->tgid);
+		proc = procs_parent(enrich->settings.procs, proc);
+	}
+}
+
+static void put_is_main(struct enrich *enrich, field_id id, unsigned unused)
+{
+	(void)unused;
+	enrich_put_bool(enrich, id, enrich->record->tid == enrich->record->tgid);
+}
+
+static void put_args_length(struct enrich *enrich, field_id id, unsigned unused)
+{
+	const struct image *image = enrich->proc->image;
+	size_t blanks = image->args_count > 0 ? image->args_count - 1 : 0;
+
+	(void)unused;
+	if (!(image->lacks & (IMAGE_NO_ARGS | IMAGE_ARGS_CUT)) && image->args.len >= blanks)
+		enrich_put_int(enrich, id, (int64_t)(image->args.len - blanks));
+}
+
+/* ---- the event ---- */
+
+static bool is_one_of(const struct enrich *enrich, const char *const *names)
+{
+	for (; enrich->call != NULL && *names != NULL; names++)
+		if (strcmp(*names, enrich->call->name) == 0)
+			return true;
+	return false;
+}
+
+static const char *const reads[] = { "read", "readv", "pread", "preadv", "recvfrom", "recvmsg", "recvmmsg",
+				     "finit_module", NULL };
+static const char *const writes[] = { "write", "writev", "pwrite", "pwritev", "sendto", "sendmsg", "sendmmsg",
+				      "sendfile", NULL };
+
+enum io { IO_ANY, IO_READ, IO_WRITE };
+
+static void put_is_io(struct enrich *enrich, field_id id, unsigned what)
+{
+	bool is_read = is_one_of(enrich, reads), is_write = is_one_of(enrich, writes);
+
+	enrich_put_bool(enrich, id, what == IO_READ ? is_read : what == IO_WRITE ? is_write : is_read || is_write);
+}
+
+static void put_io_direction(struct enrich *enrich, field_id id, unsigned unused)
+{
+	(void)unused;
+	if (is_one_of(enrich, writes))
+		enrich_put_borrowed(enrich, id, STR("write"));
+	else if (is_one_of(enrich, reads))
+		enrich_put_borrowed(enrich, id, STR("read"));
+}
+
+static void put_count(struct enrich *enrich, field_id id, unsigned errors)
+{
+	enrich_put_int(enrich, id, errors == 0 || (enrich->record->type == RECORD_CALL && enrich->record->ret < 0));
+}
+
+static void put_truth(struct enrich *enrich, field_id id, unsigned truth)
+{
+	enrich_put_bool(enrich, id, truth != 0);
+}
+
+/* Of reads and writes that of what they read and write. */
+static struct str category_of_object(const struct enrich *enrich)
+{
+	switch (enrich->fd_typechar) {
+	case 'f':
+	case 'd': return STR("file");
+	case '4':
+	case '6': return STR("net");
+	case 'u':
+	case 'p': return STR("ipc");
+	default: return STR("unknown");
+	}
+}
+
+static struct str category_of(const struct enrich *enrich)
+{
+	static const char *const users[] = { "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid",
+					     "setfsgid", "setgroups", NULL };
+	static const char *const signals[] = { "kill", "tkill", "tgkill", "pidfd_send_signal", "signalfd", "signalfd4", NULL };
+	static const char *const memory[] = { "mmap", "mprotect", "memfd_create", "memfd_secret", NULL };
+	static const char *const processes[] = { "prctl", "setpgid", "setsid", "setns", "unshare", "ptrace", "seccomp", "chroot",
+						 "capset", "pidfd_open", "pidfd_getfd", NULL };
+	static const char *const ipc[] = { "pipe", "pipe2", "eventfd", "eventfd2", NULL };
+	static const char *const others[] = { "dup", "dup2", "dup3", "fcntl", "ioctl", NULL };
+
+	if (enrich->call == NULL || enrich->call->plan.class == RECORD_CLASS_PROCESS)
+		return STR("process");
+	if (is_one_of(enrich, others) || is_one_of(enrich, reads) || is_one_of(enrich, writes))
+		return category_of_object(enrich);
+	if (enrich->call->plan.class == RECORD_CLASS_NET)
+		return STR("net");
+	return is_one_of(enrich, users)	      ? STR("user")
+	       : is_one_of(enrich, signals)   ? STR("signal")
+	       : is_one_of(enrich, memory)    ? STR("memory")
+	       : is_one_of(enrich, processes) ? STR("process")
+	       : is_one_of(enrich, ipc)	      ? STR("IPC")
+	       : enrich->call->plan.class == RECORD_CLASS_PRIVILEGE && enrich->call->plan.name_arg[0] == 0 ? STR("system")
+											    : STR("file");
+}
+
+static void put_category(struct enrich *enrich, field_id id, unsigned unused)
+{
+	(void)unused;
+	enrich_put_borrowed(enrich, id, category_of(enrich));
+}
+
+/* ---- descriptors ---- */
+
+static void put_in_container(struct enrich *enrich, field_id id, unsigned folder)
+{
+	struct str name = enrich->fd_name, container = enrich->proc->container.len == 0 ? STR("host") : STR("");
+	size_t len = name.len;
+
+	if (enrich->fd_typechar == '\0' || (folder != 0 && enrich->fd_typechar != 'f' && enrich->fd_typechar != 'd'))
+		return;
+	while (folder != 0 && enrich->fd_typechar == 'f' && len > 1 && name.at[len - 1] != '/')
+		len--;
+	if (len < name.len && len > 1)
+		len--;
+	if (container.len == 0) {
+		container = (struct str){ enrich->proc->container.text, enrich->proc->container.len };
+		container = str_cut(container, 12);
+	}
+	buf_add(&enrich->text, container);
+	buf_add_char(&enrich->text, ':');
+	buf_add(&enrich->text, str_cut(name, len));
+	enrich_put_text(enrich, id);
+}
+
+static void put_fd_uid(struct enrich *enrich, field_id id, unsigned unused)
+{
+	const struct value *number = event_get(&enrich->event, FIELD_FD_NUM);
+
+	(void)unused;
+	if (number->kind != VALUE_INT)
+		return;
+	buf_addf(&enrich->text, "%u%lld", enrich->record->tid, (long long)number->i);
+	enrich_put_text(enrich, id);
+}
+
+/* Ports are shown as numbers, as Falco does unless it is told to look up names. */
+static void put_port(struct enrich *enrich, field_id id, unsigned of)
+{
+	const struct value *port = event_get(&enrich->event, (field_id)of);
+
+	if (port->kind != VALUE_INT)
+		return;
+	buf_add_i64(&enrich->text, port->i);
+	enrich_put_text(enrich, id);
+}
+
+static void put_layer(struct enrich *enrich, field_id id, unsigned flag)
+{
+	if (enrich->record->flags & RECORD_HAS_OBJECT)
+		enrich_put_bool(enrich, id, (enrich->record->flags & flag) != 0);
+}
+
+/* ---- paths of calls that have worked ---- */
+
+enum path_part { PATH_NAME, PATH_SOURCE, PATH_TARGET, PATH_RAW = 4 };
+
+/* A link is its source, and what it leads to the target. */
+static bool is_link(const struct enrich *enrich)
+{
+	static const char *const links[] = { "link", "linkat", "symlink", "symlinkat", NULL };
+
+	return is_one_of(enrich, links);
+}
+
+static struct str first_path(const struct enrich *enrich, bool raw)
+{
+	bool is_text = raw || (enrich->call->plan.flags & PLAN_TARGET_TEXT);
+
+	return is_text ? record_text(enrich->record, RECORD_STRING_NAME) : enrich->path;
+}
+
+static struct str second_path(const struct enrich *enrich, bool raw)
+{
+	return raw ? record_text(enrich->record, RECORD_STRING_NAME2) : enrich->path2;
+}
+
+static bool has_two_paths(const struct enrich *enrich)
+{
+	return enrich->call->plan.name_arg[1] != 0;
+}
+
+/* What a symbolic link says may be relative: to where the process is, as Falco takes it. */
+static struct str made_absolute(struct enrich *enrich, struct str path)
+{
+	return path.len == 0 || path.at[0] == '/' ? path : enrich_path(enrich, str_of(enrich->proc->cwd), path);
+}
+
+static void put_path(struct enrich *enrich, field_id id, unsigned what)
+{
+	bool raw = (what & PATH_RAW) != 0;
+	unsigned part = what & ~(unsigned)PATH_RAW;
+	struct str path;
+
+	if (enrich->call == NULL || enrich->record->type != RECORD_CALL || enrich->record->ret < 0 ||
+	    enrich->call->plan.class > RECORD_CLASS_PATH || (enrich->call->plan.flags & PLAN_TEXT) ||
+	    has_two_paths(enrich) != (part != PATH_NAME))
+		return;
+	if (part == PATH_NAME)
+		path = enrich->call->plan.name_arg[0] != 0 ? first_path(enrich, raw)
+		       : enrich->call->plan.class == RECORD_CLASS_PATH ? enrich->fd_name : STR("");
+	else
+		path = (part == PATH_SOURCE) != is_link(enrich) ? first_path(enrich, raw) : second_path(enrich, raw);
+	enrich_put(enrich, id, raw ? path : made_absolute(enrich, path));
+}
+
+/* As the path of the call, be it made or not; "src" and "dst" of those with two. */
+static void put_absolute(struct enrich *enrich, field_id id, unsigned part)
+{
+	if (enrich->call == NULL || enrich->record->type != RECORD_CALL || (enrich->call->plan.flags & PLAN_TEXT) ||
+	    has_two_paths(enrich) != (part != PATH_NAME))
+		return;
+	enrich_put(enrich, id, part == PATH_TARGET ? second_path(enrich, false) : made_absolute(enrich, first_path(enrich, false)));
+}
+
+/* ---- parameters of processes' events ---- */
+
+/* How the process ended, as wait(2) has it. */
+static int64_t exit_param(const struct record *record, struct str name)
+{
+	int64_t status = record->ret;
+
+	return str_eq(name, STR("ret"))	  ? (status & 0xff00) >> 8
+	       : str_eq(name, STR("sig")) ? status & 0x7f
+	       : str_eq(name, STR("core")) ? (status & 0x80) != 0
+					   : status;
+}
+
+static bool put_exit_param(struct enrich *enrich, field_id id, struct str name, bool raw)
+{
+	static const char *const names[] = { "status", "ret", "sig", "core" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		int64_t value = exit_param(enrich->record, name);
+
+		if (!str_eq(name, str_of(names[i])))
+			continue;
+		if (raw || i != 2 || value == 0) {
+			enrich_put_int(enrich, id, value);
+			return true;
+		}
+		flags_add_name(&enrich->text, names_signal, (uint64_t)value);
+		enrich_put_text(enrich, id);
+		return true;
+	}
+	return false;
+}
+
+static bool put_process_number(struct enrich *enrich, field_id id, struct str name)
+{
+	const struct record *record = enrich->record;
+	const struct image *image = enrich->proc->image;
+	const struct {
+		const char *name;
+		int64_t value;
+	} rows[] = {
+		{ "res", record->type == RECORD_FORK ? record->ret : 0 },
+		{ "tid", record->tid },
+		{ "pid", record->tgid },
+		{ "ptid", record->ppid },
+		{ "tty", record->tty },
+		{ "pgid", record->pgid },
+		{ "vpgid", record->vpgid },
+		{ "vtid", record->vtid },
+		{ "vpid", record->vpid },
+		{ "cap_inheritable", (int64_t)enrich->proc->cap_inheritable },
+		{ "cap_permitted", (int64_t)enrich->proc->cap_permitted },
+		{ "cap_effective", (int64_t)enrich->proc->cap_effective },
+		{ "exe_ino", (int64_t)image->exe_ino },
+		{ "exe_ino_ctime", (int64_t)image->exe_ctime_ns },
+		{ "exe_ino_mtime", (int64_t)image->exe_mtime_ns },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (str_eq(name, str_of(rows[i].name))) {
+			enrich_put_int(enrich, id, rows[i].value);
+			return true;
+		}
+	return false;
+}
+
+/* Parameters that fields have, too: by number and, for people, by name. */
+static void put_as_field(struct enrich *enrich, field_id id, struct str name, bool raw)
+{
+	static const struct {
+		const char *name;
+		field_id field, raw;
+	} rows[] = {
+		{ "exe", FIELD_PROC_EXE, FIELD_PROC_EXE },
+		{ "args", FIELD_PROC_ARGS, FIELD_PROC_ARGS },
+		{ "env", FIELD_PROC_ENV, FIELD_PROC_ENV },
+		{ "cwd", FIELD_PROC_CWD, FIELD_PROC_CWD },
+		{ "comm", FIELD_PROC_NAME, FIELD_PROC_NAME },
+		{ "trusted_exepath", FIELD_PROC_EXEPATH, FIELD_PROC_EXEPATH },
+		{ "uid", FIELD_USER_NAME, FIELD_USER_UID },
+		{ "gid", FIELD_GROUP_NAME, FIELD_GROUP_GID },
+		{ "loginuid", FIELD_USER_LOGINNAME, FIELD_USER_LOGINUID },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (str_eq(name, str_of(rows[i].name)))
+			event_set(&enrich->event, id, *event_get(&enrich->event, raw ? rows[i].raw : rows[i].field));
+}
+
+static void put_clone_flags(struct enrich *enrich, field_id id, bool raw)
+{
+	uint64_t flags = enrich->record->args[2];
+
+	if (raw) {
+		enrich_put_int(enrich, id, (int64_t)flags);
+		return;
+	}
+	flags_add(&enrich->text, flags_clone, flags & ~(uint64_t)0xff);
+	enrich_put_text(enrich, id);
+}
+
+static void put_process_param(struct enrich *enrich, field_id id, struct str name, bool raw)
+{
+	uint8_t type = enrich->record->type;
+
+	if (type == RECORD_EXIT) {
+		put_exit_param(enrich, id, name, raw);
+		return;
+	}
+	if (str_eq(name, STR("flags"))) {
+		if (type == RECORD_FORK)
+			put_clone_flags(enrich, id, raw);
+		return;
+	}
+	if (!put_process_number(enrich, id, name))
+		put_as_field(enrich, id, name, raw);
+}
+
+/* ---- what was asked ---- */
+
+static const struct {
+	const char *name;
+	put_fn *put;
+	unsigned what;
+} by_name[] = {
+	{ "proc.pgid.exe", put_group_exe, 0 },
+	{ "proc.pgid.exepath", put_group_exe, 1 },
+	{ "proc.vpgid.exe", put_group_exe, 0 },
+	{ "proc.vpgid.exepath", put_group_exe, 1 },
+	{ "proc.loginshellid", put_login_shell, 0 },
+	{ "proc.cmdlenargs", put_args_length, 0 },
+	{ "thread.ismain", put_is_main, 0 },
+	{ "evt.category", put_category, 0 },
+	{ "evt.count", put_count, 0 },
+	{ "evt.count.exit", put_count, 0 },
+	{ "evt.count.error", put_count, 1 },
+	{ "evt.is_async", put_truth, 0 },
+	{ "evt.is_io", put_is_io, IO_ANY },
+	{ "evt.is_io_read", put_is_io, IO_READ },
+	{ "evt.is_io_write", put_is_io, IO_WRITE },
+	{ "evt.io_dir", put_io_direction, 0 },
+	{ "evt.abspath", put_absolute, PATH_NAME },
+	{ "evt.abspath.src", put_absolute, PATH_SOURCE },
+	{ "evt.abspath.dst", put_absolute, PATH_TARGET },
+	{ "fd.containername", put_in_container, 0 },
+	{ "fd.containerdirectory", put_in_container, 1 },
+	{ "fd.uid", put_fd_uid, 0 },
+	{ "fd.cproto", put_port, FIELD_FD_CPORT },
+	{ "fd.sproto", put_port, FIELD_FD_SPORT },
+	{ "fd.lproto", put_port, FIELD_FD_LPORT },
+	{ "fd.rproto", put_port, FIELD_FD_RPORT },
+	{ "fd.is_upper_layer", put_layer, RECORD_FD_UPPER },
+	{ "fd.is_lower_layer", put_layer, RECORD_FD_LOWER },
+	{ "fs.path.name", put_path, PATH_NAME },
+	{ "fs.path.nameraw", put_path, PATH_NAME | PATH_RAW },
+	{ "fs.path.source", put_path, PATH_SOURCE },
+	{ "fs.path.sourceraw", put_path, PATH_SOURCE | PATH_RAW },
+	{ "fs.path.target", put_path, PATH_TARGET },
+	{ "fs.path.targetraw", put_path, PATH_TARGET | PATH_RAW },
+};
+
+void enrich_ask(struct enrich *enrich, field_id id, struct str name)
+{
+	struct asked asked = { .id = id };
+
+	if (enrich->asked_count == ENRICH_ASKED_MAX)
+		return;
+	if (str_starts(name, STR("evt.rawarg."))) {
+		asked.raw = true;
+		asked.param = str_from(name, 11);
+	} else if (str_starts(name, STR("evt.arg."))) {
+		asked.param = str_from(name, 8);
+	} else {
+		while (asked.row < ARRAY_LEN(by_name) && !str_eq(name, str_of(by_name[asked.row].name)))
+			asked.row++;
+		if (asked.row == ARRAY_LEN(by_name))
+			return;
+	}
+	enrich->asked[enrich->asked_count++] = asked;
+}
+
+void enrich_asked(struct enrich *enrich)
+{
+	for (size_t i = 0; i < enrich->asked_count; i++) {
+		const struct asked *asked = &enrich->asked[i];
+
+		if (asked->param.len == 0)
+			by_name[asked->row].put(enrich, asked->id, by_name[asked->row].what);
+		else if (enrich->record->type != RECORD_CALL)
+			put_process_param(enrich, asked->id, asked->param, asked->raw);
+		else if (asked->raw)
+			enrich_raw_param(enrich, asked->id, asked->param);
+	}
+}
