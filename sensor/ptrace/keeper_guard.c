@@ -93,8 +93,8 @@ static void on_alarm(int number)
 	(void)number;
 }
 
-/* A worker that comes back to life may take what poll() promised; then the call would wait for the next one. The
- * alarm ends that. */
+/* A worker that comes back to life may take what poll() promised, or its thread may be killed; then the wait would be for
+ * the next call. The alarm ends that. */
 static void set_alarm(bool on)
 {
 	const struct itimerval every = { .it_interval.tv_usec = on ? RECEIVE_MS * 1000 : 0,
@@ -116,10 +116,8 @@ void guard_answer(struct guard *guard)
 {
 	struct keeper *keeper = guard->keeper;
 	struct keeper_slot *slot = &keeper->shared->slots[KEEPER_SLOTS + guard->side];
-	bool contested = atomic_load(&keeper->shared->worker) != 0;
 
-	if (contested)
-		set_alarm(true);
+	set_alarm(true);
 	for (int i = 0; i < BURST && (listener_says(keeper) & POLLIN); i++) {
 		clear(slot);
 		if (ioctl(keeper->listener, SECCOMP_IOCTL_NOTIF_RECV, &slot->notif) == 0)
@@ -128,8 +126,7 @@ void guard_answer(struct guard *guard)
 			break;
 	}
 	clear(slot);
-	if (contested)
-		set_alarm(false);
+	set_alarm(false);
 }
 
 /* ---- workers ---- */

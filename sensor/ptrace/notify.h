@@ -87,6 +87,9 @@ struct notify {
 	bool running;
 	atomic_bool over, stop; /* nobody is left under the filter; the receiver is to end */
 	int stops;		/* readable when a thread that is held has stopped */
+	_Atomic uint32_t receiving; /* odd: it waits for a call, */
+	atomic_bool others;	    /* though others wait for it */
+	uint32_t receiving_before;  /* the sensor's thread's: as it looked last */
 	struct held held[HELD_MAX];
 	size_t held_count;
 	struct unheld unheld[UNHELD_MAX];
@@ -113,6 +116,10 @@ void notify_put_back(struct notify *notify, struct record *record);
 
 /* A call whose result is wanted; everything is taken over. */
 void receiver_look_at(struct notify *notify, const struct question *call);
+
+/* The sensor's thread, before it waits: sees to it that the receiver does not wait for a call for ever while threads
+ * that it holds wait for it. How long to wait at most. */
+int receiver_watch(struct notify *notify, int wait_ms);
 
 void receiver_stop(struct notify *notify);
 

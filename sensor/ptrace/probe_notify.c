@@ -305,6 +305,7 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 	if (n == POLL_RECORDS)
 		return n;
 	over = atomic_load(&probe->notify.over);
+	wait_ms = receiver_watch(&probe->notify, wait_ms);
 	wait_for_news(probe, n > 0 || (over && probe->ended) ? 0 : wait_ms, &ends);
 	n += judged_poll(&probe->notify);
 	n += take_all(probe, ends || over);

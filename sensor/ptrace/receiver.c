@@ -21,7 +21,10 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS	   SECCOMP_IOW(4, __u64)
 #endif
 
-enum { ANSWER_MAX = 128 /* bytes: newer kernels may have longer ones */ };
+enum {
+	ANSWER_MAX = 128, /* bytes: newer kernels may have longer ones */
+	WATCH_MS = 20,
+};
 
 /* ---- answers ---- */
 
@@ -35,7 +38,8 @@ static void answer(struct notify *notify, struct seccomp_notif *asked, int error
 	answer->val = value;
 	answer->flags = flags;
 	/* ENOENT: the thread has been killed meanwhile, or a keeper was quicker. */
-	ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SEND, answer);
+	while (ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SEND, answer) < 0 && errno == EINTR)
+		;
 	keeper_answered(notify->keeper, asked);
 }
 
@@ -57,7 +61,12 @@ void notify_answer_with(struct notify *notify, struct seccomp_notif *asked, int 
 /* What was read of a thread is another one's if that has got its number meanwhile. */
 static bool is_still(struct notify *notify, uint64_t id)
 {
-	return ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+	int r;
+
+	do
+		r = ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+	while (r < 0 && errno == EINTR);
+	return r == 0;
 }
 
 /* ---- calls ---- */
@@ -204,6 +213,18 @@ static void take(struct notify *notify, struct seccomp_notif *asked)
 
 /* ---- the loop ---- */
 
+/* Waits for a call as long as none comes, also if there was one a moment ago: its thread may have been killed, or a
+ * keeper was quicker. Whoever else waits then is thought of by receiver_watch(). */
+static int wait_for_call(struct notify *notify, struct seccomp_notif *asked)
+{
+	int r;
+
+	atomic_fetch_add(&notify->receiving, 1);
+	r = ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_RECV, asked);
+	atomic_fetch_add(&notify->receiving, 1);
+	return r;
+}
+
 /* False: nobody is left under the filter, or the wait was interrupted. */
 static bool receive(struct notify *notify)
 {
@@ -212,7 +233,7 @@ static bool receive(struct notify *notify)
 	keeper_beat(notify->keeper);
 	if (asked == NULL)
 		return true; /* more wait for the judge than ever can */
-	if (ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_RECV, asked) < 0) {
+	if (wait_for_call(notify, asked) < 0) {
 		keeper_answered(notify->keeper, asked);
 		return false;
 	}
@@ -253,9 +274,11 @@ static bool step(struct notify *notify)
 {
 	struct pollfd fds[] = { { notify->listener, POLLIN, 0 }, { notify->stops, POLLIN, 0 } };
 	const struct timespec moment = { 0, NS_PER_MS };
+	bool others = notify->held_count > 0 || notify->unheld_count > 0 || atomic_load(&notify->waiting) > 0;
 	int n;
 
-	if (notify->held_count == 0 && notify->unheld_count == 0 && atomic_load(&notify->waiting) == 0)
+	atomic_store(&notify->others, others);
+	if (!others)
 		return receive(notify);
 	n = ppoll(fds, ARRAY_LEN(fds), notify->unheld_count > 0 ? &moment : NULL, &notify->while_waiting);
 	/* A stop interrupts it only if nothing else is there: while calls come, or after the last user of the filter has
@@ -351,6 +374,17 @@ int receiver_start(struct notify *notify)
 		return -errno;
 	ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, 0);
 	return start_thread(notify);
+}
+
+int receiver_watch(struct notify *notify, int wait_ms)
+{
+	uint32_t now = atomic_load(&notify->receiving);
+	bool waits = (now & 1) != 0 && atomic_load(&notify->others);
+
+	if (waits && now == notify->receiving_before)
+		pthread_kill(notify->thread, stop_signal());
+	notify->receiving_before = waits ? now : 0;
+	return waits && (wait_ms < 0 || wait_ms > WATCH_MS) ? WATCH_MS : wait_ms;
 }
 
 void receiver_stop(struct notify *notify)

@@ -759,7 +759,7 @@ def test_an_alert_arrives_at_an_output_of_the_hub_also_after_the_hub_was_killed(
     def stored(path):
         text = alerts.read_text() if alerts.exists() else ""
         return [alert for alert in map(json.loads, text.splitlines())
-                if alert["output_fields"].get("fd.name", "").endswith(path)]
+                if (alert["output_fields"].get("fd.name") or "").endswith(path)]
 
     def surprise():
         path = f"/bin/surprise-{uuid.uuid4().hex[:8]}"
