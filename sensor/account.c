@@ -229,6 +229,8 @@ void account_add_metrics(const struct account *account, struct outbox *outbox, c
 		"Events lost for want of memory", account->failed);
 	add_one(&metrics, METRIC_GAUGE, "tocsin_sensor_processes", NULL, "Processes in the table",
 		account->procs.count);
+	add_one(&metrics, METRIC_GAUGE, "tocsin_sensor_processes_bytes", "bytes", "Bytes of what is known of them",
+		account->procs.bytes);
 	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_processes_evicted", NULL,
 		"Processes forgotten because the table was full", account->procs.evicted);
 	add_one(&metrics, METRIC_COUNTER, "tocsin_sensor_processes_missed", NULL,

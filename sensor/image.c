@@ -50,6 +50,7 @@ struct image *image_new(struct str exepath, struct str args, struct str env)
 	struct image *image;
 	struct str argv0 = args;
 	const char *end;
+	size_t bytes;
 	char *at;
 
 	exepath = without_deleted(exepath);
@@ -58,10 +59,12 @@ struct image *image_new(struct str exepath, struct str args, struct str env)
 	end = args.len == 0 ? NULL : memchr(args.at, '\0', args.len);
 	argv0 = end == NULL ? args : (struct str){ args.at, (size_t)(end - args.at) };
 	args = str_from(args, argv0.len + 1);
-	image = calloc(1, sizeof(*image) + exepath.len + argv0.len + args.len + env.len);
+	bytes = sizeof(*image) + exepath.len + argv0.len + args.len + env.len;
+	image = calloc(1, bytes);
 	if (image == NULL)
 		return NULL;
 	image->refs = 1;
+	image->bytes = (uint32_t)bytes;
 	image->exec_uid = (uint32_t)-1;
 	image->args_count = args.len == 0 && end == NULL ? 0 : count_nuls(args) + 1;
 	at = (char *)(image + 1);

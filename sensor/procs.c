@@ -64,6 +64,37 @@ static void list_add(struct procs *procs, struct proc *proc)
 	procs->newest = proc;
 }
 
+/* An image counts once, however many processes run it. */
+static struct image *image_counted(struct procs *procs, struct image *image)
+{
+	if (image != NULL)
+		procs->stats.bytes += image->bytes;
+	return image;
+}
+
+static void image_drop(struct procs *procs, struct image *image)
+{
+	if (image != NULL && image->refs == 1)
+		procs->stats.bytes -= image->bytes;
+	image_unref(image);
+}
+
+static void cwd_drop(struct procs *procs, struct proc *proc)
+{
+	if (proc->cwd != NULL)
+		procs->stats.bytes -= strlen(proc->cwd) + 1;
+	free(proc->cwd);
+	proc->cwd = NULL;
+}
+
+static void cwd_set(struct procs *procs, struct proc *proc, struct str cwd)
+{
+	cwd_drop(procs, proc);
+	proc->cwd = cwd.len == 0 ? NULL : str_dup(cwd);
+	if (proc->cwd != NULL)
+		procs->stats.bytes += strlen(proc->cwd) + 1;
+}
+
 static void proc_remove(struct procs *procs, struct proc *proc)
 {
 	struct proc **at = bucket_of(procs, proc->tgid);
@@ -72,10 +103,24 @@ static void proc_remove(struct procs *procs, struct proc *proc)
 		at = &(*at)->hash_next;
 	*at = proc->hash_next;
 	list_remove(procs, proc);
-	image_unref(proc->image);
-	free(proc->cwd);
+	image_drop(procs, proc->image);
+	cwd_drop(procs, proc);
 	free(proc);
 	procs->stats.count--;
+	procs->stats.bytes -= sizeof(*proc);
+}
+
+static void proc_evict(struct procs *procs)
+{
+	proc_remove(procs, procs->oldest);
+	procs->stats.evicted++;
+}
+
+/* The newest stays, however large it is: somebody is about to use it. */
+static void procs_trim(struct procs *procs)
+{
+	while (procs->stats.bytes > PROCS_BYTES && procs->oldest != procs->newest)
+		proc_evict(procs);
 }
 
 void procs_free(struct procs *procs)
@@ -110,13 +155,11 @@ static struct proc *proc_add(struct procs *procs, uint32_t tgid, struct image *i
 
 	if (proc != NULL)
 		proc_remove(procs, proc);
-	if (procs->stats.count >= PROCS_MAX) {
-		proc_remove(procs, procs->oldest);
-		procs->stats.evicted++;
-	}
+	if (procs->stats.count >= PROCS_MAX)
+		proc_evict(procs);
 	proc = image == NULL ? NULL : calloc(1, sizeof(*proc));
 	if (proc == NULL) {
-		image_unref(image);
+		image_drop(procs, image);
 		return NULL;
 	}
 	proc->tgid = tgid;
@@ -125,12 +168,13 @@ static struct proc *proc_add(struct procs *procs, uint32_t tgid, struct image *i
 	*bucket = proc;
 	list_add(procs, proc);
 	procs->stats.count++;
+	procs->stats.bytes += sizeof(*proc);
 	return proc;
 }
 
 static struct proc *add_from_facts(struct procs *procs, const struct proc_facts *facts)
 {
-	struct image *image = image_new(buf_str(&facts->exe), buf_str(&facts->args), STR(""));
+	struct image *image = image_counted(procs, image_new(buf_str(&facts->exe), buf_str(&facts->args), STR("")));
 	struct proc *proc = proc_add(procs, facts->tgid, image);
 
 	if (proc == NULL)
@@ -149,8 +193,9 @@ static struct proc *add_from_facts(struct procs *procs, const struct proc_facts 
 	proc->cap_effective = facts->cap_effective;
 	proc->cap_inheritable = facts->cap_inheritable;
 	memcpy(proc->comm, facts->comm, sizeof(proc->comm));
-	proc->cwd = facts->cwd.len == 0 ? NULL : str_dup(buf_str(&facts->cwd));
+	cwd_set(procs, proc, buf_str(&facts->cwd));
 	proc->container = container_of_cgroup(buf_str(&facts->cgroup));
+	procs_trim(procs);
 	return proc;
 }
 
@@ -301,14 +346,13 @@ static void refresh(struct procs *procs, struct proc *proc, const struct record 
 	touch(procs, proc);
 }
 
-static void set_cwd(struct proc *proc, const struct record *record)
+static void set_cwd(struct procs *procs, struct proc *proc, const struct record *record)
 {
 	struct str cwd = record_text(record, RECORD_STRING_CWD);
 
 	if (cwd.at == NULL)
 		return;
-	free(proc->cwd);
-	proc->cwd = str_dup(cwd);
+	cwd_set(procs, proc, cwd);
 	proc->cwd_cut = record_is_cut(record, RECORD_STRING_CWD);
 }
 
@@ -339,7 +383,7 @@ static struct proc *find_or_add(struct procs *procs, const struct record *record
 	if (proc == NULL)
 		proc = look_up(procs, record->tgid, record->start_ns);
 	if (proc == NULL) {
-		proc = proc_add(procs, record->tgid, image_new(STR(""), STR(""), STR("")));
+		proc = proc_add(procs, record->tgid, image_counted(procs, image_new(STR(""), STR(""), STR(""))));
 		if (proc != NULL)
 			proc->image->lacks = IMAGE_NO_EXE | IMAGE_NO_ARGS | IMAGE_NO_ENV;
 	}
@@ -396,17 +440,17 @@ static struct image *image_of_exec(const struct record *record)
 static struct proc *apply_exec(struct procs *procs, const struct record *record)
 {
 	struct proc *proc = find_same(procs, record);
-	struct image *image = image_of_exec(record);
+	struct image *image = image_counted(procs, image_of_exec(record));
 
 	if (proc == NULL) {
 		proc = proc_add(procs, record->tgid, image);
 	} else if (image != NULL) {
-		image_unref(proc->image);
+		image_drop(procs, proc->image);
 		proc->image = image;
 	}
 	if (proc == NULL)
 		return NULL;
-	set_cwd(proc, record);
+	set_cwd(procs, proc, record);
 	set_container(proc, record);
 	return proc;
 }
@@ -427,7 +471,7 @@ static struct proc *apply_fork(struct procs *procs, const struct record *record)
 	/* Adding may have evicted the parent. */
 	parent = find(procs, from);
 	if (parent != NULL) {
-		proc->cwd = parent->cwd == NULL ? NULL : str_dup(str_of(parent->cwd));
+		cwd_set(procs, proc, parent->cwd == NULL ? STR("") : str_of(parent->cwd));
 		proc->cwd_cut = parent->cwd_cut;
 		proc->container = parent->container;
 	}
@@ -447,8 +491,9 @@ const struct proc *procs_update(struct procs *procs, const struct record *record
 	if (proc == NULL)
 		return NULL;
 	if (record->type == RECORD_CALL)
-		set_cwd(proc, record);
+		set_cwd(procs, proc, record);
 	refresh(procs, proc, record);
+	procs_trim(procs);
 	return proc;
 }
 
@@ -473,12 +518,12 @@ void procs_put_back(struct procs *procs, const struct record *record, struct pro
 	if (proc != NULL && kept->image == NULL) {
 		proc_remove(procs, proc);
 	} else if (proc != NULL) {
-		image_unref(proc->image);
+		image_drop(procs, proc->image);
 		proc->image = TAKE(kept->image);
 		proc->container = kept->container;
 		memcpy(proc->comm, kept->comm, sizeof(proc->comm));
 	}
-	image_unref(kept->image);
+	image_drop(procs, kept->image);
 }
 
 /* The one that died, unless another has got its number meanwhile. */

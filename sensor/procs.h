@@ -2,7 +2,8 @@
  * it and its ancestors. Fed by exec, fork and exit records in the order they happened; filled from
  * /proc at the start and, at a bounded rate, for a process that was missed.
  *
- * Bounded by PROCS_MAX; at the bound the process that was not heard of for longest is forgotten.
+ * Bounded by PROCS_MAX and, as programs may have long names and arguments, by PROCS_BYTES; at a bound the
+ * processes that were not heard of for longest are forgotten.
  * One thread. */
 #ifndef SENSOR_PROCS_H
 #define SENSOR_PROCS_H
@@ -12,6 +13,7 @@
 
 enum {
 	PROCS_MAX = 32768,
+	PROCS_BYTES = 24 << 20, /* of all entries and what they point to */
 	PROCS_LOOKUPS_PER_S = 50, /* reads of /proc for missed processes */
 	PROCS_ANCESTORS_MAX = 32,
 	PROCS_HIDDEN_MAX = 3,
@@ -32,6 +34,7 @@ enum image_lack {
 /* A program as it was started; shared by the processes that were forked from it. */
 struct image {
 	unsigned refs;
+	uint32_t bytes; /* all of it, its texts included */
 	uint32_t flags; /* RECORD_EXE_*, RECORD_HAS_EXE, RECORD_CUT_ARGS, RECORD_SECURE_EXEC */
 	uint64_t exe_ino, exe_ctime_ns, exe_mtime_ns;
 	uint32_t exe_mode, exe_uid, exe_gid;
@@ -65,7 +68,7 @@ struct proc {
 struct procs;
 
 struct procs_stats {
-	uint64_t count, evicted;
+	uint64_t count, bytes, evicted;
 	uint64_t missed;    /* asked for, and not in the table */
 	uint64_t looked_up; /* of them, asked for in /proc */
 	uint64_t unknown;   /* of them, not found there or not asked for, because too many were missed at once */

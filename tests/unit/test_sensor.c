@@ -705,6 +705,26 @@ static void the_oldest_process_gives_way_when_the_table_is_full(void **state)
 	assert_non_null(procs_find(rig->procs, PROCS_MAX));
 }
 
+/* An exec takes the place of an exec, so that both what is added and what goes is counted. */
+static void long_arguments_push_out_the_oldest(void **state)
+{
+	struct rig *rig = *state;
+	char args[4000];
+
+	memset(args, 'a', sizeof(args));
+	for (uint32_t i = 0; i < 30000; i++) {
+		struct record *record = exec_of(100 + i % 10000, 1, "x", "/x", (struct str){ args, sizeof(args) });
+
+		assert_non_null(procs_update(rig->procs, record));
+		assert_true(procs_stats(rig->procs).bytes <= PROCS_BYTES);
+		free(record);
+	}
+	assert_true(procs_stats(rig->procs).bytes > PROCS_BYTES / 10 * 9);
+	assert_in_range(procs_stats(rig->procs).count, PROCS_BYTES / 5000, PROCS_BYTES / 4000);
+	assert_true(procs_stats(rig->procs).evicted > 0);
+	assert_non_null(procs_find(rig->procs, 100 + 9999));
+}
+
 static void ancestors_in_a_ring_do_not_hang(void **state)
 {
 	struct rig *rig = *state;
@@ -970,6 +990,7 @@ int main(void)
 		RIG_TEST(a_child_has_its_parent_s_program_until_it_execs),
 		RIG_TEST(a_reused_process_id_is_a_new_process),
 		RIG_TEST(the_oldest_process_gives_way_when_the_table_is_full),
+		RIG_TEST(long_arguments_push_out_the_oldest),
 		RIG_TEST(ancestors_in_a_ring_do_not_hang),
 		cmocka_unit_test(an_orphan_has_the_parent_that_took_it_in),
 		cmocka_unit_test(an_address_has_the_name_that_rules_know),
