@@ -2,10 +2,13 @@
  *
  *   bench_load sleepers COUNT             so many processes that sleep, until standard input ends
  *   bench_load opens PATH SECONDS         opens and closes PATH, prints how often
+ *   bench_load mix PATH SECONDS           of ten calls that rules want five are such opens, two connect a datagram socket,
+ *                                         two copy a descriptor and one sets PATH's mode; prints how many those were
  *   bench_load loop TO KIND PATH SECONDS  ns a turn: getppid, read (open and close), write (the same), spawn
  *   bench_load time TO COMMAND...         seconds that it takes, and of the processor */
 #include "base/clock.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -16,6 +19,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,13 +72,6 @@ static int opens(const char *path, long seconds)
 	return 0;
 }
 
-static int to_file(const char *to, double a, double b)
-{
-	FILE *out = fopen(to, "we");
-
-	return out == NULL || fprintf(out, "%.9f %.9f\n", a, b) < 0 || fclose(out) != 0;
-}
-
 static int spawn_and_wait(char *const *argv, int *ret_status)
 {
 	pid_t pid;
@@ -98,6 +96,43 @@ static bool turn(const char *kind, const char *path)
 		return spawn_and_wait(nothing, &fd) == 0;
 	fd = (int)syscall(SYS_openat, AT_FDCWD, path, (writes ? O_WRONLY | O_CREAT : O_RDONLY) | O_CLOEXEC, 0600);
 	return fd >= 0 && syscall(SYS_close, fd) == 0;
+}
+
+static bool mixed_turn(const char *path, int fd)
+{
+	const struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int copy;
+
+	for (int i = 0; i < 5; i++)
+		if (!turn("read", path))
+			return false;
+	for (int i = 0; i < 2; i++) {
+		copy = dup(fd);
+		if (copy < 0 || close(copy) < 0 || connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
+			return false;
+	}
+	return chmod(path, 0644) == 0;
+}
+
+static int mix(const char *path, long seconds)
+{
+	int64_t end = clock_mono() + seconds * NS_PER_S;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	unsigned long count = 0;
+
+	while (clock_mono() < end)
+		for (int i = 0; i < LOOPS / 10; i++, count += 10)
+			if (!mixed_turn(path, fd))
+				return 1;
+	printf("%lu\n", count);
+	return 0;
+}
+
+static int to_file(const char *to, double a, double b)
+{
+	FILE *out = fopen(to, "we");
+
+	return out == NULL || fprintf(out, "%.9f %.9f\n", a, b) < 0 || fclose(out) != 0;
 }
 
 /* The turns are too short to read the clock at each. */
@@ -137,6 +172,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "sleepers") == 0)
 		return sleepers(strtol(argv[2], NULL, 10));
+	if (argc == 4 && strcmp(argv[1], "mix") == 0)
+		return mix(argv[2], strtol(argv[3], NULL, 10));
 	if (argc == 4 && strcmp(argv[1], "opens") == 0)
 		return opens(argv[2], strtol(argv[3], NULL, 10));
 	if (argc == 6 && strcmp(argv[1], "loop") == 0)

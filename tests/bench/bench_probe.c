@@ -4,6 +4,7 @@
  * here), and with the sensor's take turns, so that a drifting clock hits all three alike.
  *
  *   bench_probe RULES [ROUNDS]
+ *   bench_probe empty             holds the empty program, until standard input ends
  *
  * Prints JSON: for each load and variant the median of all rounds, their tenth and ninetieth percentile, in ns
  * a call, and how many records the sensor made of one. */
@@ -314,6 +315,20 @@ static int run(unsigned rounds, struct ebpf *ebpf, int empty, const struct calle
 	return 0;
 }
 
+static int hold_empty(void)
+{
+	int empty = load_empty(), link = empty < 0 ? empty : bpf_raw_tracepoint_open(NULL, empty);
+	char byte;
+
+	if (link < 0)
+		return 1;
+	printf("attached\n");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 60;
@@ -321,6 +336,8 @@ int main(int argc, char **argv)
 	struct ebpf *ebpf = NULL;
 	int r, empty;
 
+	if (argc == 2 && strcmp(argv[1], "empty") == 0)
+		return hold_empty();
 	if (argc < 2 || rounds == 0 || rounds > ROUNDS_MAX) {
 		fprintf(stderr, "usage: bench_probe RULES [ROUNDS, at most %d]\n", ROUNDS_MAX);
 		return 2;

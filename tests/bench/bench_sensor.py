@@ -22,12 +22,13 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
 RULES = ROOT / "rules" / "tocsin_rules.yaml"
 
-TARGETS = ["sensor/tocsin-sensor", "hub/tocsin-hub", "tests/bench/bench_load", "tests/bench/bench_probe", "tests/tools/flood",
-           "tests/tools/load", "tests/tools/null_server"]
+TARGETS = ["sensor/tocsin-sensor", "hub/tocsin-hub", "tests/bench/bench_load", "tests/bench/bench_probe", "tests/bench/bench_tape",
+           "tests/tools/flood", "tests/tools/load", "tests/tools/null_server"]
 
 
 def machine():
@@ -173,16 +174,32 @@ def latency(build, rounds):
     print(f"  at its output    {spread(waits, '{:.2f}')} ms")
 
 
-def alternate(rounds, work, cpu, build):
-    """Ratios of what `work` takes with the sensor to what it takes without, round by round."""
-    ratios, bare = [], []
-    for _ in range(rounds):
-        before = work()
-        with sensor(build, cpu=cpu):
-            ours = work()
-        after = work()
-        bare.append((before + after) / 2)
-        ratios.append(ours / bare[-1])
+@contextlib.contextmanager
+def empty_program(build):
+    """The empty program at the end of every call: what observing calls costs at all."""
+    holder = subprocess.Popen([build / "tests/bench/bench_probe", "empty"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "attached\n"
+        yield
+    finally:
+        holder.stdin.close()
+        holder.wait()
+
+
+def alternate(rounds, job, pairs, build):
+    """Ratios of what a job takes with the empty program, and with the sensor, to what it takes without, round by round. The
+    three take turns, each first as often as the others, and job and sensor change their processors with each round."""
+    bare, ratios = [], {"empty": [], "sensor": []}
+    for turn in range(rounds):
+        cpu, sensor_cpu = pairs[turn % len(pairs)]
+        ways = {"none": contextlib.nullcontext, "empty": lambda: empty_program(build), "sensor": lambda: sensor(build, cpu=sensor_cpu)}
+        taken = {}
+        for name in (list(ways) * 2)[turn % 3:][:3]:
+            with ways[name]():
+                taken[name] = job(cpu)
+        bare.append(taken["none"])
+        for name, values in ratios.items():
+            values.append(taken[name] / taken["none"])
     return bare, ratios
 
 
@@ -248,13 +265,15 @@ def work(build, rounds):
     if shutil.which("redis-server"):
         jobs["redis"] = redis
     for name, job in jobs.items():
-        for where, work_cpu, sensor_cpu in (("pinned", 0, 1), ("shared", None, None)):
-            bare, ratios = alternate(max(3, rounds // 4), lambda: job(work_cpu), sensor_cpu, build)
-            print(f"  {name:10} {where:7} {spread(ratios, '{:.3f}')}   without: {statistics.median(bare):.3g} s")
+        for where, pairs in (("pinned", ((0, 1), (1, 0))), ("shared", ((None, None),))):
+            bare, ratios = alternate(max(6, rounds // 2), job, pairs, build)
+            beyond = [ours / empty for ours, empty in zip(ratios["sensor"], ratios["empty"])]
+            print(f"  {name:10} {where:7} empty program {spread(ratios['empty'], '{:.3f}')}  sensor {spread(ratios['sensor'], '{:.3f}')}"
+                  f"  beyond the empty one {spread(beyond, '{:.3f}')}   without: {statistics.median(bare):.3g} s")
 
 
 def memory(build, rounds):
-    """resident memory, MiB: all, and what is not a mapped file (the rings count as files)"""
+    """resident memory, MiB: all, and what is not a mapped file (the rings count as files); with full tables: all, and proportional"""
     def show(what, pid):
         print(f"  {what:24} {proc_status(pid, 'VmRSS') / 1024:5.1f}  {proc_status(pid, 'RssAnon') / 1024:5.1f}")
 
@@ -274,6 +293,26 @@ def memory(build, rounds):
             sleepers.stdin.close()
             sleepers.wait()
             wait_for(lambda: len(os.listdir("/proc")) < before + 1000, 60, "the end of the sleepers")
+    for processes, arguments in ((10000, 100), (40000, 100), (12000, 4000)):
+        rss, pss = replayed_memory(build, processes, arguments)
+        print(f"  played back: {processes} programs with {arguments} bytes of arguments: {rss:.1f}  {pss:.1f}; the rings come on top")
+
+
+def replayed_memory(build, processes, arguments):
+    """The most that it takes, MiB, to play back a recording of so many programs that go on running: resident and proportional."""
+    rss = pss = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tape = pathlib.Path(folder) / "tape"
+        subprocess.run([build / "tests/bench/bench_tape", tape, str(processes), str(arguments)], check=True)
+        ours = subprocess.Popen([build / "sensor/tocsin-sensor", "--rules", RULES, "--spool-dir", folder, "--print", "--replay", tape],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while ours.poll() is None:
+            with contextlib.suppress(OSError, TypeError):
+                text = pathlib.Path(f"/proc/{ours.pid}/smaps_rollup").read_text()
+                rss = max(rss, int(re.search(r"Rss:\s+(\d+)", text)[1]))
+                pss = max(pss, int(re.search(r"Pss:\s+(\d+)", text)[1]))
+            time.sleep(0.003)
+    return rss / 1024, pss / 1024
 
 
 def idle(build, rounds):
@@ -295,21 +334,39 @@ EVERY_READ = """
 
 
 def throughput(build, rounds):
-    """events a second through ring, tables and all shipped rules; one core reads /etc/hostname, the sensor has the other"""
+    """events a second through ring, tables and all shipped rules; one core makes the calls, the sensor has the other"""
+    for kind, what in (("opens", "reads of one file"), ("mix", "opens, connects, copies of descriptors, modes")):
+        stream(build, kind, what)
+
+
+def emitted(port):
+    """Records that were handed to the sensor, whoever made them."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        return sum(int(count) for count in re.findall(r"records_emitted_total\{.*\} (\d+)", answer.read().decode()))
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def stream(build, kind, what):
     seconds = 5
+    port = free_port()
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as rules:
         rules.write(RULES.read_text() + EVERY_READ)
         rules.flush()
         sink = Sink()
-        with sensor(build, "--hub", f"http://127.0.0.1:{sink.port}", cpu=1, rules=rules.name) as ours:
-            before = cpu_seconds(ours.pid)
-            made = int(subprocess.run(pinned([build / "tests/bench/bench_load", "opens", "/etc/hostname", str(seconds)], 0),
+        with tempfile.NamedTemporaryFile(dir="/etc", prefix="tocsin-bench-") as file, \
+                sensor(build, "--hub", f"http://127.0.0.1:{sink.port}", "--metrics", f"127.0.0.1:{port}", cpu=1, rules=rules.name) as ours:
+            before, had = cpu_seconds(ours.pid), emitted(port)
+            made = int(subprocess.run(pinned([build / "tests/bench/bench_load", kind, file.name, str(seconds)], 0),
                                       capture_output=True, text=True, check=True).stdout)
             time.sleep(1.2)
-            cpu = cpu_seconds(ours.pid) - before
+            cpu, taken = cpu_seconds(ours.pid) - before, emitted(port) - had
         stats = [json.loads(body)["stats"] for _, path, body in sink.came if "heartbeat" in path][-1]
-    taken = stats["seen"] - sum(stats["lost"].values())
-    print(f"  made {made / seconds:,.0f}/s; seen {stats['seen']:,}, lost {sum(stats['lost'].values()):,};"
+    print(f"  {what}: made {made / seconds:,.0f}/s; taken {taken:,}, lost {sum(stats['lost'].values()):,};"
           f" CPU of the sensor {cpu / taken * 1e9:.0f} ns an event: {taken / cpu:,.0f}/s on one core")
 
 
