@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 enum { TCP_ESTABLISHED_STATE = 1, TCP_LISTEN_STATE = 10 };
+enum { EPHEMERAL_PORT = 32768 }; /* from here on Linux takes one for who begins a connection */
 
 /* One end of a connection. */
 struct endpoint {
@@ -166,7 +167,8 @@ static enum socket_role role_of(struct enrich *enrich)
 	else if (memory->ino == record->object.ino)
 		seen = memory->role;
 	if (seen == SOCKET_UNKNOWN && record->object.remote_port != 0)
-		seen = SOCKET_CLIENT;
+		seen = record->object.local_port < EPHEMERAL_PORT && record->object.remote_port >= EPHEMERAL_PORT
+			       ? SOCKET_SERVER : SOCKET_CLIENT;
 	return seen;
 }
 

@@ -11,6 +11,7 @@ struct making {
 	struct rules_interest *rules;
 	size_t cap;
 	bool data;   /* some rule wants what is read or written */
+	bool roles;  /* ... or calls of connections: it matters who began them */
 	bool failed; /* out of memory */
 };
 
@@ -283,6 +284,21 @@ static void ask_call(struct making *m, const struct call *call)
 	}
 	keep_named(of, call, named);
 	of->data = m->data;
+	m->roles |= of->bare != 0 || (call->plan.class == RECORD_CLASS_OTHER && of->can != 0 &&
+				      (call->plan.flags & (PLAN_DATA_BUFFER | PLAN_DATA_VECTOR)) != 0);
+}
+
+/* Who began a connection is seen when it is accepted, and told with what is sent through it later. */
+static void keep_roles(struct interest *interest)
+{
+	static const char *const names[] = { "accept", "accept4" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct plan_interest *of = &interest->calls[call_find_name(str_of(names[i]))->nr];
+
+		of->can |= 1U << PLAN_KIND_IP;
+		of->pass |= 1U << PLAN_KIND_IP;
+	}
 }
 
 /* ---- in order ---- */
@@ -414,6 +430,8 @@ int interest_new(const struct rules *rules, struct interest **ret)
 	for (size_t i = 0; i < calls_count && !m.failed; i++)
 		ask_call(&m, &calls[i]);
 	interest->execs = !m.failed && ask_execs(&m);
+	if (m.roles)
+		keep_roles(interest);
 	rules_interest_free(m.rules);
 	if (m.failed) {
 		interest_free(interest);

@@ -94,7 +94,7 @@ int attach_scan(struct attach *attach, char *why);
 void attach_call_begin(struct attach *attach, struct tracee *tracee, const struct __ptrace_syscall_info *info);
 void attach_call_end(struct attach *attach, struct tracee *tracee, int64_t result);
 void attach_tell_exec(struct attach *attach, struct tracee *tracee);
-void attach_tell_fork(struct attach *attach, uint32_t parent, uint32_t child, uint16_t nr);
+void attach_tell_fork(struct attach *attach, uint32_t parent, uint32_t child, const struct record *call);
 void attach_tell_exit(struct attach *attach, const struct tracee *tracee, int status);
 
 /* What is known of a process that runs already: it may end before it says anything. */

@@ -81,13 +81,14 @@ void attach_tell_exec(struct attach *attach, struct tracee *tracee)
 	tell(attach, record, r);
 }
 
-void attach_tell_fork(struct attach *attach, uint32_t parent, uint32_t child, uint16_t nr)
+void attach_tell_fork(struct attach *attach, uint32_t parent, uint32_t child, const struct record *call)
 {
-	struct record *record = begin(attach, RECORD_FORK, nr);
+	struct record *record = begin(attach, RECORD_FORK, call->nr);
 	int r = tracee_fill_head(record, child, child, PROC_READ_CGROUP, &attach->facts);
 
 	record->ret = child;
 	record->args[0] = parent;
+	record->args[2] = tracee_clone_flags(call);
 	if (r == 0)
 		record_add(record, RECORD_STRING_CGROUP, buf_str(&attach->facts.cgroup));
 	tell(attach, record, r);

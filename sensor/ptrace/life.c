@@ -41,6 +41,7 @@ struct life {
 	size_t looks_count;
 	struct proc_facts facts;
 	struct record *birth; /* RECORD_MAX bytes */
+	uint64_t flags;	      /* of the call that made the process which is met */
 	life_emit_fn emit;
 	void *userdata;
 };
@@ -197,7 +198,7 @@ static void fill_ids(struct life *life, struct record *record, const struct proc
 }
 
 /* Its fork, as if it had been seen: who it is, what it runs, and whose child it is by now. */
-static void tell_birth(struct life *life, struct process *process, uint16_t nr)
+static void tell_birth(struct life *life, struct process *process, uint16_t nr, uint64_t flags)
 {
 	struct record *record = life->birth;
 	const struct process *parent;
@@ -208,6 +209,7 @@ static void tell_birth(struct life *life, struct process *process, uint16_t nr)
 	record->class = RECORD_CLASS_PROCESS;
 	record->nr = nr;
 	record->ret = process->tgid;
+	record->args[2] = flags;
 	if (tracee_fill_head(record, process->tgid, process->tgid, PROC_READ_IMAGE, &life->facts) < 0)
 		return;
 	process->start_ns = record->start_ns;
@@ -236,16 +238,18 @@ static struct process *meet(struct life *life, uint32_t tgid, uint16_t nr, unsig
 		meet(life, parent, SYS_clone, depth + 1);
 	process = add(life, tgid);
 	if (process != NULL)
-		tell_birth(life, process, nr);
+		tell_birth(life, process, nr, depth == 0 ? life->flags : 0);
 	return process;
 }
 
-void life_meet(struct life *life, uint32_t tgid, uint16_t nr, life_emit_fn emit, void *userdata)
+void life_meet(struct life *life, uint32_t tgid, uint16_t nr, uint64_t flags, life_emit_fn emit, void *userdata)
 {
 	pthread_mutex_lock(&life->lock);
 	life->emit = emit;
 	life->userdata = userdata;
+	life->flags = flags;
 	meet(life, tgid, nr, 0);
+	life->flags = 0;
 	pthread_mutex_unlock(&life->lock);
 }
 

@@ -22,8 +22,8 @@ void life_free(struct life *life);
 void life_begin(struct life *life, uint32_t tgid);
 
 /* A process that does something: it is known from here on, and its ancestors; what tells of them is handed
- * over. `nr`: the call that made it, where that is known. Any thread. */
-void life_meet(struct life *life, uint32_t tgid, uint16_t nr, life_emit_fn emit, void *userdata);
+ * over. `nr`: the call that made it, where that is known, and its flags. Any thread. */
+void life_meet(struct life *life, uint32_t tgid, uint16_t nr, uint64_t flags, life_emit_fn emit, void *userdata);
 
 /* One that something is done to; only below the sensor. */
 void life_meet_other(struct life *life, uint32_t tgid, life_emit_fn emit, void *userdata);

@@ -9,7 +9,10 @@
 #include "sensor/call_numbers.h"
 #include "sensor/ptrace/tracee.h"
 
+#include <elf.h>
 #include <errno.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -57,7 +60,7 @@ static void release(struct attach *attach, struct tracee *tracee)
 }
 
 /* Who was told of a child, or waited in vain: it becomes one of ours. */
-static void welcome(struct attach *attach, struct tracee *child, uint32_t parent_tgid, uint16_t nr)
+static void welcome(struct attach *attach, struct tracee *child, uint32_t parent_tgid, const struct record *call)
 {
 	const struct tracee *leader = attach_find(attach, parent_tgid);
 
@@ -66,15 +69,39 @@ static void welcome(struct attach *attach, struct tracee *child, uint32_t parent
 	child->execs = leader == NULL ? 0 : leader->execs;
 	child->leave = attach->whom.alone && child->tgid != parent_tgid;
 	if (child->tgid == child->tid && !child->leave)
-		attach_tell_fork(attach, parent_tgid, child->tid, nr);
+		attach_tell_fork(attach, parent_tgid, child->tid, call);
 	if (child->held)
 		release(attach, child);
+}
+
+/* What the parent, which is stopped within it, has called. */
+static struct record call_of(const struct tracee *parent, int event)
+{
+	struct record call = { .tid = parent->tid, .nr = event == PTRACE_EVENT_FORK    ? SYS_fork
+							 : event == PTRACE_EVENT_VFORK ? SYS_vfork
+										       : SYS_clone };
+	struct user_regs_struct regs;
+	struct iovec io = { &regs, sizeof(regs) };
+
+	if (ptrace(PTRACE_GETREGSET, parent->tid, NT_PRSTATUS, &io) < 0 || io.iov_len != sizeof(regs))
+		return call;
+#if defined(__x86_64__)
+	call.args[0] = regs.rdi;
+	if (regs.orig_rax == SYS_clone3 || regs.orig_rax == SYS_clone)
+		call.nr = (uint16_t)regs.orig_rax;
+#else
+	call.args[0] = regs.regs[0];
+	if (regs.regs[8] == SYS_clone3)
+		call.nr = SYS_clone3;
+#endif
+	return call;
 }
 
 static void on_fork(struct attach *attach, struct tracee *parent, int event)
 {
 	unsigned long message = 0;
 	struct tracee *child;
+	struct record call;
 
 	if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &message) < 0 || message == 0)
 		return;
@@ -85,10 +112,8 @@ static void on_fork(struct attach *attach, struct tracee *parent, int event)
 		return;
 	child->untraced = parent->untraced;
 	child->untraced_at = parent->untraced_at;
-	welcome(attach, child, parent->tgid,
-		event == PTRACE_EVENT_FORK    ? SYS_fork
-		: event == PTRACE_EVENT_VFORK ? SYS_vfork
-					      : SYS_clone);
+	call = call_of(parent, event);
+	welcome(attach, child, parent->tgid, &call);
 }
 
 /* An exec by a thread other than the first: that one is gone, and its name has passed over. */
@@ -222,6 +247,8 @@ static uint32_t parent_of(struct attach *attach, uint32_t tid)
 /* Children whose parents ended before they could tell of them: whose they are is in /proc. */
 static void release_held(struct attach *attach, int64_t now)
 {
+	const struct record unknown = { .nr = SYS_clone };
+
 	for (size_t i = 0; attach->held > 0 && i < ATTACH_BUCKETS; i++) {
 		struct tracee *tracee = attach->buckets[i], *next;
 
@@ -229,7 +256,7 @@ static void release_held(struct attach *attach, int64_t now)
 			next = tracee->next;
 			if (!tracee->held || now - tracee->since < ATTACH_HELD_MS * NS_PER_MS)
 				continue;
-			welcome(attach, tracee, parent_of(attach, tracee->tid), SYS_clone);
+			welcome(attach, tracee, parent_of(attach, tracee->tid), &unknown);
 		}
 	}
 }

@@ -99,7 +99,7 @@ static struct record *begin(struct notify *notify, const struct entry *entry)
 	record->tgid = tracee_tgid(entry->tid);
 	memcpy(record->args, entry->args, sizeof(record->args));
 	/* Before it is another program. */
-	life_meet(notify->life, record->tgid, SYS_clone, notify_emit, notify);
+	life_meet(notify->life, record->tgid, SYS_clone, 0, notify_emit, notify);
 	meet_others(notify, entry);
 	life_comm(notify->life, record->tgid, record->comm);
 	tracee_add_arguments(record, record->tid, &entry->call->plan);

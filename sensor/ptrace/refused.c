@@ -98,7 +98,7 @@ static void tell(struct notify *notify, const struct seccomp_notif *asked, const
 		record->flags |= RECORD_NO_RESULT;
 	else
 		record->ret = answer->error;
-	life_meet(notify->life, record->tgid, SYS_clone, notify_emit, notify);
+	life_meet(notify->life, record->tgid, SYS_clone, 0, notify_emit, notify);
 	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
 	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) == 0)
 		notify_emit(record, notify);

@@ -140,7 +140,7 @@ void notify_finish(struct notify *notify, struct record *record, const struct pl
 	if (call_is_traced(call_find(record->nr))) {
 		/* In another namespace it has another number: then it is told of when it does something. */
 		if (known && record->ret > 0 && tracee_parent((uint32_t)record->ret) == record->tgid)
-			life_meet(notify->life, (uint32_t)record->ret, record->nr, notify_emit, notify);
+			life_meet(notify->life, (uint32_t)record->ret, record->nr, tracee_clone_flags(record), notify_emit, notify);
 		return;
 	}
 	pthread_rwlock_rdlock(&notify->lock);

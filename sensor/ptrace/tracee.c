@@ -234,6 +234,17 @@ void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *p
 		add_buffer(record, tid, plan);
 }
 
+uint64_t tracee_clone_flags(const struct record *record)
+{
+	uint64_t flags = 0;
+
+	if (record->nr == SYS_clone)
+		return (uint32_t)record->args[0];
+	if (record->nr == SYS_clone3)
+		tracee_read(record->tid, record->args[0], &flags, sizeof(flags));
+	return flags;
+}
+
 static void endpoint_take(const struct sockaddr_storage *address, uint8_t *ip, uint16_t *port)
 {
 	if (address->ss_family == AF_INET) {

@@ -21,6 +21,9 @@ void tracee_add_arguments(struct record *record, uint32_t tid, const struct plan
 /* What the call has written; `data`: and what it has read or sent, if that is its kind. */
 void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan, bool data);
 
+/* Of clone(2) and its kin: what the new process shares, and which namespaces are its own. */
+uint64_t tracee_clone_flags(const struct record *record);
+
 /* At its end: what the plan's descriptor is. */
 void tracee_add_object(struct record *record, uint32_t tid, const struct plan *plan);
 

@@ -292,6 +292,16 @@ static void after_clone3(void)
 	await(pid);
 }
 
+static void clone_flags(void)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD, .flags = CLONE_NEWUSER | CLONE_NEWPID };
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid == 0)
+		_exit(0);
+	await(pid);
+}
+
 static void orphan(void)
 {
 	pid_t pid = fork();
@@ -369,6 +379,27 @@ static void talks(void)
 
 	send(near, "GET /${jndi:ldap://x} HTTP/1.0\r\n", 32, 0);
 	recv(far, room, sizeof(room), 0);
+}
+
+static void serves(void)
+{
+	char room[100];
+	int far, near = connection(&far);
+
+	send(near, "id; uname -a", 12, 0);
+	recv(far, room, sizeof(room), 0);
+	write(far, "uid=0(root)", 11);
+}
+
+static void class_file(void)
+{
+	char room[100];
+	int far, near = connection(&far);
+	struct iovec part = { room, sizeof(room) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	write(near, "\xca\xfe\xba\xbe\0\0\0\64", 8);
+	recvmsg(far, &message, 0);
 }
 
 static void name_lookup(void)
@@ -610,8 +641,8 @@ static const struct {
 	DEED(by_hard_link), DEED(below_chroot), DEED(by_bind_mount), DEED(by_new_mount_api), DEED(by_copy), DEED(by_sendfile),
 	DEED(by_vector), DEED(hidden_name), DEED(by_exchange), DEED(log_cut), DEED(dated_back), DEED(without_name),
 	DEED(from_memory), DEED(from_deleted), DEED(other_argv), DEED(by_thread), DEED(exec_by_thread), DEED(after_fork),
-	DEED(after_vfork), DEED(after_clone3), DEED(orphan), DEED(killed), DEED(exits), DEED(shell_on_connection),
-	DEED(shell_on_pair), DEED(kept_connection), DEED(talks), DEED(name_lookup), DEED(connected_datagram), DEED(raw_socket),
+	DEED(after_vfork), DEED(after_clone3), DEED(clone_flags), DEED(orphan), DEED(killed), DEED(exits), DEED(shell_on_connection),
+	DEED(shell_on_pair), DEED(kept_connection), DEED(talks), DEED(serves), DEED(class_file), DEED(name_lookup), DEED(connected_datagram), DEED(raw_socket),
 	DEED(sixth_version), DEED(mapped), DEED(listens), DEED(abstract_socket), DEED(passed_descriptor),
 	DEED(takes_descriptor), DEED(writes_memory), DEED(pokes), DEED(enters), DEED(leaves), DEED(loads_module),
 	DEED(loads_program), DEED(keeps_key), DEED(faults), DEED(hides_memory), DEED(becomes), DEED(gives_up),
