@@ -7,7 +7,8 @@
  *   bench_probe empty             holds the empty program, until standard input ends
  *
  * Prints JSON: for each load and variant the median of all rounds, their tenth and ninetieth percentile, in ns
- * a call, and how many records the sensor made of one. */
+ * a call; of the rounds' ratios of sensor to empty program the same, which others on the machine disturb least;
+ * and how many records the sensor made of one. */
 #include "base/clock.h"
 #include "sensor/ebpf/probe_ebpf.c" /* NOLINT: its programs are attached and detached one by one */
 #include "sensor/prefilter.h"
@@ -303,6 +304,13 @@ static int double_cmp(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Sorts, and prints the median and two percentiles. */
+static void print_spread(const char *name, double *at, unsigned count, int digits)
+{
+	qsort(at, count, sizeof(*at), double_cmp);
+	printf("\"%s\": [%.*f, %.*f, %.*f], ", name, digits, at[count / 2], digits, at[count / 10], digits, at[count * 9 / 10]);
+}
+
 /* Instructions that the verifier went through: how long the sensor's start takes. */
 static unsigned long verified(const struct ebpf *ebpf)
 {
@@ -323,15 +331,15 @@ static void print(unsigned rounds, const struct ebpf *ebpf)
 {
 	printf("{\"rounds\": %u, \"verified_instructions\": %lu", rounds, verified(ebpf));
 	for (unsigned i = 0; i < LOADS; i++) {
-		printf(",\n \"%s\": {", loads[i].name);
-		for (unsigned variant = 0; variant < VARIANTS; variant++) {
-			double *at = figures[i][variant];
+		double ratios[ROUNDS_MAX];
 
-			qsort(at, rounds, sizeof(*at), double_cmp);
-			printf("%s\"%s\": [%.1f, %.1f, %.1f]", variant > 0 ? ", " : "", variant_names[variant],
-			       at[rounds / 2], at[rounds / 10], at[rounds * 9 / 10]);
-		}
-		printf(", \"records\": %.3f}", (double)records[i] / rounds / (loads[i].count + FEW));
+		for (unsigned round = 0; round < rounds; round++)
+			ratios[round] = figures[i][VARIANT_SENSOR][round] / figures[i][VARIANT_EMPTY][round];
+		printf(",\n \"%s\": {", loads[i].name);
+		for (unsigned variant = 0; variant < VARIANTS; variant++)
+			print_spread(variant_names[variant], figures[i][variant], rounds, 1);
+		print_spread("beyond", ratios, rounds, 3);
+		printf("\"records\": %.3f}", (double)records[i] / rounds / (loads[i].count + FEW));
 	}
 	printf("}\n");
 }

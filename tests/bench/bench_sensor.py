@@ -149,7 +149,7 @@ def calls(build, rounds):
         none, empty, ours = ways["none"][0], ways["empty"][0], ways["sensor"][0]
         print(f"  {name:18} none {none:9.1f}  empty program {empty:9.1f} ({empty / none:.3f})  sensor {ours:9.1f}"
               f" ({ways['sensor'][1]:.1f}–{ways['sensor'][2]:.1f})  ratio {ours / none:.3f}, added {ours - none:.0f},"
-              f" beyond the empty one {ours - empty:.0f}")
+              f" beyond the empty one {ours - empty:.0f}, round by round {ways['beyond'][0]:.3f} ({ways['beyond'][1]:.3f}–{ways['beyond'][2]:.3f})")
 
 
 def latency(build, rounds):
