@@ -271,6 +271,8 @@ static enum part part_of_field(const struct rules_asked *asked, const struct ter
 {
 	if (term->kind != AST_FIELD || term->is_list || term->class != CLASS_TEXT)
 		return PART_NONE;
+	if (asked->path != FIELD_NONE)
+		return term->base == asked->path ? PART_PATH : PART_NONE;
 	switch (term->base) {
 	case FIELD_FD_NAME: return PART_PATH;
 	case FIELD_FD_DIRECTORY: return PART_DIRECTORY;

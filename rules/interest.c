@@ -357,6 +357,18 @@ static void begin(struct rules_interest *interest, const struct rules_asked *ask
 	interest->asked = *asked;
 }
 
+enum rules_verdict rules_interest_ask_one(struct rules_interest *interest, size_t rule, const struct rules_asked *asked,
+					  const struct rules_fact **ret_facts, size_t *ret_count)
+{
+	const struct answer *answer;
+
+	begin(interest, asked);
+	answer = answer_of(interest, interest->rules->rules[rule].node);
+	*ret_facts = answer->facts;
+	*ret_count = answer->verdict == RULES_IF ? answer->count : 0;
+	return answer->verdict;
+}
+
 enum rules_verdict rules_interest_surely(struct rules_interest *interest, size_t rule,
 					 const struct rules_known *known, size_t known_count)
 {

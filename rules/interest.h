@@ -71,6 +71,7 @@ struct rules_asked {
 	unsigned facts; /* that can be told, as bits by kind: no others are given */
 	const struct rules_param *params; /* there are no others; NULL: they are not known */
 	size_t params_count;
+	field_id path; /* what the facts of paths are about; FIELD_NONE: fd.name, what is derived of it, and parameters */
 };
 
 /* Asks about such events. The facts, in no order and perhaps twice, live until the next question.
@@ -79,6 +80,10 @@ struct rules_asked {
 enum rules_verdict rules_interest_ask(struct rules_interest *interest, const struct rules_asked *asked,
 				      const struct rules_fact **ret_facts, size_t *ret_count,
 				      const struct rule **ret_because);
+
+/* The same of one rule, by its place in the rules. */
+enum rules_verdict rules_interest_ask_one(struct rules_interest *interest, size_t rule, const struct rules_asked *asked,
+					  const struct rules_fact **ret_facts, size_t *ret_count);
 
 /* Asks of one rule, by its place in the rules: RULES_ALWAYS only when it surely matches such an event, whatever
  * else there is in it. */

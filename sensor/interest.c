@@ -17,24 +17,19 @@ struct making {
 
 /* ---- what is known of a kind ---- */
 
-enum { KNOWN_MAX = 16, KINDS_SAME_PEER = 0xf0f0 };
+enum { KINDS_SAME_PEER = 0xf0f0 };
 
-struct known {
-	struct rules_known at[KNOWN_MAX];
-	size_t count;
-};
-
-static void know_number(struct known *known, field_id field, int64_t min, int64_t max)
+static void know_number(struct interest_known *known, field_id field, int64_t min, int64_t max)
 {
 	known->at[known->count++] = (struct rules_known){ .field = field, .min = min, .max = max };
 }
 
-static void know_text(struct known *known, field_id field, const char *text, const char *other)
+static void know_text(struct interest_known *known, field_id field, const char *text, const char *other)
 {
 	known->at[known->count++] = (struct rules_known){ .field = field, .texts = { text, other } };
 }
 
-static void know_open(struct known *known, unsigned kind)
+static void know_open(struct interest_known *known, unsigned kind)
 {
 	unsigned access = kind & PLAN_KIND_ACCESS;
 	bool reads = access == PLAN_KIND_READ || access == PLAN_KIND_BOTH;
@@ -53,7 +48,7 @@ static void know_open(struct known *known, unsigned kind)
 	}
 }
 
-static void know_socket(struct known *known, const struct call *call, unsigned kind)
+static void know_socket(struct interest_known *known, const struct call *call, unsigned kind)
 {
 	switch (kind & PLAN_KIND_FAMILY) {
 	case PLAN_KIND_IP:
@@ -75,10 +70,10 @@ static void know_socket(struct known *known, const struct call *call, unsigned k
 			    !(kind & PLAN_KIND_SAME_PEER));
 }
 
-static struct known know(const struct call *call, unsigned kind)
+struct interest_known interest_know(const struct call *call, unsigned kind)
 {
 	bool failed = (kind & PLAN_KIND_FAILED) != 0;
-	struct known known = { .count = 0 };
+	struct interest_known known = { .count = 0 };
 
 	know_text(&known, FIELD_EVT_TYPE, call->name, NULL);
 	/* What a profile says is told without being asked for. */
@@ -103,8 +98,7 @@ static struct known know(const struct call *call, unsigned kind)
 	return known;
 }
 
-/* Whether calls can end so. */
-static bool kind_exists(const struct call *call, unsigned kind)
+bool interest_kind_exists(const struct call *call, unsigned kind)
 {
 	if ((call->plan.flags & PLAN_FAILED_ONLY) && !(kind & PLAN_KIND_FAILED))
 		return false;
@@ -214,7 +208,7 @@ static size_t params_of_call(const struct call *call, struct rules_param ret[CAL
 static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 {
 	struct plan_interest *of = &m->interest->calls[call->nr];
-	const struct known known = know(call, kind);
+	const struct interest_known known = interest_know(call, kind);
 	struct rules_param params[CALL_PARAMS_MAX];
 	const struct rules_asked asked = {
 		.evt_type = str_of(call->name),
@@ -279,7 +273,7 @@ static void ask_call(struct making *m, const struct call *call)
 		*of = (struct plan_interest){ .can = UINT16_MAX, .pass = UINT16_MAX };
 	} else {
 		for (unsigned kind = 0; kind < 16; kind++)
-			if (kind_exists(call, kind))
+			if (interest_kind_exists(call, kind))
 				ask_kind(m, call, kind);
 	}
 	keep_named(of, call, named);
@@ -401,7 +395,7 @@ static bool ask_execs(struct making *m)
 	bool wanted = m->rules == NULL;
 
 	for (size_t i = 0; i < calls_count && !wanted; i++) {
-		const struct known known = know(&calls[i], 0);
+		const struct interest_known known = interest_know(&calls[i], 0);
 		const struct rules_asked asked = {
 			.evt_type = str_of(calls[i].name), .known = known.at, .known_count = known.count
 		};

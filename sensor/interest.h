@@ -61,6 +61,18 @@ bool interest_reads(const struct interest *interest, const struct rule **ret_bec
 /* The kinds of the entry; 0: there is none. */
 plan_bits interest_kinds(const struct interest *interest, enum rules_fact_kind kind, struct str text);
 
+/* What is known of a call that ends as this kind, for asking rules; with room for more. */
+struct interest_known {
+	struct rules_known at[20];
+	size_t count;
+};
+
+struct call;
+struct interest_known interest_know(const struct call *call, unsigned kind);
+
+/* Whether calls can end so. */
+bool interest_kind_exists(const struct call *call, unsigned kind);
+
 /* For people: a line a call, and what is looked for in paths. */
 void interest_print(const struct interest *interest, struct buf *out);
 

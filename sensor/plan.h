@@ -221,6 +221,12 @@ struct plan_far_ranges {
 	struct plan_far_range at[PLAN_FAR_RANGES];
 };
 
+/* A question to the kernel side: the layer of an open file of who asks, as RECORD_EXE_UPPER or _LOWER. */
+struct plan_layer {
+	__s32 fd;
+	__u32 flags;
+};
+
 /* Who sent the sensor a signal that it cannot catch. */
 enum { PLAN_SENDER_KILL, PLAN_SENDER_STOP, PLAN_SENDERS };
 

@@ -31,6 +31,8 @@ struct probe_settings {
 	probe_judge_fn judge;	       /* asked on the thread that polls; only where probe_ops.judges */
 	void *judge_userdata;
 	uint32_t urgent_bytes, bulk_bytes; /* eBPF: of the rings, powers of two; 0: as plan.h says */
+	int wake;		  /* eBPF: ends a wait of poll when it is readable; 0: none */
+	bool asks_layers;	  /* eBPF: probe_ops.layer will be asked */
 	const char *pin;	  /* eBPF: where what must outlive the sensor is kept; NULL: nowhere */
 	struct decider *profile;      /* seccomp: the command's own, with a program in force; NULL: none */
 	const char *profile_name;
@@ -79,6 +81,10 @@ struct probe_ops {
 	/* Has the kernel refuse connections from now on, these and no others; none with `count` 0. 0 or -errno.
 	 * NULL: this probe cannot. */
 	int (*refuse)(void *state, const struct refusal *refusals, size_t count);
+
+	/* In which layer of an overlay a file is that the sensor has open: RECORD_EXE_UPPER, _LOWER, or 0. From any
+	 * thread. NULL: this probe cannot tell. */
+	uint32_t (*layer)(void *state, int fd);
 
 	/* Hands over what there is; at most a few thousand records a call. Waits up to `wait_ms`
 	 * when there is nothing. Returns the number of records, or -errno; -ESRCH: nothing is left

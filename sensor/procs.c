@@ -338,6 +338,8 @@ static void refresh(struct procs *procs, struct proc *proc, const struct record 
 	proc->start_ns = record->start_ns;
 	proc->exact = true;
 	proc->dead = false;
+	proc->exec_id = record->exec_id;
+	proc->parent_exec_id = record->parent_exec_id;
 	proc->sid = record->sid;
 	proc->pgid = record->pgid;
 	proc->vpid = record->vpid;
@@ -495,6 +497,19 @@ const struct proc *procs_update(struct procs *procs, const struct record *record
 	refresh(procs, proc, record);
 	procs_trim(procs);
 	return proc;
+}
+
+void procs_complete(const struct procs *procs, struct record *record)
+{
+	const struct proc *proc = find(procs, record->tgid);
+
+	if (proc == NULL || !proc->exact || !same_start(proc->start_ns, record->start_ns))
+		return;
+	record->start_ns = proc->start_ns;
+	record->exec_id = proc->exec_id;
+	record->parent_exec_id = proc->parent_exec_id;
+	if (proc->ppid == record->ppid)
+		record->parent_start_ns = proc->parent_start_ns;
 }
 
 void procs_keep(struct procs *procs, const struct record *record, struct procs_kept *ret)

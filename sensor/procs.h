@@ -51,6 +51,7 @@ struct proc {
 	uint32_t tgid, ppid;
 	uint64_t parent_start_ns; /* 0: not known */
 	uint64_t start_ns; /* since boot; from /proc only to 10 ms */
+	uint64_t exec_id, parent_exec_id;
 	uint32_t sid, pgid, vpid;
 	uint64_t cap_permitted, cap_effective, cap_inheritable;
 	char comm[RECORD_COMM];
@@ -106,6 +107,9 @@ void procs_add(struct procs *procs, const struct proc_facts *facts);
  * returns the process it is about: never NULL but when out of memory. An exit changes nothing yet.
  */
 const struct proc *procs_update(struct procs *procs, const struct record *record);
+
+/* Of a record whose head is from /proc: the facts that only the kernel's own records have, if they came before. */
+void procs_complete(const struct procs *procs, struct record *record);
 
 /* What a process was before a record that only presumes that it runs another program. */
 struct procs_kept {

@@ -48,6 +48,7 @@ static void report(struct sensor *sensor)
 	if (!sensor->ends)
 		look_for_harm(sensor);
 	sensor->probe->counts(sensor->probe_state, &account.probe);
+	sensor_gate_counts(sensor, &account.probe);
 	buf_clear(text);
 	account_add_json(&account, text);
 	if (sensor->enforce != NULL) {
@@ -167,6 +168,7 @@ static void loop(struct sensor *sensor)
 
 		tamper_tick(&sensor->tamper, sensor->procs, clock_mono());
 		n = sensor->probe->poll(sensor->probe_state, wait_ms, sensor_take, sensor);
+		sensor_poll_gate(sensor);
 		if (n == -ESRCH)
 			return;
 		if (n < 0 && n != -EINTR) {
@@ -195,6 +197,7 @@ static void end_observe(struct sensor *sensor)
 
 static void sensor_end(struct sensor *sensor)
 {
+	enforce_end(sensor->enforce);
 	if (sensor->probe_state != NULL) {
 		sensor->probe->detach(sensor->probe_state, sensor_take, sensor);
 		sensor_release(sensor, true);

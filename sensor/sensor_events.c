@@ -183,7 +183,15 @@ static bool take_refused(struct sensor *sensor, const struct record *record)
 	return found;
 }
 
-static int judge(struct sensor *sensor, const struct record *record)
+/* At the gate what is not known yet is no reason to refuse. */
+static int ask_rules(struct sensor *sensor, const struct event *event, const struct record *record, bool at_gate)
+{
+	if (!at_gate)
+		return enforce_before(sensor->enforce, event, record->time_ns);
+	return enrich_waits(sensor->enrich) != NULL ? 0 : enforce_at_gate(sensor->enforce, event, record->time_ns);
+}
+
+static int judge(struct sensor *sensor, const struct record *record, bool at_gate)
 {
 	struct event *event;
 	int r;
@@ -191,9 +199,9 @@ static int judge(struct sensor *sensor, const struct record *record)
 	event = enrich_record(sensor->enrich, record, sensor->boot_offset_ns);
 	if (event == NULL)
 		return 0;
-	r = enforce_before(sensor->enforce, event, record->time_ns);
+	r = ask_rules(sensor, event, record, at_gate);
 	if (r == 0 && enrich_by_asked_name(sensor->enrich, event))
-		r = enforce_before(sensor->enforce, event, record->time_ns);
+		r = ask_rules(sensor, event, record, at_gate);
 	if (r < 0) {
 		sensor->taken++;
 		tell_refused(sensor, record, r);
@@ -202,20 +210,24 @@ static int judge(struct sensor *sensor, const struct record *record)
 }
 
 /* A program that may not begin must not stay in the table. */
-int sensor_judge(const struct record *record, void *userdata)
+int sensor_ask(struct sensor *sensor, const struct record *record, bool at_gate)
 {
-	struct sensor *sensor = userdata;
 	struct procs_kept kept;
 	int r;
 
 	if (sensor->enforce == NULL || sensor->options->enforce != ENFORCE_ON || record->len > RECORD_MAX)
 		return 0;
 	if (record->type != RECORD_EXEC)
-		return judge(sensor, record);
+		return judge(sensor, record, at_gate);
 	procs_keep(sensor->procs, record, &kept);
-	r = judge(sensor, record);
+	r = judge(sensor, record, at_gate);
 	procs_put_back(sensor->procs, record, &kept);
 	return r;
+}
+
+int sensor_judge(const struct record *record, void *userdata)
+{
+	return sensor_ask(userdata, record, false);
 }
 
 void sensor_take(const struct record *record, void *userdata)
@@ -241,6 +253,11 @@ void sensor_take(const struct record *record, void *userdata)
 		sensor_release(sensor, false);
 	if (take_refused(sensor, record))
 		return;
+	if (sensor_gate_knows(sensor, record)) {
+		procs_update(sensor->procs, record);
+		sensor->filtered++;
+		return;
+	}
 	if (becomes_event(sensor, record)) {
 		event = enrich_record(sensor->enrich, record, sensor->boot_offset_ns);
 		if (event == NULL)

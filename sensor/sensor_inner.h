@@ -22,6 +22,14 @@
 /* Below it each sensor's own, by its id. */
 #define SENSOR_PINS "/sys/fs/bpf/tocsin/"
 
+enum { SENSOR_REFUSED_MAX = 256 /* calls that were refused at the gate, and whose ends are awaited */ };
+
+/* A call that was refused at the gate, and told. */
+struct sensor_refused {
+	uint32_t tid; /* 0: none */
+	uint16_t nr;
+};
+
 /* The profile's file as it was read. */
 struct sensor_seccomp {
 	uint64_t ino;
@@ -44,6 +52,9 @@ struct sensor {
 		struct record record;
 		char room[RECORD_MAX];
 	} told; /* a call that was refused, as it ended */
+	struct sensor_refused refused[SENSOR_REFUSED_MAX]; /* a ring */
+	size_t refused_count;
+	uint64_t told_at_gate[RECORD_CLASSES];
 	struct interest *interest; /* of the prefilter's rules; the probe's, too */
 	struct procs *procs;
 	struct names *users, *groups;
@@ -92,6 +103,20 @@ int64_t sensor_boot_offset(void);
 
 /* sensor_events.c: from a record to an event in the batch; a probe_take_fn, `userdata` is the sensor. */
 void sensor_take(const struct record *record, void *userdata);
+
+/* What is to become of a call, or of a program, that waits: 0, or -errno, and then it has been told. At the gate: the
+ * kernel knows one error only, and what is not known yet is no reason to refuse. */
+int sensor_ask(struct sensor *sensor, const struct record *record, bool at_gate);
+
+/* sensor_gate.c: files that the kernel asks about. */
+void sensor_poll_gate(struct sensor *sensor);
+
+/* Of each record, before its event is made: it is of a call that was refused at the gate, and told. A program that began in a
+ * container is noted. */
+bool sensor_gate_knows(struct sensor *sensor, const struct record *record);
+
+/* What was told without a record of the probe, into its account. */
+void sensor_gate_counts(const struct sensor *sensor, struct probe_counts *counts);
 
 /* A probe_judge_fn, `userdata` is the sensor. */
 int sensor_judge(const struct record *record, void *userdata);

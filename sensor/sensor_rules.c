@@ -1,6 +1,7 @@
 /* What the rules in force decide, and how others come into force. */
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "sensor/gate/gate.h"
 #include "sensor/sensor_inner.h"
 
 #include <errno.h>
@@ -55,6 +56,10 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 					   .bulk_bytes = sensor->options->ring_bulk,
 					   .replay = sensor->tape.replay };
 
+	if (enforce_gate(sensor->enforce) != NULL) {
+		settings.wake = gate_fd(enforce_gate(sensor->enforce));
+		settings.asks_layers = true;
+	}
 	settings.judged = sensor->judged;
 	settings.judge = sensor_judge;
 	settings.judge_userdata = sensor;

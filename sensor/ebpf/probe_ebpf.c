@@ -47,6 +47,7 @@ struct ebpf {
 	struct bpf_link *refusing[4]; /* NULL: nothing is refused */
 	int epoll;
 	bool busy; /* the last look found something: more will come */
+	bool tells_layers;
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
 };
 
@@ -208,11 +209,11 @@ static void fit_to_kernel(struct tocsin_bpf *object)
 	btf__free(btf);
 }
 
-static int watch_ring(const struct ebpf *ebpf, const struct bpf_map *map)
+static int watch_ring(const struct ebpf *ebpf, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	return epoll_ctl(ebpf->epoll, EPOLL_CTL_ADD, bpf_map__fd(map), &event) < 0 ? -errno : 0;
+	return epoll_ctl(ebpf->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 static int open_rings(struct ebpf *ebpf)
@@ -227,8 +228,26 @@ static int open_rings(struct ebpf *ebpf)
 	ebpf->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (ebpf->epoll < 0)
 		return -errno;
-	r = watch_ring(ebpf, urgent);
-	return r < 0 ? r : watch_ring(ebpf, bulk);
+	r = watch_ring(ebpf, bpf_map__fd(urgent));
+	if (r == 0)
+		r = watch_ring(ebpf, bpf_map__fd(bulk));
+	return r < 0 || ebpf->settings.wake <= 0 ? r : watch_ring(ebpf, ebpf->settings.wake);
+}
+
+static bool can_tell_layers(const struct probe_settings *settings)
+{
+	return settings->asks_layers && libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SYSCALL, NULL) == 1;
+}
+
+static uint32_t ebpf_layer(void *state, int fd)
+{
+	const struct ebpf *ebpf = state;
+	struct plan_layer of = { .fd = fd };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &of, .ctx_size_in = sizeof(of)); /* and out */
+
+	if (!ebpf->tells_layers || bpf_prog_test_run_opts(bpf_program__fd(ebpf->object->progs.layer_of), &opts) < 0)
+		return 0;
+	return of.flags;
 }
 
 /* Before the programs are loaded. */
@@ -255,6 +274,8 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	if (ebpf->object == NULL)
 		return -errno;
 	fit_to_kernel(ebpf->object);
+	ebpf->tells_layers = can_tell_layers(settings);
+	bpf_program__set_autoload(ebpf->object->progs.layer_of, ebpf->tells_layers);
 	r = size_rings(ebpf->object, settings);
 	if (r == 0)
 		r = tocsin_bpf__load(ebpf->object);
@@ -610,6 +631,7 @@ const struct probe_ops probe_ebpf = {
 	.open = ebpf_open,
 	.rearm = ebpf_rearm,
 	.refuse = ebpf_refuse,
+	.layer = ebpf_layer,
 	.poll = ebpf_poll,
 	.counts = ebpf_counts,
 	.look = ebpf_look,

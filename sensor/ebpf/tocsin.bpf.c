@@ -702,5 +702,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	return 0;
 }
 
+#include "layer.bpf.h"
 #include "signal.bpf.h"
 #include "uring.bpf.h"

@@ -4,8 +4,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/enforce/act.h"
+#include "sensor/enforce/places.h"
 #include "sensor/enforce/promise.h"
 #include "sensor/enforce/refusals.h"
+#include "sensor/gate/gate.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,6 +34,11 @@ struct enforce {
 	void *probe_state; /* NULL: not open yet */
 	struct refusals refusals;
 	const char *refuses_not; /* why the kernel refuses no connection; NULL: it does */
+	struct gate *gate;	 /* NULL: the kernel asks about no file */
+	const char *asks_not;	 /* ... why; NULL: it does */
+	struct gate_stats gate_stats; /* its last */
+	bool had_gate;
+	struct places *places;	 /* NULL: of no rule */
 	struct prefilter *prefilter;
 	struct responder *responders;
 	size_t count;
@@ -40,6 +47,29 @@ struct enforce {
 	uint64_t slowest_kill_ns; /* from the call to the signal */
 };
 
+static uint32_t layer_of(void *userdata, int fd)
+{
+	const struct enforce *enforce = userdata;
+
+	return enforce->settings.probe->layer(enforce->probe_state, fd);
+}
+
+/* Where calls wait for an answer anyway, files need no gate. */
+static void make_gate(struct enforce *enforce)
+{
+	const struct gate_settings settings = { .layer = layer_of, .userdata = enforce };
+	int r;
+
+	enforce->asks_not = "this probe has no means";
+	if (enforce->settings.probe->layer == NULL)
+		return;
+	r = gate_new(&settings, &enforce->gate, &enforce->asks_not);
+	if (r == 0)
+		enforce->asks_not = NULL;
+	else
+		log_warning("enforce: %s: %s", enforce->asks_not, strerror(-r));
+}
+
 int enforce_new(const struct enforce_settings *settings, struct enforce **ret)
 {
 	struct enforce *enforce = calloc(1, sizeof(*enforce));
@@ -47,8 +77,30 @@ int enforce_new(const struct enforce_settings *settings, struct enforce **ret)
 	if (enforce == NULL)
 		return -ENOMEM;
 	enforce->settings = *settings;
+	make_gate(enforce);
 	*ret = enforce;
 	return 0;
+}
+
+struct gate *enforce_gate(const struct enforce *enforce)
+{
+	return enforce == NULL ? NULL : enforce->gate;
+}
+
+void enforce_end(struct enforce *enforce)
+{
+	if (enforce == NULL || enforce->gate == NULL)
+		return;
+	enforce->gate_stats = gate_stats(enforce->gate);
+	enforce->had_gate = true;
+	gate_free(TAKE(enforce->gate));
+}
+
+static void free_places(struct places *places)
+{
+	if (places != NULL)
+		places_done(places);
+	free(places);
 }
 
 static void forget_rules(struct enforce *enforce)
@@ -67,16 +119,33 @@ void enforce_free(struct enforce *enforce)
 		return;
 	forget_rules(enforce);
 	refusals_done(&enforce->refusals);
+	gate_free(enforce->gate);
+	free_places(enforce->places);
 	free(enforce);
 }
 
 /* ---- promises ---- */
+
+static void add_places(const struct enforce *enforce, size_t index, struct promise_kernel *kernel)
+{
+	const struct places_rule *of = enforce->places == NULL ? NULL : &enforce->places->rules[index];
+
+	kernel->opens_why = enforce->asks_not;
+	if (of == NULL || enforce->gate == NULL)
+		return;
+	kernel->opens = of->opens;
+	kernel->execs = of->execs;
+	kernel->of_containers = of->only_containers;
+	kernel->opens_why = enforce->places->too_many ? "rules that respond name too many files"
+						      : "its condition pins no files down";
+}
 
 static struct promise_kernel kernel_for(const struct enforce *enforce, size_t index)
 {
 	const struct refusals_rule *of = enforce->refusals.rules == NULL ? NULL : &enforce->refusals.rules[index];
 	struct promise_kernel kernel = { .connects_why = enforce->refuses_not };
 
+	add_places(enforce, index, &kernel);
 	if (kernel.connects_why != NULL || of == NULL)
 		return kernel;
 	kernel.connects = of->any && of->connects;
@@ -123,6 +192,28 @@ static void take_refusals(struct enforce *enforce, const struct rules *rules)
 	set_refusals(enforce);
 }
 
+/* Has the kernel ask about the files that rules pin down. */
+static void take_places(struct enforce *enforce, const struct rules *rules)
+{
+	struct places *places = rules == NULL ? NULL : calloc(1, sizeof(*places));
+	struct interest *judged = NULL;
+	int r = rules == NULL ? 0 : places == NULL ? -ENOMEM : places_new(rules, places);
+
+	if (r == 0 && rules != NULL)
+		r = prefilter_judged(enforce->prefilter, &judged);
+	if (r < 0)
+		free_places(TAKE(places));
+	if (enforce->gate != NULL && enforce->settings.mode == ENFORCE_ON && r == 0) {
+		r = gate_set(enforce->gate, places, judged);
+		judged = NULL;
+	}
+	interest_free(judged);
+	if (r < 0)
+		log_err("enforce: %s: no file is asked about", strerror(-r));
+	free_places(enforce->places);
+	enforce->places = places;
+}
+
 void enforce_probe(struct enforce *enforce, void *probe_state)
 {
 	enforce->probe_state = probe_state;
@@ -139,6 +230,7 @@ void enforce_rules(struct enforce *enforce, struct prefilter *prefilter)
 	if (enforce->probe_state == NULL)
 		return; /* enforce_probe() will */
 	take_refusals(enforce, rules);
+	take_places(enforce, rules);
 	enforce->responders = calloc(count + 1, sizeof(*enforce->responders));
 	for (size_t i = 0; i < count && enforce->responders != NULL; i++)
 		if (rule_is_enabled(rules_at(rules, i)))
@@ -326,6 +418,21 @@ int enforce_before(struct enforce *enforce, const struct event *event, uint64_t 
 	return -respond.error;
 }
 
+int enforce_at_gate(struct enforce *enforce, const struct event *event, uint64_t called_ns)
+{
+	int r = enforce_before(enforce, event, called_ns);
+
+	if (r == 0)
+		return 0;
+	set_error(&enforce->last, EPERM);
+	return -EPERM;
+}
+
+bool enforce_would(const struct enforce *enforce, const struct event *event)
+{
+	return prefilter_judge(enforce->prefilter, event) != NULL;
+}
+
 bool enforce_refused(struct enforce *enforce, const struct event *event)
 {
 	if (!decide(enforce, event))
@@ -346,6 +453,21 @@ static void add_counts(const struct enforce *enforce, enum outcome outcome, cons
 	buf_add_char(out, '}');
 }
 
+static void add_gate(const struct enforce *enforce, struct buf *out)
+{
+	const struct gate_stats stats = enforce->gate == NULL ? enforce->gate_stats : gate_stats(enforce->gate);
+
+	if (enforce->gate == NULL && !enforce->had_gate)
+		return;
+	buf_addf(out,
+		 ",\"files\":{\"asked\":%llu,\"judged\":%llu,\"denied\":%llu,\"late\":%llu,\"full\":%llu,\"unknown\":%llu,"
+		 "\"marks\":%llu,\"unmarked\":%llu,\"roots\":%llu,\"open\":%s}",
+		 (unsigned long long)stats.asked, (unsigned long long)stats.judged, (unsigned long long)stats.denied,
+		 (unsigned long long)stats.late, (unsigned long long)stats.full, (unsigned long long)stats.unknown,
+		 (unsigned long long)stats.marks, (unsigned long long)stats.unmarked, (unsigned long long)stats.roots,
+		 enforce->gate != NULL && gate_is_open(enforce->gate) ? "true" : "false");
+}
+
 void enforce_add_json(const struct enforce *enforce, struct buf *out)
 {
 	buf_addf(out, "\"enforce\":{\"mode\":\"%s\"",
@@ -353,6 +475,7 @@ void enforce_add_json(const struct enforce *enforce, struct buf *out)
 	add_counts(enforce, OUTCOME_DONE, "done", out);
 	add_counts(enforce, OUTCOME_FAILED, "failed", out);
 	add_counts(enforce, OUTCOME_DRY, "dry", out);
+	add_gate(enforce, out);
 	buf_addf(out, ",\"slowest_kill_us\":%llu,\"rules\":[", (unsigned long long)enforce->slowest_kill_ns / 1000);
 	for (size_t i = 0; i < enforce->count && i < ENFORCE_RULES_SHOWN; i++) {
 		const struct responder *responder = &enforce->responders[i];

@@ -16,14 +16,21 @@ struct enforce_settings {
 	const struct probe_ops *probe;
 };
 
-/* The probe is open: from now on it is told what to refuse. */
+/* The probe is open: from now on it is told what to refuse, and the kernel what to ask about. */
 void enforce_probe(struct enforce *enforce, void *probe_state);
+
+/* The gate, if the kernel asks before it opens or runs files; else NULL. */
+struct gate;
+struct gate *enforce_gate(const struct enforce *enforce);
 
 enum { ENFORCE_RULES_SHOWN = 64 /* in the heartbeat; the log has all */ };
 
 /* 0 or -ENOMEM. */
 int enforce_new(const struct enforce_settings *settings, struct enforce **ret);
 void enforce_free(struct enforce *enforce);
+
+/* While the probe is still open: files that wait are let go, and no more are asked about. */
+void enforce_end(struct enforce *enforce);
 
 /* Other rules are in force; the prefilter must outlive them. Says for each that responds what can be promised. */
 void enforce_rules(struct enforce *enforce, struct prefilter *prefilter);
@@ -35,6 +42,12 @@ void enforce_after(struct enforce *enforce, struct event *event, uint64_t called
 /* Before the call: the event is as if it had worked. 0: it is to be let go; else the -errno that it is to end
  * with. The event made of it then gets its fields by enforce_put(). */
 int enforce_before(struct enforce *enforce, const struct event *event, uint64_t called_ns);
+
+/* The same where the kernel knows one error only. */
+int enforce_at_gate(struct enforce *enforce, const struct event *event, uint64_t called_ns);
+
+/* Whether a rule responds to it, and nothing else. */
+bool enforce_would(const struct enforce *enforce, const struct event *event);
 
 /* Puts respond.* of the last decision into an event. */
 void enforce_put(const struct enforce *enforce, struct event *event);

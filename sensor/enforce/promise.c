@@ -60,24 +60,44 @@ static void add_names(const struct rule *rule, const struct promise_kernel *kern
 	}
 }
 
-static enum promise deny_by_kernel(const struct rule *rule, const struct promise_kernel *kernel, struct buf *out)
+/* How many of the rule's calls the kernel refuses; *ret_left is the first that it does not, NULL: none. */
+static size_t count_refused(const struct rule *rule, const struct promise_kernel *kernel, const struct call **ret_left)
 {
-	const struct call *left = NULL;
 	size_t refused = 0;
 
+	*ret_left = NULL;
 	for (size_t i = 0; i < calls_count; i++) {
 		if (!rule_wants_type(rule, str_of(calls[i].name)))
 			continue;
 		if (is_refused(kernel, way_of(&calls[i])))
 			refused++;
-		else if (left == NULL)
-			left = &calls[i];
+		else if (*ret_left == NULL)
+			*ret_left = &calls[i];
 	}
+	return refused;
+}
+
+static void add_limits(const struct promise_kernel *kernel, struct buf *out)
+{
+	if (kernel->opens)
+		buf_add(out, STR("; a file that an open makes stays, empty, and one that is moved there is asked about "
+				 "some milliseconds later"));
+	if (kernel->execs && kernel->of_containers)
+		buf_add(out, STR("; in containers whose file system is their own, from some milliseconds after they begin, "
+				 "and not what is on volumes"));
+}
+
+static enum promise deny_by_kernel(const struct rule *rule, const struct promise_kernel *kernel, struct buf *out)
+{
+	const struct call *left;
+	size_t refused = count_refused(rule, kernel, &left);
+
 	if (refused > 0) {
 		add_names(rule, kernel, true, out);
 		buf_add(out, STR(": the kernel refuses the call, before it has any effect"));
 		if (rule_respond(rule).error != EPERM)
 			buf_add(out, STR(", with EPERM"));
+		add_limits(kernel, out);
 	}
 	if (left == NULL)
 		return refused > 0 ? PROMISE_BEFORE : PROMISE_NONE;
@@ -134,6 +154,7 @@ enum promise promise_of(const struct rule *rule, const struct probe_ops *probe, 
 			struct buf *ret_text)
 {
 	enum respond_action action = rule_respond(rule).action;
+	const struct call *left;
 
 	if (probe->judges)
 		return by_judge(rule, ret_text);
@@ -142,6 +163,14 @@ enum promise promise_of(const struct rule *rule, const struct probe_ops *probe, 
 	if (action == RESPOND_DENY) {
 		buf_addf(ret_text, "deny is not possible with the %s probe", probe->name);
 		return PROMISE_NONE;
+	}
+	if (strcmp(probe->name, "ebpf") == 0 && count_refused(rule, kernel, &left) > 0) {
+		add_names(rule, kernel, true, ret_text);
+		buf_add(ret_text, STR(": before the call has any effect"));
+		add_limits(kernel, ret_text);
+		if (left == NULL)
+			return PROMISE_BEFORE;
+		buf_add(ret_text, STR("; of other calls "));
 	}
 	buf_add(ret_text, action == RESPOND_KILL ? STR("the process is killed") : STR("the container is frozen"));
 	buf_add(ret_text, STR(" when the sensor has read the event, some milliseconds after the call, which has its effect"));

@@ -20,6 +20,7 @@ const char *promise_name(enum promise promise);
 struct promise_kernel {
 	bool connects, messages; /* all of the rule's */
 	bool opens, execs;
+	bool of_containers; /* execs: of the files of a container */
 	const char *connects_why, *opens_why; /* why not; NULL: nothing was asked */
 };
 

@@ -104,7 +104,7 @@ static uint8_t kind_of(mode_t mode)
 	}
 }
 
-static bool put_object(struct record *record, int fd)
+bool presume_put_object(struct record *record, int fd)
 {
 	struct path path;
 	struct stat st;
@@ -187,6 +187,14 @@ struct root presume_root(uint32_t tid)
 			      is_same("root", tid, "/") && is_same("ns/mnt", tid, "/proc/self/ns/mnt") };
 }
 
+bool presume_stat(uint32_t tid, const char *path, struct stat *ret)
+{
+	const struct root root = presume_root(tid);
+	autoclose int root_fd = root.fd, fd = root.fd < 0 ? -1 : presume_open_as(&root, path, 0);
+
+	return root_fd >= 0 && fd >= 0 && fstat(fd, ret) == 0;
+}
+
 bool presume_open(struct record *record, int presumed)
 {
 	const int nofollow = (int)(record->args[4] & O_NOFOLLOW);
@@ -199,6 +207,6 @@ bool presume_open(struct record *record, int presumed)
 	record->ret = record->object.fd = presumed;
 	fd = presume_open_as(&root, path.text, nofollow);
 	if (fd >= 0)
-		return put_object(record, fd);
+		return presume_put_object(record, fd);
 	return errno == ENOENT && (record->args[4] & O_CREAT) != 0 && make_new(record, &root, &path);
 }
