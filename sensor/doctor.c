@@ -4,12 +4,15 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "sensor/containers/way.h"
+#include "sensor/enforce/act.h"
+#include "sensor/gate/gate.h"
 #include "sensor/probe.h"
 #include "sensor/ptrace/filter.h"
 #ifdef HAVE_EBPF
 #include "sensor/ebpf/hooks.h"
 #endif
 
+#include <limits.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -210,8 +213,6 @@ static bool say_if(struct saying *saying, bool good, const char *what, const cha
 /* ---- what is looked at ---- */
 
 #ifdef HAVE_EBPF
-static const struct grant grant_lsm = { .kernel = "CONFIG_BPF_LSM=y, and bpf in the list of the boot parameter lsm=" };
-
 /* What is asked for is what is used; the others are told, because they decide what could be prevented. */
 static void say_hooks(struct saying *saying)
 {
@@ -221,7 +222,7 @@ static void say_hooks(struct saying *saying)
 	} rows[HOOKS] = {
 		[HOOK_TRACEPOINT] = { "tracepoints with BTF (tp_btf)", "no eBPF probe", &grant_bpf },
 		[HOOK_FENTRY] = { "fentry", "nothing is lost: the sensor does not use it", NULL },
-		[HOOK_LSM] = { "BPF LSM", "of what rules deny only connections are refused", &grant_lsm },
+		[HOOK_LSM] = { "BPF LSM", "nothing is lost: the sensor does not use it", NULL },
 		[HOOK_KPROBE] = { "kprobe multi", "nothing is lost: the sensor does not use it", NULL },
 	};
 
@@ -260,6 +261,23 @@ static bool try_ebpf(struct saying *saying)
 	return say_if(saying, false, "the eBPF programs", "this build has none", NULL);
 }
 #endif
+
+/* What rules that respond can be promised under eBPF, beside the end of a process after the call. */
+static void say_denial(struct saying *saying)
+{
+	static const struct grant grant_fanotify = { .caps = "SYS_ADMIN", .kernel = "CONFIG_FANOTIFY_ACCESS_PERMISSIONS=y" };
+	static const struct grant grant_cgroup = { .kernel = "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified, or where it belongs" };
+	const struct gate_settings settings = { .layer = NULL };
+	struct gate *gate = NULL;
+	const char *why;
+	char path[PATH_MAX];
+
+	say_if(saying, cgroup_mount("cgroup2", NULL, path, sizeof(path)), "a tree of cgroup2",
+	       "under eBPF no connection is refused that rules deny", &grant_cgroup);
+	say_if(saying, gate_new(&settings, &gate, &why) == 0, "permission events of fanotify",
+	       "under eBPF neither opens nor programs are refused that rules deny", &grant_fanotify);
+	gate_free(gate);
+}
 
 static int ptrace_scope(void)
 {
@@ -354,6 +372,7 @@ int doctor_print(const struct options *options)
 	       &grant_btf);
 	say_if(&saying, has_bpf_caps(), "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "no eBPF probe", &grant_bpf);
 	ebpf = try_ebpf(&saying);
+	say_denial(&saying);
 	say_comforts(&saying);
 	seccomp = say_run(&saying);
 	say_containers(&saying, options->container_root);

@@ -96,6 +96,14 @@ void guard_forget(const char *path)
 		(void)unlink(path);
 }
 
+bool guard_refuses(const struct bpf_link *link)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &len) == 0 && info.cgroup.cgroup_id != 0;
+}
+
 size_t guard_detached(const struct bpf_object_skeleton *skeleton)
 {
 	size_t count = 0;

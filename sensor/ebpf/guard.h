@@ -24,4 +24,8 @@ bool guard_sender(int map, uint32_t slot, struct plan_sender *ret);
 /* How many of the programs that were attached are not any more. */
 size_t guard_detached(const struct bpf_object_skeleton *skeleton);
 
+/* Whether a link to a cgroup still is one. */
+struct bpf_link;
+bool guard_refuses(const struct bpf_link *link);
+
 #endif

@@ -48,6 +48,7 @@ struct ebpf {
 	int epoll;
 	bool busy; /* the last look found something: more will come */
 	bool tells_layers;
+	size_t restored; /* programs that refuse, found detached and attached again */
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
 };
 
@@ -588,13 +589,29 @@ static bool is_as_set(const struct ebpf *ebpf)
 	return true;
 }
 
+/* Who may can detach what refuses connections: it is attached again. */
+static size_t restore_refusing(struct ebpf *ebpf)
+{
+	size_t lost = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(ebpf->refusing); i++)
+		lost += ebpf->refusing[i] != NULL && !guard_refuses(ebpf->refusing[i]);
+	if (lost == 0)
+		return 0;
+	stop_refusing(ebpf);
+	if (start_refusing(ebpf) < 0)
+		log_err("probe: what refuses connections was detached, and cannot be attached again");
+	return lost;
+}
+
 static void ebpf_look(void *state, struct probe_harm *ret)
 {
 	struct ebpf *ebpf = state;
 
 	*ret = (struct probe_harm){ .killer = ebpf->killer };
 	(void)guard_sender(bpf_map__fd(ebpf->object->maps.senders), PLAN_SENDER_STOP, &ret->stopper);
-	ret->detached = guard_detached(ebpf->object->skeleton);
+	ebpf->restored += restore_refusing(ebpf);
+	ret->detached = guard_detached(ebpf->object->skeleton) + ebpf->restored;
 	ret->changed = !is_as_set(ebpf);
 	if (!ret->changed)
 		return;

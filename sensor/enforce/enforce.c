@@ -159,10 +159,16 @@ static void promise(struct enforce *enforce, const struct rule *rule, size_t ind
 {
 	struct responder *responder = &enforce->responders[enforce->count++];
 	const struct promise_kernel kernel = kernel_for(enforce, index);
-	struct buf what = { 0 };
 
 	responder->rule = rule;
 	responder->promise = promise_of(rule, enforce->settings.probe, &kernel, &responder->text);
+}
+
+static void log_promise(struct responder *responder)
+{
+	const struct rule *rule = responder->rule;
+	struct buf what = { 0 };
+
 	respond_add(rule_respond(rule), &what);
 	log_line(responder->promise == PROMISE_NONE || responder->promise == PROMISE_SOME ? LOG_LEVEL_WARNING
 											    : LOG_LEVEL_INFO,
@@ -220,10 +226,38 @@ void enforce_probe(struct enforce *enforce, void *probe_state)
 	enforce_rules(enforce, enforce->prefilter);
 }
 
+static void set_promises(struct enforce *enforce, const struct rules *rules)
+{
+	size_t count = rules == NULL ? 0 : rules_count(rules);
+
+	enforce->responders = calloc(count + 1, sizeof(*enforce->responders));
+	for (size_t i = 0; i < count && enforce->responders != NULL; i++)
+		if (rule_is_enabled(rules_at(rules, i)))
+			promise(enforce, rules_at(rules, i), i);
+}
+
+/* In a dry run nothing is set, neither in the probe nor at the gate. */
+int enforce_explain(const struct probe_ops *probe, struct prefilter *prefilter, struct buf *out)
+{
+	const struct enforce_settings settings = { .mode = ENFORCE_DRY_RUN, .probe = probe };
+	const struct rules *rules = prefilter_responders(prefilter);
+	struct enforce *enforce = NULL;
+	int r = rules == NULL ? 0 : enforce_new(&settings, &enforce);
+
+	if (enforce == NULL)
+		return r;
+	enforce->prefilter = prefilter;
+	take_refusals(enforce, rules);
+	take_places(enforce, rules);
+	set_promises(enforce, rules);
+	enforce_print(enforce, out);
+	enforce_free(enforce);
+	return 0;
+}
+
 void enforce_rules(struct enforce *enforce, struct prefilter *prefilter)
 {
 	const struct rules *rules = prefilter_responders(prefilter);
-	size_t count = rules == NULL ? 0 : rules_count(rules);
 
 	forget_rules(enforce);
 	enforce->prefilter = prefilter;
@@ -231,10 +265,9 @@ void enforce_rules(struct enforce *enforce, struct prefilter *prefilter)
 		return; /* enforce_probe() will */
 	take_refusals(enforce, rules);
 	take_places(enforce, rules);
-	enforce->responders = calloc(count + 1, sizeof(*enforce->responders));
-	for (size_t i = 0; i < count && enforce->responders != NULL; i++)
-		if (rule_is_enabled(rules_at(rules, i)))
-			promise(enforce, rules_at(rules, i), i);
+	set_promises(enforce, rules);
+	for (size_t i = 0; i < enforce->count; i++)
+		log_promise(&enforce->responders[i]);
 	if (enforce->count > 0)
 		log_notice("enforce: %zu rules respond%s", enforce->count,
 			   enforce->settings.mode == ENFORCE_DRY_RUN ? "; in a dry run: nothing is done" : "");
@@ -384,11 +417,31 @@ void enforce_put(const struct enforce *enforce, struct event *event)
 		event_set(event, FIELD_RESPOND_ERRNO, value_str(str_of(last->error)));
 }
 
+/* What a profile said of a call that goes on is told by itself. The call is asked about all the same, and that is where
+ * a rule responds that asks for nothing of the profile's. */
+static bool is_asked_itself(struct enforce *enforce, struct event *event)
+{
+	struct value said[FIELD_SECCOMP_ARGS - FIELD_SECCOMP_ACTION + 1];
+	bool asked;
+
+	if (!enforce->settings.probe->judges || enforce->settings.mode != ENFORCE_ON ||
+	    event_get(event, FIELD_SECCOMP_ACTION)->kind != VALUE_STR || event_get(event, FIELD_EVT_RES)->kind == VALUE_STR)
+		return false;
+	for (field_id i = FIELD_SECCOMP_ACTION; i <= FIELD_SECCOMP_ARGS; i++) {
+		said[i - FIELD_SECCOMP_ACTION] = *event_get(event, i);
+		event_set(event, i, (struct value){ 0 });
+	}
+	asked = enforce_would(enforce, event);
+	for (field_id i = FIELD_SECCOMP_ACTION; i <= FIELD_SECCOMP_ARGS; i++)
+		event_set(event, i, said[i - FIELD_SECCOMP_ACTION]);
+	return asked;
+}
+
 void enforce_after(struct enforce *enforce, struct event *event, uint64_t called_ns)
 {
 	enum promise can;
 
-	if (!decide(enforce, event))
+	if (!decide(enforce, event) || is_asked_itself(enforce, event))
 		return;
 	can = promise_for(enforce, enforce->last.rule);
 	if (enforce->settings.mode == ENFORCE_DRY_RUN)

@@ -59,6 +59,9 @@ bool enforce_refused(struct enforce *enforce, const struct event *event);
 /* "enforce":{…}, for the heartbeat. */
 void enforce_add_json(const struct enforce *enforce, struct buf *out);
 
+/* For people, without any probe: a line a rule of what could be promised with this one here. 0 or -ENOMEM. */
+int enforce_explain(const struct probe_ops *probe, struct prefilter *prefilter, struct buf *out);
+
 /* For people: a line a rule. */
 void enforce_print(const struct enforce *enforce, struct buf *out);
 

@@ -337,7 +337,7 @@ static void take_events(struct gate *gate)
 {
 	char room[EVENTS_BYTES] __attribute__((aligned(8)));
 	ssize_t len = read(gate->group, room, sizeof(room));
-	const struct fanotify_event_metadata *event = (const void *)room;
+	struct fanotify_event_metadata *event = (void *)room; /* not const: the next one is found through a cast */
 
 	for (; len > 0 && FAN_EVENT_OK(event, len); event = FAN_EVENT_NEXT(event, len)) {
 		if (event->fd < 0)

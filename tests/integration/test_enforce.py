@@ -1,5 +1,9 @@
 """What rules respond with, by its effects: what was to be prevented did not happen, what was to be killed is dead."""
+import ctypes
+import glob
+import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -169,6 +173,46 @@ def test_a_connection_that_the_kernel_refuses_does_not_arrive(receiver, sensors,
     other.close()
 
 
+class LinkAttributes(ctypes.Structure):
+    _fields_ = [("value", ctypes.c_uint32), ("unused", ctypes.c_uint32 * 7)]
+
+
+def detach_links(pid, kind):
+    """From their cgroups, as who wants his connections would. How many."""
+    def bpf(command, value):
+        attributes = LinkAttributes(value=value)
+        return ctypes.CDLL(None, use_errno=True).syscall(321, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
+
+    count = 0
+    for path in glob.glob(f"/proc/{pid}/fdinfo/*"):
+        text = open(path).read()
+        if f"link_type:\t{kind}" not in text:
+            continue
+        fd = bpf(30, int(text.split("link_id:", 1)[1].split()[0]))
+        count += fd >= 0 and bpf(34, fd) == 0
+        if fd >= 0:
+            os.close(fd)
+    return count
+
+
+@needs_ebpf
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="skipped, because the number of bpf(2) is another one")
+def test_what_refuses_connections_is_attached_again_when_it_was_detached(receiver, sensors, rules):
+    if cgroup_root() is None:
+        pytest.skip("skipped, because there is no cgroup2")
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    sensor = sensors(receiver.port, *rules(rule("No connection", f"evt.type = connect and fd.sip = 127.0.0.1 and fd.sport = {port}",
+                                                "deny")), "--enforce", "on")
+    assert connect(port) == 1
+    assert detach_links(sensor.process.pid, "cgroup") == 4
+    wait_for(lambda: connect(port) == 1, 30)
+    told = wait_for(lambda: [notice for beat in receiver.heartbeats for notice in beat.get("tamper", {}).get("notices", [])
+                             if notice["what"] == "sensor_blind"], 60)[0]
+    assert "4 of its programs are not attached any more" in told["detail"]
+    server.close()
+
+
 @needs_ebpf
 def test_what_needs_more_than_an_address_is_not_promised(receiver, sensors, rules):
     port = 9
@@ -304,6 +348,24 @@ def test_who_is_killed_for_a_program_has_not_begun_it(receiver, sensors, rules, 
     run_denied(sensors, receiver, rules(rule("Kill", "evt.type = execve and proc.name = touch", "kill")),
                f"(exec touch {done}); echo $? >{after}")
     assert not done.exists() and after.read_text() == "137\n"
+
+
+# A profile may leave to rules what becomes of a call.
+@pytest.mark.parametrize("respond, status", [("deny", "1"), ("{action: deny, errno: EROFS}", "1"), ("kill", "137")])
+def test_a_call_that_a_profile_notifies_of_is_decided_by_rules(receiver, sensors, rules, tmp_path, respond, status):
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}, {"names": ["rmdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}))
+    options = rules(rule("No folder", f"evt.type in (mkdir, mkdirat) and evt.arg.path = {tmp_path}/made", respond))
+    out = run_denied(sensors, receiver, (*options, "--seccomp", str(profile)),
+                     f"mkdir {tmp_path}/made; echo $? >{tmp_path}/status; mkdir {tmp_path}/free; rmdir {tmp_path}/free")
+    assert not (tmp_path / "made").exists() and (tmp_path / "free").exists(), out
+    assert (tmp_path / "status").read_text() == f"{status}\n"
+    told = wait_for(lambda: responses(receiver))
+    assert len(told) == 1 and told[0]["respond.rule"] == "No folder" and told[0].get("respond.errno") == (
+        "EROFS" if "EROFS" in respond else "EPERM")
+    assert {event["fields"]["seccomp.action"] for event in receiver.find() if "seccomp.action" in event["fields"]} == {
+        "NOTIFY", "ERRNO(ENOSPC)"}
 
 
 def test_many_threads_that_are_denied_all_get_their_answer(receiver, sensors, rules, tmp_path):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from test_enforce import executable, group, needs_ebpf, responses, rule, rules, writes  # noqa: F401 (fixtures)
-from test_sensor import receiver, sensors, wait_for  # noqa: F401 (fixtures)
+from test_sensor import BUILD, SENSOR, receiver, sensors, wait_for  # noqa: F401 (fixtures)
 
 pytestmark = needs_ebpf
 
@@ -120,6 +120,29 @@ def test_what_pins_no_files_down_is_not_promised(gate, receiver, sensors, rules)
     for name, call in ("No nc", "openat"), ("No proc", "openat"), ("No name", "execve"):
         assert f"{name}: deny with EPERM: deny of {call} is not possible under eBPF: its condition pins no files down" in sensor.text()
     assert shell("cat /proc/self/stat").returncode == 0
+
+
+# Through an io_uring nobody knows whether it is opened to read or to write.
+@pytest.mark.parametrize("condition, status", [("fd.name startswith {etc}/", 1), ("evt.is_open_write = true and fd.name startswith {etc}/", 0)])
+def test_an_open_through_an_io_uring_is_refused_where_the_rule_holds_for_both(gate, etc, condition, status):
+    gate(rule("No opens", f"evt.type in (open, openat, openat2, creat) and {condition.format(etc=etc)}", "deny"))
+    done = subprocess.run([os.path.join(BUILD, "tests", "tools", "ring"), str(etc), str(etc / "passwd")], capture_output=True,
+                          text=True, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("skipped, because no io_uring can be had here")
+    assert (1 if done.returncode == 1 else 0) == status, done.stdout
+
+
+def test_what_can_be_promised_is_said_beforehand(tmp_path, rules):
+    options = rules(rule("No writes", "evt.type = openat and fd.name startswith /etc/", "deny"),
+                    rule("No unlink", "evt.type = unlink", "{action: deny, errno: EACCES}"))
+    done = subprocess.run([SENSOR, "--interest", *options], capture_output=True, text=True, timeout=60)
+    assert "What rules respond with, under ebpf:\nNo writes: deny with EPERM: openat: the kernel refuses the call" in done.stdout
+    assert "\nNo unlink: deny with EACCES: deny of unlink is not possible under eBPF" in done.stdout
+    done = subprocess.run([SENSOR, "--interest", "--probe", "ptrace", *options], capture_output=True, text=True, timeout=60)
+    assert "\nNo unlink: deny with EACCES: the call is refused before it has any effect" in done.stdout
+    done = subprocess.run([SENSOR, "--doctor"], capture_output=True, text=True, timeout=60)
+    assert "permission events of fanotify" in done.stdout
 
 
 # ---- programs ----

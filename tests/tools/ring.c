@@ -1,5 +1,6 @@
 /* Does through an io_uring what test_calls.py looks for, one operation after the other, below the folder that
- * is given; or, with a second argument, opens a file when there is no room for its completion. Without a library: what sensors see is the kernel's interface. */
+ * is given; or, with a second argument, opens a file when there is no room for its completion; or, if that is a path,
+ * opens that for writing and ends with what came of it. Without a library: what sensors see is the kernel's interface. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -137,6 +138,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (ring_open() < 0)
 		return 77;
+	if (argc > 2 && argv[2][0] == '/')
+		return -on_names(IORING_OP_OPENAT, argv[2], "", 0, O_WRONLY) & 0xff;
 	if (argc > 2) {
 		open_when_full();
 		return 0;
