@@ -131,6 +131,22 @@ static bool is_wanted(struct gate *gate, const struct record *record, uint64_t f
 	return wanted;
 }
 
+/* Most opens in a folder are to read, and most rules are about writing: known before anything is read of who opens. */
+static bool may_be_wanted(struct gate *gate, const struct waiting *waiting)
+{
+	const struct plan *plan = waiting->call == NULL ? NULL : &waiting->call->plan;
+	uint16_t can, kind;
+
+	if (plan == NULL || !(plan->flags & PLAN_OPEN) || (plan->flags & PLAN_OPEN_HOW))
+		return true;
+	kind = plan_open_kind(plan->open_arg == 0, plan->open_arg == 0 ? 0 : waiting->args[plan->open_arg - 1],
+			      plan->mode_arg == 0 ? 0 : waiting->args[plan->mode_arg - 1], false);
+	pthread_mutex_lock(&gate->lock);
+	can = gate->judged == NULL ? 0 : gate->judged->calls[waiting->call->nr].can;
+	pthread_mutex_unlock(&gate->lock);
+	return (can & kind) != 0;
+}
+
 /* ---- questions ---- */
 
 static struct question *free_question(struct gate *gate)
@@ -318,12 +334,14 @@ static bool take(struct gate *gate, const struct fanotify_event_metadata *event)
 
 	if (tid == 0 || tgid == (uint32_t)getpid())
 		return false;
+	read_call(tid, &waiting);
+	if (!(event->mask & FAN_OPEN_EXEC_PERM) && !may_be_wanted(gate, &waiting))
+		return false;
 	question = free_question(gate);
 	if (question == NULL) {
 		gate_count(&gate->counters.full);
 		return false;
 	}
-	read_call(tid, &waiting);
 	if (!begin(gate, question->record, tid, tgid, &waiting)) {
 		gate_count(&gate->counters.unknown);
 		return false;
