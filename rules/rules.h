@@ -350,8 +350,12 @@ bool rules_wants_all_types(const struct rules *rules);
 bool rules_next_text(const struct rules *rules, field_id field, uint64_t *cursor, struct str *ret);
 bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret);
 
-/* Whether any enabled rule wants what a call reads or writes: evt.buffer, evt.arg.data. */
+/* Whether any enabled rule wants what a call reads or writes (evt.buffer, evt.arg.data); the environment of a process
+ * or of its ancestors. */
 bool rules_wants_data(const struct rules *rules);
+bool rules_wants_environment(const struct rules *rules);
+/* ... what programs have for their input and outputs (proc.stdout.type). */
+bool rules_wants_standard(const struct rules *rules);
 
 /* Whether the evaluator can make a field of the catalogue from others. */
 bool rules_field_is_derived(field_id base);

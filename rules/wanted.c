@@ -243,19 +243,52 @@ bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret)
 	return false;
 }
 
-bool rules_wants_data(const struct rules *rules)
+static bool is_param(const struct term *term, struct str name)
+{
+	return (term->base == FIELD_EVT_ARG || term->base == FIELD_EVT_RAWARG) && str_eq(term->arg, name);
+}
+
+/* Whether an enabled rule has a field of this kind. */
+static bool wants_any(const struct rules *rules, bool (*is_it)(const struct term *term))
 {
 	for (uint32_t i = 0; i < rules->terms_count; i++) {
 		const struct term *term = &rules->terms[i];
-		bool is_param = (term->base == FIELD_EVT_ARG || term->base == FIELD_EVT_RAWARG) &&
-				str_eq(term->arg, STR("data"));
 
-		if (term->kind == AST_FIELD && term->id < rules->fields_count &&
-		    (is_param || term->base == FIELD_EVT_BUFFER || term->base == FIELD_EVT_BUFLEN) &&
+		if (term->kind == AST_FIELD && term->id < rules->fields_count && is_it(term) &&
 		    (rules->wanted_fields[term->id / 64] >> (term->id % 64) & 1))
 			return true;
 	}
 	return false;
+}
+
+static bool is_data(const struct term *term)
+{
+	return term->base == FIELD_EVT_BUFFER || term->base == FIELD_EVT_BUFLEN || is_param(term, STR("data"));
+}
+
+static bool is_environment(const struct term *term)
+{
+	return term->base == FIELD_PROC_ENV || term->base == FIELD_PROC_AENV || is_param(term, STR("env"));
+}
+
+bool rules_wants_data(const struct rules *rules)
+{
+	return wants_any(rules, is_data);
+}
+
+static bool is_standard(const struct term *term)
+{
+	return term->base >= FIELD_PROC_STDIN_TYPE && term->base <= FIELD_PROC_STDERR_TYPE;
+}
+
+bool rules_wants_standard(const struct rules *rules)
+{
+	return wants_any(rules, is_standard);
+}
+
+bool rules_wants_environment(const struct rules *rules)
+{
+	return wants_any(rules, is_environment);
 }
 
 bool rules_next_text(const struct rules *rules, field_id field, uint64_t *cursor, struct str *ret)

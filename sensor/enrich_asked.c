@@ -6,7 +6,8 @@
 #include "base/cleanup.h"
 #include "sensor/record_text.h"
 
-#include <sys/syscall.h>
+#include <ctype.h>
+#include <sys/socket.h>
 
 typedef void put_fn(struct enrich *enrich, field_id id, unsigned what);
 
@@ -56,6 +57,91 @@ static void put_args_length(struct enrich *enrich, field_id id, unsigned unused)
 	(void)unused;
 	if (!(image->lacks & (IMAGE_NO_ARGS | IMAGE_ARGS_CUT)) && image->args.len >= blanks)
 		enrich_put_int(enrich, id, (int64_t)(image->args.len - blanks));
+}
+
+/* What a program has for its input and outputs when it is started. */
+static void put_standard(struct enrich *enrich, field_id id, unsigned fd)
+{
+	const struct record *record = enrich->record;
+	unsigned kind = record->args[fd] & 0xff, family = record->args[fd] >> 8 & 0xffff;
+
+	if (record->type != RECORD_EXEC || event_get(&enrich->event, id)->kind != VALUE_ABSENT)
+		return;
+	switch (kind) {
+	case RECORD_OBJECT_FILE:
+	case RECORD_OBJECT_DEVICE: enrich_put_borrowed(enrich, id, STR("file")); break;
+	case RECORD_OBJECT_DIRECTORY: enrich_put_borrowed(enrich, id, STR("directory")); break;
+	case RECORD_OBJECT_PIPE: enrich_put_borrowed(enrich, id, STR("pipe")); break;
+	case RECORD_OBJECT_SOCKET:
+		enrich_put_borrowed(enrich, id,
+				    family == AF_INET	 ? STR("ipv4")
+				    : family == AF_INET6 ? STR("ipv6")
+				    : family == AF_UNIX	 ? STR("unix")
+							 : STR("unknown"));
+		break;
+	default: break;
+	}
+}
+
+/* ---- ancestors ---- */
+
+/* Where in a text of "NAME=value NAME=value" the value ends: before another name. */
+static struct str value_of(struct str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		size_t at = i + 1;
+
+		if (text.at[i] != ' ')
+			continue;
+		while (at < text.len && (isalnum((unsigned char)text.at[at]) || text.at[at] == '_'))
+			at++;
+		if (at > i + 1 && at < text.len && text.at[at] == '=')
+			return str_cut(text, i);
+	}
+	return text;
+}
+
+static struct str find_variable(struct str env, struct str name)
+{
+	for (size_t i = 0; i + name.len < env.len; i++)
+		if ((i == 0 || env.at[i - 1] == ' ') && env.at[i + name.len] == '=' &&
+		    memcmp(env.at + i, name.at, name.len) == 0)
+			return value_of(str_from(env, i + name.len + 1));
+	return (struct str){ 0 };
+}
+
+/* proc.aenv[2] is all of one ancestor's, proc.aenv[NAME] the nearest one's that has it. */
+static void put_ancestor_env(struct enrich *enrich, field_id id, struct str which)
+{
+	const struct proc *proc = enrich->proc;
+	uint64_t number = 0;
+	bool by_number = str_to_u64(which, &number);
+
+	for (uint64_t n = 1; n <= PROCS_ANCESTORS_MAX; n++) {
+		struct str value;
+
+		proc = procs_parent(enrich->settings.procs, proc);
+		if (proc == NULL)
+			return;
+		value = by_number ? proc->image->env : find_variable(proc->image->env, which);
+		if (by_number ? n == number : value.len > 0) {
+			enrich_put(enrich, id, value);
+			return;
+		}
+	}
+}
+
+static void put_ancestor_args(struct enrich *enrich, field_id id, struct str which)
+{
+	const struct proc *proc = enrich->proc;
+	uint64_t number;
+
+	if (!str_to_u64(which, &number) || number > PROCS_ANCESTORS_MAX)
+		return;
+	for (; number > 0 && proc != NULL; number--)
+		proc = procs_parent(enrich->settings.procs, proc);
+	if (proc != NULL)
+		enrich_put(enrich, id, proc->image->args);
 }
 
 /* ---- the event ---- */
@@ -335,7 +421,6 @@ static void put_as_field(struct enrich *enrich, field_id id, struct str name, bo
 	} rows[] = {
 		{ "exe", FIELD_PROC_EXE, FIELD_PROC_EXE },
 		{ "args", FIELD_PROC_ARGS, FIELD_PROC_ARGS },
-		{ "env", FIELD_PROC_ENV, FIELD_PROC_ENV },
 		{ "cwd", FIELD_PROC_CWD, FIELD_PROC_CWD },
 		{ "comm", FIELD_PROC_NAME, FIELD_PROC_NAME },
 		{ "trusted_exepath", FIELD_PROC_EXEPATH, FIELD_PROC_EXEPATH },
@@ -374,7 +459,9 @@ static void put_process_param(struct enrich *enrich, field_id id, struct str nam
 			put_clone_flags(enrich, id, raw);
 		return;
 	}
-	if (!put_process_number(enrich, id, name))
+	if (str_eq(name, STR("env")))
+		enrich_put_borrowed(enrich, id, enrich->proc->image->env);
+	else if (!put_process_number(enrich, id, name))
 		put_as_field(enrich, id, name, raw);
 }
 
@@ -391,6 +478,9 @@ static const struct {
 	{ "proc.vpgid.exepath", put_group_exe, 1 },
 	{ "proc.loginshellid", put_login_shell, 0 },
 	{ "proc.cmdlenargs", put_args_length, 0 },
+	{ "proc.stdin.type", put_standard, 0 },
+	{ "proc.stdout.type", put_standard, 1 },
+	{ "proc.stderr.type", put_standard, 2 },
 	{ "thread.ismain", put_is_main, 0 },
 	{ "evt.category", put_category, 0 },
 	{ "evt.count", put_count, 0 },
@@ -421,18 +511,33 @@ static const struct {
 	{ "fs.path.targetraw", put_path, PATH_TARGET | PATH_RAW },
 };
 
+enum { ASKED_FIELD, ASKED_PARAM, ASKED_RAW_PARAM, ASKED_ANCESTOR_ENV, ASKED_ANCESTOR_ARGS };
+
+static const struct {
+	struct str start;
+	uint8_t what;
+} by_start[] = {
+	{ STR("evt.arg."), ASKED_PARAM },
+	{ STR("evt.rawarg."), ASKED_RAW_PARAM },
+	{ STR("proc.aenv["), ASKED_ANCESTOR_ENV },
+	{ STR("proc.aargs["), ASKED_ANCESTOR_ARGS },
+};
+
 void enrich_ask(struct enrich *enrich, field_id id, struct str name)
 {
-	struct asked asked = { .id = id };
+	struct asked asked = { .id = id, .what = ASKED_FIELD };
 
 	if (enrich->asked_count == ENRICH_ASKED_MAX)
 		return;
-	if (str_starts(name, STR("evt.rawarg."))) {
-		asked.raw = true;
-		asked.param = str_from(name, 11);
-	} else if (str_starts(name, STR("evt.arg."))) {
-		asked.param = str_from(name, 8);
-	} else {
+	for (size_t i = 0; i < ARRAY_LEN(by_start); i++) {
+		if (!str_starts(name, by_start[i].start))
+			continue;
+		asked.what = by_start[i].what;
+		asked.param = str_from(name, by_start[i].start.len);
+		if (str_ends(asked.param, STR("]")))
+			asked.param.len--;
+	}
+	if (asked.what == ASKED_FIELD) {
 		while (asked.row < ARRAY_LEN(by_name) && !str_eq(name, str_of(by_name[asked.row].name)))
 			asked.row++;
 		if (asked.row == ARRAY_LEN(by_name))
@@ -441,16 +546,29 @@ void enrich_ask(struct enrich *enrich, field_id id, struct str name)
 	enrich->asked[enrich->asked_count++] = asked;
 }
 
+static void put_asked(struct enrich *enrich, const struct asked *asked)
+{
+	bool is_call = enrich->record->type == RECORD_CALL;
+
+	switch (asked->what) {
+	case ASKED_FIELD: by_name[asked->row].put(enrich, asked->id, by_name[asked->row].what); break;
+	case ASKED_ANCESTOR_ENV: put_ancestor_env(enrich, asked->id, asked->param); break;
+	case ASKED_ANCESTOR_ARGS: put_ancestor_args(enrich, asked->id, asked->param); break;
+	case ASKED_RAW_PARAM:
+		if (is_call)
+			enrich_raw_param(enrich, asked->id, asked->param);
+		else
+			put_process_param(enrich, asked->id, asked->param, true);
+		break;
+	default: /* those of calls are there */
+		if (!is_call)
+			put_process_param(enrich, asked->id, asked->param, false);
+		break;
+	}
+}
+
 void enrich_asked(struct enrich *enrich)
 {
-	for (size_t i = 0; i < enrich->asked_count; i++) {
-		const struct asked *asked = &enrich->asked[i];
-
-		if (asked->param.len == 0)
-			by_name[asked->row].put(enrich, asked->id, by_name[asked->row].what);
-		else if (enrich->record->type != RECORD_CALL)
-			put_process_param(enrich, asked->id, asked->param, asked->raw);
-		else if (asked->raw)
-			enrich_raw_param(enrich, asked->id, asked->param);
-	}
+	for (size_t i = 0; i < enrich->asked_count; i++)
+		put_asked(enrich, &enrich->asked[i]);
 }

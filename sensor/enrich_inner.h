@@ -49,9 +49,9 @@ struct wanted_label {
 /* A field that is only filled because a rule asks for it. */
 struct asked {
 	field_id id;
-	size_t row;	  /* of enrich_asked.c's table, without `param`: */
-	struct str param; /* of evt.arg, which calls' records have anyway, or evt.rawarg; the registry's */
-	bool raw;
+	uint8_t what;	  /* enrich_asked.c says of which sort it is */
+	size_t row;	  /* of its table */
+	struct str param; /* of evt.arg, which calls' records have anyway, or evt.rawarg; of an ancestor; the registry's */
 };
 
 struct enrich {

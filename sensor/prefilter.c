@@ -189,13 +189,12 @@ int prefilter_hosts(const struct prefilter *prefilter, struct hosts *hosts)
 
 bool prefilter_wants_environment(const struct prefilter *prefilter)
 {
-	size_t cursor = 0;
-	field_id id;
+	return prefilter->rules != NULL && rules_wants_environment(prefilter->rules);
+}
 
-	while (prefilter->rules != NULL && rules_next_field(prefilter->rules, &cursor, &id))
-		if (id == FIELD_PROC_ENV)
-			return true;
-	return false;
+bool prefilter_wants_standard(const struct prefilter *prefilter)
+{
+	return prefilter->rules != NULL && rules_wants_standard(prefilter->rules);
 }
 
 bool prefilter_match(struct prefilter *prefilter, const struct event *event)

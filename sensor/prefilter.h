@@ -47,6 +47,7 @@ void prefilter_fields(const struct prefilter *prefilter, struct enrich *enrich);
 int prefilter_hosts(const struct prefilter *prefilter, struct hosts *hosts);
 
 bool prefilter_wants_environment(const struct prefilter *prefilter);
+bool prefilter_wants_standard(const struct prefilter *prefilter);
 
 /* Whether any rule matches. */
 bool prefilter_match(struct prefilter *prefilter, const struct event *event);

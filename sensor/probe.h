@@ -27,6 +27,7 @@ struct probe_settings {
 	bool reported[CALLS_MAX];    /* by row: becomes an event; others only keep tables right */
 	const struct interest *interest; /* which kinds of them pass, and by which paths; stays until the next one is given */
 	bool take_environment;	  /* at exec */
+	bool take_standard;	  /* at exec: of what kind the first three descriptors are; eBPF always does */
 	const struct interest *judged; /* calls that are asked about before they are let go; NULL: none is */
 	probe_judge_fn judge;	       /* asked on the thread that polls; only where probe_ops.judges */
 	void *judge_userdata;

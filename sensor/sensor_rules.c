@@ -71,6 +71,7 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 	sensor->wants_exit = sensor->options->lifecycle ||
 			     prefilter_wants_type(sensor->prefilter, STR("procexit"));
 	settings.take_environment = prefilter_wants_environment(sensor->prefilter);
+	settings.take_standard = prefilter_wants_standard(sensor->prefilter);
 	return settings;
 }
 

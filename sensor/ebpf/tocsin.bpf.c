@@ -607,6 +607,24 @@ static __always_inline __u16 exec_call(struct linux_binprm *binprm)
 	return NR_EXECVE;
 }
 
+/* Of a standard descriptor of a program that is started: its kind, and a socket's family. */
+static __always_inline __u64 standard_kind(struct task_struct *task, __s32 fd)
+{
+	struct file *file = file_of(task, fd);
+	struct socket *socket;
+	struct inode *inode;
+	__u64 kind;
+
+	if (file == NULL)
+		return RECORD_OBJECT_NONE;
+	inode = READ(file, f_inode);
+	kind = object_kind(inode, READ(inode, i_mode));
+	if (kind != RECORD_OBJECT_SOCKET)
+		return kind;
+	socket = READ(file, private_data);
+	return kind | (__u64)BPF_CORE_READ(socket, sk, __sk_common.skc_family) << 8;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
@@ -640,6 +658,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	input = file_of(task, 0);
 	if (input != NULL && (READ2(input, f_inode, i_mode) & S_IFMT) == S_IFSOCK)
 		fill_object(scratch, input, 0);
+	for (int fd = 0; fd < 3; fd++)
+		scratch->record.args[fd] = standard_kind(task, fd);
 	if (take_environment)
 		add_user_bytes(scratch, READ(mm, env_start),
 			       READ(mm, env_end) - READ(mm, env_start),

@@ -67,7 +67,7 @@ struct attach {
 	char why[ATTACH_WHY];
 
 	/* Without it. */
-	atomic_bool wanted[CALLS_MAX], take_environment, ending;
+	atomic_bool wanted[CALLS_MAX], take_environment, take_standard, ending;
 	atomic_uint_fast64_t beat; /* odd: a stop is being looked at */
 
 	/* Of the main thread. */

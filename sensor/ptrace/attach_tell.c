@@ -77,6 +77,8 @@ void attach_tell_exec(struct attach *attach, struct tracee *tracee)
 	if (r == 0) {
 		tracee_add_image(record, &attach->facts);
 		tracee_add_object(record, tracee->tid, &standard_input);
+		if (atomic_load(&attach->take_standard))
+			tracee_add_standard(record);
 	}
 	tell(attach, record, r);
 }

@@ -358,6 +358,7 @@ static void set_wanted(struct attach *attach, const struct probe_settings *setti
 	for (size_t i = 0; i < calls_count; i++)
 		atomic_store_explicit(&attach->wanted[i], settings->wanted[i], memory_order_relaxed);
 	atomic_store(&attach->take_environment, settings->take_environment);
+	atomic_store(&attach->take_standard, settings->take_standard);
 	attach->interest = settings->interest;
 }
 

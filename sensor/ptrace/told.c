@@ -202,10 +202,11 @@ static const struct plan standard_input = { .flags = PLAN_RETURNS_FD };
 void notify_exec(struct notify *notify, uint32_t tgid, uint16_t nr)
 {
 	struct record *record = notify->image;
-	bool with_environment;
+	bool with_environment, with_standard;
 
 	pthread_rwlock_rdlock(&notify->lock);
 	with_environment = notify->settings.take_environment;
+	with_standard = notify->settings.take_standard;
 	pthread_rwlock_unlock(&notify->lock);
 	memset(record, 0, sizeof(*record));
 	record->len = sizeof(*record);
@@ -219,6 +220,8 @@ void notify_exec(struct notify *notify, uint32_t tgid, uint16_t nr)
 	}
 	tracee_add_image(record, &notify->facts);
 	tracee_add_object(record, tgid, &standard_input);
+	if (with_standard)
+		tracee_add_standard(record);
 	tell(notify, record);
 }
 

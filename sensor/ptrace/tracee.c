@@ -325,6 +325,31 @@ static uint8_t kind_of(mode_t mode, const char *target)
 								      : RECORD_OBJECT_FILE;
 }
 
+static uint64_t standard_kind(uint32_t tgid, int number)
+{
+	char path[64], target[RECORD_STRING_MAX];
+	autoclose int pidfd = -1, fd = -1;
+	struct stat st;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%u/fd/%d", tgid, number);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0 || stat(path, &st) < 0)
+		return RECORD_OBJECT_NONE;
+	target[len] = '\0';
+	if (!S_ISSOCK(st.st_mode))
+		return kind_of(st.st_mode, target);
+	pidfd = (int)syscall(SYS_pidfd_open, tgid, 0);
+	fd = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	return RECORD_OBJECT_SOCKET | (fd < 0 ? 0 : (uint64_t)socket_option(fd, SO_DOMAIN) << 8);
+}
+
+void tracee_add_standard(struct record *record)
+{
+	for (int fd = 0; fd < 3; fd++)
+		record->args[fd] = standard_kind(record->tgid, fd);
+}
+
 /* "anon_inode:[eventfd]" as the kernel's own walk shows it: "/[eventfd]". */
 static void add_object_path(struct record *record, struct str target)
 {

@@ -40,6 +40,9 @@ uint64_t tracee_now(void);
 /* After an exec: the executable, arguments, working directory, cgroup and, if read, environment. */
 void tracee_add_image(struct record *record, const struct proc_facts *facts);
 
+/* After an exec: what its input and outputs are, as in the eBPF program. */
+void tracee_add_standard(struct record *record);
+
 /* The target of /proc/TID/WHAT. */
 void tracee_add_link(struct record *record, uint32_t tid, const char *what,
 		     enum record_string_tag tag);

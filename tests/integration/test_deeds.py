@@ -29,8 +29,8 @@ class Deed:
     """`fields` by name; a pattern must match. `also`: by probe, where that one sees it otherwise. `mine`: made by a process
     of that command line."""
 
-    def __init__(self, name, condition, fields, also=None, mine=True):
-        self.name, self.fields, self.also = name, fields, also or {}
+    def __init__(self, name, condition, fields, also=None, mine=True, rule=None):
+        self.name, self.fields, self.also, self.rule = name, fields, also or {}, rule or name
         self.condition = condition + (f' and proc.cmdline="deeds {name}"' if mine else "")
 
 
@@ -90,6 +90,9 @@ TABLE = [
     Deed("shell_on_connection", "evt.type in (dup, dup2, dup3) and evt.rawres in (0, 1, 2) and fd.type in (ipv4, ipv6)",
       {"fd.type": "ipv4", "fd.l4proto": "tcp", "fd.sip": "127.0.0.1", "fd.cip": "127.0.0.1", "evt.type": "dup3",
        "fd.sport": re.compile(r"\d+"), "fd.sproto": re.compile(r"\d+"), "fd.connected": True}),
+    Deed("shell_on_connection", "evt.type=execve and proc.name=sh and proc.stdout.type=ipv4 and proc.pcmdline=\"deeds shell_on_connection\"",
+         {"proc.stdin.type": "ipv4", "proc.stderr.type": "ipv4", "proc.aenv[DEED]": "nothing at all", "proc.aargs[1]": "shell_on_connection",
+          "proc.aenv[1]": re.compile(".*DEED=nothing at all"), "proc.cmdline": "sh -c exit 0"}, mine=False, rule="shell with a connection"),
     Deed("shell_on_pair", "evt.type in (dup, dup2, dup3) and evt.rawres in (0, 1) and fd.type=unix", {"fd.typechar": "u"}),
     Deed("kept_connection", "evt.type=dup2 and fd.type=ipv4 and evt.rawres>2", {"evt.arg.newfd": "150", "evt.rawarg.res": 150}),
     Deed("talks", "evt.type in (sendto, sendmsg) and fd.l4proto=tcp and evt.buffer contains jndi",
@@ -147,7 +150,7 @@ TABLE = [
 
 def rules():
     """A rule a deed, which shows every field that is looked at."""
-    return "".join(f"- rule: {deed.name}\n  desc: d\n  condition: >\n    {deed.condition}\n  output: >\n    "
+    return "".join(f"- rule: {deed.rule}\n  desc: d\n  condition: >\n    {deed.condition}\n  output: >\n    "
                    + " ".join(f"%{name}" for name in deed.fields) + "\n  priority: NOTICE\n  source: syscall\n" for deed in TABLE)
 
 
@@ -190,7 +193,7 @@ class Done:
     def wait(self):
         """Each test says what it misses."""
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: {deed.name for deed in TABLE} <= set(self.alerts()), 20, "all alerts")
+            wait_for(lambda: {deed.rule for deed in TABLE} <= set(self.alerts()), 20, "all alerts")
 
 
 @pytest.fixture(scope="module", params=PROBES)
@@ -200,7 +203,8 @@ def done(request, tmp_path_factory):
     (folder / "rules.yaml").write_text(rules())
     hub = Hub(folder, {"rules_files": [str(folder / "rules.yaml")], "rule_matching": "all",
                        "outputs": {"archive": {"type": "file", "path": str(folder / "alerts.json")}}})
-    lines = [f"mkdir {folder}/{deed.name}; cd {folder}/{deed.name} && DEED='nothing at all' {DEEDS} {deed.name} </dev/null" for deed in TABLE]
+    names = list(dict.fromkeys(deed.name for deed in TABLE))
+    lines = [f"mkdir {folder}/{name}; cd {folder}/{name} && DEED='nothing at all' {DEEDS} {name} </dev/null" for name in names]
     (folder / "deeds.sh").write_text("\n".join([*lines, "exit 0", ""]))
     hub.start()
     try:
@@ -225,9 +229,9 @@ def agrees(have, want):
     return have == want or (isinstance(have, int) and not isinstance(have, bool) and str(have) == want)
 
 
-@pytest.mark.parametrize("deed", TABLE, ids=[deed.name for deed in TABLE])
+@pytest.mark.parametrize("deed", TABLE, ids=[deed.rule for deed in TABLE])
 def test_a_deed_is_seen_for_what_it_is(done, deed):
-    alerts = done.found.get(deed.name, [])
+    alerts = done.found.get(deed.rule, [])
     wants = {**deed.fields, **deed.also.get(done.probe, {})}
     wants = {name: want.format(dir=done.folder / deed.name) if isinstance(want, str) and "{dir}" in want else want
              for name, want in wants.items()}
