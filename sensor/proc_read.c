@@ -163,21 +163,39 @@ static void image_read(int folder, struct proc_facts *ret)
 	bytes_read(folder, "cmdline", &ret->args);
 }
 
+static int stat_read(int folder, const char *name, struct proc_facts *ret)
+{
+	char text[FILE_BYTES + 1];
+	ssize_t len = file_read(folder, name, text, FILE_BYTES);
+
+	if (len <= 0)
+		return -ESRCH;
+	text[len] = '\0';
+	return stat_parse(text, ret) ? 0 : -EBADMSG;
+}
+
+int proc_read_stat(const char *folder, uint32_t tgid, struct proc_facts *ret)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%.32s/%u/stat", folder, tgid);
+	ret->tgid = tgid;
+	return stat_read(AT_FDCWD, path, ret);
+}
+
 int proc_read(const char *folder, uint32_t tgid, unsigned what, struct proc_facts *ret)
 {
 	autoclose int fd = folder_open(folder, tgid);
 	char text[FILE_BYTES + 1];
 	ssize_t len;
+	int r;
 
 	if (fd < 0)
 		return fd == -ENOENT ? -ESRCH : fd;
 	ret->tgid = tgid;
-	len = file_read(fd, "stat", text, FILE_BYTES);
-	if (len <= 0)
-		return -ESRCH;
-	text[len] = '\0';
-	if (!stat_parse(text, ret))
-		return -EBADMSG;
+	r = stat_read(fd, "stat", ret);
+	if (r < 0)
+		return r;
 	len = file_read(fd, "status", text, FILE_BYTES);
 	if (len <= 0)
 		return -ESRCH;

@@ -25,6 +25,9 @@ enum proc_read_what {
 /* Facts of a process under `folder` ("/proc"). 0 or -errno (-ESRCH: it is gone). The buffers are
  * reused and stay the caller's, who ends with proc_facts_done(). */
 int proc_read(const char *folder, uint32_t tgid, unsigned what, struct proc_facts *ret);
+
+/* Only what its stat file tells: name, parent, group, session, terminal and beginning. */
+int proc_read_stat(const char *folder, uint32_t tgid, struct proc_facts *ret);
 void proc_facts_done(struct proc_facts *facts);
 
 #endif

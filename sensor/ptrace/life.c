@@ -23,6 +23,7 @@ struct process {
 	int pidfd;	    /* -1: too many; its end is not seen */
 	uint64_t start_ns;  /* 0: not looked at yet */
 	uint64_t execs;	    /* programs that it and its forebears have run here */
+	bool changed;	    /* who it is may not be what `last` says */
 	struct record last; /* a head, for the end */
 	struct process *next;
 };
@@ -197,7 +198,20 @@ static void fill_ids(struct life *life, struct record *record, const struct proc
 	record->parent_exec_id = parent->execs;
 }
 
-/* Its fork, as if it had been seen: who it is, what it runs, and whose child it is by now. */
+/* Who it is: what its parent is, where that is known. */
+static bool fill_child(struct life *life, struct record *record, uint32_t tgid, const struct process *parent)
+{
+	if (parent != NULL && parent->last.tgid != 0 && parent->last.pidns_level == 0 && !parent->changed &&
+	    tracee_fill_child(record, &parent->last, &life->facts))
+		return true;
+	if (tracee_fill_head(record, tgid, tgid, PROC_READ_CGROUP, &life->facts) < 0)
+		return false;
+	record_add(record, RECORD_STRING_CGROUP, buf_str(&life->facts.cgroup));
+	return true;
+}
+
+/* Its fork, as if it had been seen: who it is, and whose child it is by now; it runs what that ran. Its stat has been
+ * read. */
 static void tell_birth(struct life *life, struct process *process, uint16_t nr, uint64_t flags)
 {
 	struct record *record = life->birth;
@@ -210,7 +224,8 @@ static void tell_birth(struct life *life, struct process *process, uint16_t nr, 
 	record->nr = nr;
 	record->ret = process->tgid;
 	record->args[2] = flags;
-	if (tracee_fill_head(record, process->tgid, process->tgid, PROC_READ_IMAGE, &life->facts) < 0)
+	parent = find(life, life->facts.ppid);
+	if (!fill_child(life, record, process->tgid, parent))
 		return;
 	process->start_ns = record->start_ns;
 	parent = find(life, record->ppid);
@@ -219,7 +234,6 @@ static void tell_birth(struct life *life, struct process *process, uint16_t nr, 
 		record->args[0] = parent->tgid;
 		record->args[1] = parent->start_ns;
 	}
-	tracee_add_image(record, &life->facts);
 	fill_ids(life, record, process);
 	process->last = *record;
 	life->emit(record, life->userdata);
@@ -228,16 +242,20 @@ static void tell_birth(struct life *life, struct process *process, uint16_t nr, 
 static struct process *meet(struct life *life, uint32_t tgid, uint16_t nr, unsigned depth)
 {
 	struct process *process = find(life, tgid);
+	bool there;
 	uint32_t parent;
 
 	if (process != NULL)
 		return process;
-	parent = tracee_parent(tgid);
+	there = proc_read_stat("/proc", tgid, &life->facts) == 0;
+	parent = there ? life->facts.ppid : 0;
 	if (depth < ANCESTORS && parent > 1 && !is_own(life, parent) && find(life, parent) == NULL &&
-	    is_below(life, parent))
+	    is_below(life, parent)) {
 		meet(life, parent, SYS_clone, depth + 1);
+		there = proc_read_stat("/proc", tgid, &life->facts) == 0;
+	}
 	process = add(life, tgid);
-	if (process != NULL)
+	if (process != NULL && there)
 		tell_birth(life, process, nr, depth == 0 ? life->flags : 0);
 	return process;
 }
@@ -250,6 +268,17 @@ void life_meet(struct life *life, uint32_t tgid, uint16_t nr, uint64_t flags, li
 	life->flags = flags;
 	meet(life, tgid, nr, 0);
 	life->flags = 0;
+	pthread_mutex_unlock(&life->lock);
+}
+
+void life_changed(struct life *life, uint32_t tgid)
+{
+	struct process *process;
+
+	pthread_mutex_lock(&life->lock);
+	process = find(life, tgid);
+	if (process != NULL)
+		process->changed = true;
 	pthread_mutex_unlock(&life->lock);
 }
 
@@ -279,6 +308,7 @@ void life_put(struct life *life, struct record *record, life_emit_fn emit, void 
 		process = meet(life, record->tgid, SYS_clone, 0);
 	if (process != NULL) {
 		process->execs += record->type == RECORD_EXEC;
+		process->changed &= record->type != RECORD_EXEC;
 		process->start_ns = record->start_ns;
 	}
 	fill_ids(life, record, process);

@@ -25,6 +25,9 @@ void life_begin(struct life *life, uint32_t tgid);
  * over. `nr`: the call that made it, where that is known, and its flags. Any thread. */
 void life_meet(struct life *life, uint32_t tgid, uint16_t nr, uint64_t flags, life_emit_fn emit, void *userdata);
 
+/* It makes a call that may give it another user, other capabilities or other namespaces. */
+void life_changed(struct life *life, uint32_t tgid);
+
 /* One that something is done to; only below the sensor. */
 void life_meet_other(struct life *life, uint32_t tgid, life_emit_fn emit, void *userdata);
 

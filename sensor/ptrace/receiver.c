@@ -194,6 +194,8 @@ static void take(struct notify *notify, struct seccomp_notif *asked)
 		notify_continue(notify, asked);
 		return;
 	}
+	if (entry.call->plan.class == RECORD_CLASS_PRIVILEGE)
+		life_changed(notify->life, tracee_tgid(asked->pid));
 	want = want_of(notify, &entry);
 	if (!want.look && !want.ask) {
 		notify_continue(notify, asked);

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -402,13 +403,8 @@ uint64_t tracee_now(void)
 	return (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec);
 }
 
-int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
-		     struct proc_facts *facts)
+static void put_head(struct record *record, uint32_t tid, uint32_t tgid, const struct proc_facts *facts)
 {
-	int r = proc_read("/proc", tgid, what, facts);
-
-	if (r < 0)
-		return r;
 	record->time_ns = tracee_now();
 	record->tid = tid;
 	record->tgid = tgid;
@@ -430,7 +426,50 @@ int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigne
 	record->cap_inheritable = facts->cap_inheritable;
 	record->pidns_level = facts->vpid == tgid ? 0 : 1;
 	memcpy(record->comm, facts->comm, sizeof(record->comm));
-	return 0;
+}
+
+int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
+		     struct proc_facts *facts)
+{
+	int r = proc_read("/proc", tgid, what, facts);
+
+	if (r == 0)
+		put_head(record, tid, tgid, facts);
+	return r;
+}
+
+static bool is_in_our_pids(uint32_t tgid)
+{
+	static _Atomic ino_t ours; /* for as long as this process is */
+	struct stat st;
+	char path[48];
+
+	if (ours == 0 && stat("/proc/self/ns/pid", &st) == 0)
+		ours = st.st_ino;
+	snprintf(path, sizeof(path), "/proc/%u/ns/pid", tgid);
+	return stat(path, &st) == 0 && st.st_ino == ours;
+}
+
+bool tracee_fill_child(struct record *record, const struct record *parent, struct proc_facts *facts)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, (int)facts->tgid };
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+	if (!is_in_our_pids(facts->tgid) || syscall(SYS_capget, &header, caps) < 0)
+		return false;
+	facts->cap_permitted = caps[0].permitted | (uint64_t)caps[1].permitted << 32;
+	facts->cap_effective = caps[0].effective | (uint64_t)caps[1].effective << 32;
+	facts->cap_inheritable = caps[0].inheritable | (uint64_t)caps[1].inheritable << 32;
+	facts->vpid = facts->tgid;
+	facts->vpgid = facts->pgid;
+	facts->vsid = facts->sid;
+	facts->uid = parent->uid;
+	facts->euid = parent->euid;
+	facts->gid = parent->gid;
+	facts->egid = parent->egid;
+	facts->loginuid = parent->loginuid;
+	put_head(record, facts->tgid, facts->tgid, facts);
+	return true;
 }
 
 static uint64_t ns_of(struct timespec ts)

@@ -31,6 +31,10 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
 		     struct proc_facts *facts);
 
+/* The same of a process that was forked and has changed nothing yet, in the same namespace of processes: from what is
+ * known of its parent, and from `facts` as proc_read_stat() gives them. False: it is in another one, or gone. */
+bool tracee_fill_child(struct record *record, const struct record *parent, struct proc_facts *facts);
+
 /* The socket of a call with an address has that as its other end. */
 void tracee_presume_peer(struct record *record);
 
