@@ -6,6 +6,7 @@
 #include "sensor/record_text.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -303,7 +304,10 @@ static void put_kind(struct enrich *enrich)
 static void put_open_by_name(struct enrich *enrich)
 {
 	enrich_put_int(enrich, FIELD_FD_NUM, enrich->record->ret < 0 ? -1 : enrich->record->ret);
-	put_type(enrich, "file", 'f');
+	if (enrich->record->args[4] & O_DIRECTORY)
+		put_type(enrich, "directory", 'd'); /* it was to be one */
+	else
+		put_type(enrich, "file", 'f');
 	put_name(enrich, enrich->path);
 	if (enrich->path.len == 0 && (enrich->record->flags & RECORD_FAULT))
 		enrich_put_null(enrich, FIELD_FD_NAME);

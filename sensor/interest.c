@@ -41,8 +41,8 @@ static void know_open(struct interest_known *known, unsigned kind)
 	know_number(known, FIELD_EVT_IS_OPEN_EXEC, makes, makes);
 	if (kind & PLAN_KIND_FAILED) {
 		know_number(known, FIELD_FD_NUM, -1, -1);
-		know_text(known, FIELD_FD_TYPECHAR, "f", NULL);
-		know_text(known, FIELD_FD_TYPE, "file", NULL);
+		know_text(known, FIELD_FD_TYPECHAR, "f", "d");
+		know_text(known, FIELD_FD_TYPE, "file", "directory");
 	} else {
 		know_number(known, FIELD_FD_NUM, 0, INT32_MAX);
 	}
@@ -231,6 +231,56 @@ static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 	m->interest->because[call->nr][kind] = because;
 	if (verdict == RULES_ALWAYS)
 		of->pass |= (uint16_t)(1U << kind);
+}
+
+static void forget(struct interest_known *known, field_id field)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < known->count; i++)
+		if (known->at[i].field != field)
+			known->at[kept++] = known->at[i];
+	known->count = kept;
+}
+
+/* Whether a rule can match it when its descriptor is, or was to be, of this type, and no socket; NULL: it has none. */
+static bool can_be(struct making *m, const struct call *call, unsigned kind, const char *type, const char *typechar)
+{
+	static const field_id absent[] = { FIELD_FD_SOCKFAMILY, FIELD_FD_SIP, FIELD_FD_CIP, FIELD_FD_SPORT,
+					   FIELD_FD_TYPE, FIELD_FD_TYPECHAR };
+	struct interest_known known = interest_know(call, kind);
+	struct rules_asked asked = { .evt_type = str_of(call->name), .known = known.at };
+	const struct rules_fact *facts;
+	const struct rule *because;
+	size_t count;
+
+	forget(&known, FIELD_FD_TYPE);
+	forget(&known, FIELD_FD_TYPECHAR);
+	if (type != NULL) {
+		know_text(&known, FIELD_FD_TYPE, type, NULL);
+		know_text(&known, FIELD_FD_TYPECHAR, typechar, NULL);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(absent) - (type == NULL ? 0 : 2); i++)
+		known.at[known.count++] = (struct rules_known){ .field = absent[i], .absent = true };
+	asked.known_count = known.count;
+	return rules_interest_ask(m->rules, &asked, &facts, &count, &because) != RULES_NEVER;
+}
+
+/* What a probe can tell by arguments, or by a look at a descriptor, before the call. */
+static void ask_types(struct making *m, const struct call *call)
+{
+	const uint16_t can = m->interest->calls[call->nr].can;
+
+	if ((call->plan.flags & PLAN_OPEN) && (can & (1U << PLAN_KIND_READ | 1U << (PLAN_KIND_READ | PLAN_KIND_FAILED))))
+		m->interest->folders |= m->rules == NULL || can_be(m, call, PLAN_KIND_READ, "directory", "d") ||
+					can_be(m, call, PLAN_KIND_READ | PLAN_KIND_FAILED, "directory", "d");
+	for (unsigned kind = 0; kind < PLAN_KIND_FAILED && (call->plan.flags & PLAN_STANDARD_FD); kind++)
+		if (can & 1U << kind)
+			m->interest->plain_dups |= m->rules == NULL || can_be(m, call, kind, "file", "f") ||
+						   can_be(m, call, kind, "pipe", "p") ||
+						   can_be(m, call, kind, "directory", "d");
+	if ((call->plan.flags & PLAN_STANDARD_FD) && (can & 1U << PLAN_KIND_FAILED))
+		m->interest->plain_dups |= m->rules == NULL || can_be(m, call, PLAN_KIND_FAILED, NULL, NULL);
 }
 
 /* Whether a rule asks for this call; a rule that takes any type does not. */
@@ -423,6 +473,8 @@ int interest_new(const struct rules *rules, struct interest **ret)
 	m.failed = rules != NULL && m.rules == NULL;
 	for (size_t i = 0; i < calls_count && !m.failed; i++)
 		ask_call(&m, &calls[i]);
+	for (size_t i = 0; i < calls_count && !m.failed; i++)
+		ask_types(&m, &calls[i]);
 	interest->execs = !m.failed && ask_execs(&m);
 	if (m.roles)
 		keep_roles(interest);

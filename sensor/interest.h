@@ -35,6 +35,8 @@ struct interest {
 	size_t first[RULES_FACT_KINDS + 1]; /* of each kind of fact; the next one's is its end */
 	plan_bits kinds[RULES_FACT_KINDS]; /* of all entries of a kind of fact */
 	bool execs; /* a rule can match a program that begins */
+	bool folders;	 /* opens for reading that ask for a directory (O_DIRECTORY) can match, or fail and match */
+	bool plain_dups; /* so can dups of what is a file, a directory or a pipe, and no socket */
 	struct arena arena;
 };
 
@@ -63,7 +65,7 @@ plan_bits interest_kinds(const struct interest *interest, enum rules_fact_kind k
 
 /* What is known of a call that ends as this kind, for asking rules; with room for more. */
 struct interest_known {
-	struct rules_known at[20];
+	struct rules_known at[24];
 	size_t count;
 };
 

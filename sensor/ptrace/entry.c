@@ -298,6 +298,12 @@ static bool read_how(const struct entry *entry, uint64_t *ret_flags, uint64_t *r
 	return true;
 }
 
+/* In memory, they may be others by the time that the kernel looks. What makes a file may do so before it fails. */
+static bool asks_for_folder(const struct plan *plan, uint64_t flags)
+{
+	return !(plan->flags & PLAN_OPEN_HOW) && (flags & (O_DIRECTORY | PLAN_O_CREAT | PLAN_O_TMPFILE)) == O_DIRECTORY;
+}
+
 static bool open_is_wanted(const struct entry *entry, const struct interest *interest, struct str comm,
 			   struct entry_names *names)
 {
@@ -309,7 +315,7 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 
 	if (!read_how(entry, &flags, &mode))
 		return true;
-	if ((flags & O_ACCMODE) == O_RDONLY && (flags & O_PATH))
+	if ((flags & O_ACCMODE) == O_RDONLY && ((flags & O_PATH) || (!interest->folders && asks_for_folder(plan, flags))))
 		return false;
 	kinds = plan_open_kind(plan->open_arg == 0, flags, mode, false) |
 		plan_open_kind(plan->open_arg == 0, flags, mode, true);
@@ -372,6 +378,29 @@ static bool dup_may_take_standard(const struct entry *entry)
 	return false;
 }
 
+/* Neither socket nor anything that has no name. */
+static bool is_plain(const struct entry *entry, int fd)
+{
+	char link[48], text[16];
+	struct str target;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/%u/fd/%d", entry->tid, fd);
+	len = readlink(link, text, sizeof(text));
+	target = (struct str){ text, len < 0 ? 0 : (size_t)len };
+	return (str_starts(target, STR("/")) && !str_starts(target, STR("/memfd:"))) || str_starts(target, STR("pipe:["));
+}
+
+static bool dup_is_wanted(const struct entry *entry, const struct interest *interest)
+{
+	bool others = (interest->calls[entry->call->nr].can & 1U << PLAN_KIND_OTHER_FD) != 0;
+
+	if (entry->call->nr == SYS_dup && !others && !dup_may_take_standard(entry))
+		return false;
+	/* Another thread may put something else there. */
+	return interest->plain_dups || !is_plain(entry, (int)entry->args[0]) || has_threads(entry->tid);
+}
+
 static bool makes_a_thread(const struct entry *entry)
 {
 	uint64_t flags = entry->args[0];
@@ -396,6 +425,5 @@ bool entry_wants(const struct entry *entry, const struct interest *interest, str
 		return open_is_wanted(entry, interest, comm, names);
 	if (call->plan.class == RECORD_CLASS_NET)
 		return network_is_wanted(entry, interest);
-	return call->nr != SYS_dup || (interest->calls[call->nr].can & 1U << PLAN_KIND_OTHER_FD) != 0 ||
-	       dup_may_take_standard(entry);
+	return !(call->plan.flags & PLAN_STANDARD_FD) || dup_is_wanted(entry, interest);
 }

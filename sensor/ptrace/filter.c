@@ -30,13 +30,14 @@ enum { ENTRIES_MAX = CALLS_MAX + 1 };
 #define KINDS_MAKING_EXEC 0xf0f0U
 #define KINDS_OF_FAMILY(family) (0x1111U << (family))
 
-static struct filter_condition condition_of(const struct call *call, uint16_t kinds, bool bare)
+static struct filter_condition condition_of(const struct call *call, uint16_t kinds, bool bare, bool folders)
 {
 	struct filter_condition condition = { .taken = kinds != 0, .bare = bare };
 
 	condition.others = (call->plan.flags & PLAN_STANDARD_FD) && (kinds & 1U << PLAN_KIND_OTHER_FD) != 0;
 	if (call->plan.flags & PLAN_OPEN) {
 		condition.reads = (kinds & KINDS(PLAN_KIND_READ) & ~KINDS_MAKING_EXEC) != 0;
+		condition.folders = condition.reads && folders;
 		condition.writes =
 			(kinds & (KINDS(PLAN_KIND_WRITE) | KINDS(PLAN_KIND_BOTH) | KINDS(PLAN_KIND_CREAT)) &
 			 ~KINDS_MAKING_EXEC) != 0;
@@ -90,16 +91,19 @@ static bool wants_bare(const struct probe_settings *settings, size_t row)
 
 void filter_cover_of(const struct probe_settings *settings, struct filter_cover *ret)
 {
+	bool folders = settings->interest->folders || (settings->judged != NULL && settings->judged->folders);
+
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < calls_count; i++)
-		ret->of[i] = condition_of(&calls[i], kinds_of(settings, i), wants_bare(settings, i));
+		ret->of[i] = condition_of(&calls[i], kinds_of(settings, i), wants_bare(settings, i), folders);
 }
 
 static bool is_within(const struct filter_condition *want, const struct filter_condition *have)
 {
 	return want->taken <= have->taken && want->reads <= have->reads && want->writes <= have->writes &&
-	       want->executables <= have->executables && want->ip <= have->ip && want->local <= have->local &&
-	       want->other <= have->other && want->bare <= have->bare && want->others <= have->others;
+	       want->executables <= have->executables && want->folders <= have->folders && want->ip <= have->ip &&
+	       want->local <= have->local && want->other <= have->other && want->bare <= have->bare &&
+	       want->others <= have->others;
 }
 
 size_t filter_missing(const struct filter_cover *have, const struct filter_cover *want)
@@ -172,12 +176,25 @@ static void add_making(struct filter *filter, const struct plan *plan, bool flag
 	add_jump(filter, BPF_JSET, 0111, TO_NOTIFY, TO_ALLOW);
 }
 
+/* Of opens for reading all but those of directories, which fail when it is none; others go on at `others`. What can
+ * make a file may do so before it fails. */
+static void add_reading(struct filter *filter, bool folders, unsigned others)
+{
+	if (folders) {
+		add_jump(filter, BPF_JSET, O_ACCMODE, others, TO_NOTIFY);
+		return;
+	}
+	add_jump(filter, BPF_JSET, O_ACCMODE, others == 0 ? 2 : others, 0);
+	add_jump(filter, BPF_JSET, O_DIRECTORY, 0, TO_NOTIFY);
+	add_jump(filter, BPF_JSET, PLAN_O_CREAT | PLAN_O_TMPFILE, TO_NOTIFY, TO_ALLOW);
+}
+
 static void add_open(struct filter *filter, const struct plan *plan, const struct filter_condition *of)
 {
 	/* open_by_handle_at(2) has no mode. */
-	bool makes = of->executables && plan->mode_arg != 0;
+	bool makes = of->executables && plan->mode_arg != 0 && !(of->reads && of->writes);
 
-	if ((plan->flags & PLAN_OPEN_HOW) || (of->reads && of->writes))
+	if ((plan->flags & PLAN_OPEN_HOW) || (of->reads && of->writes && (of->folders || plan->open_arg == 0)))
 		return; /* the flags are in memory, or it does not matter how */
 	if (plan->open_arg == 0) { /* creat(2) */
 		if (!of->writes && !of->reads)
@@ -186,7 +203,7 @@ static void add_open(struct filter *filter, const struct plan *plan, const struc
 	}
 	add_load_low(filter, plan->open_arg);
 	if (of->reads)
-		add_jump(filter, BPF_JSET, O_ACCMODE, makes ? 0 : TO_ALLOW, TO_NOTIFY);
+		add_reading(filter, of->folders, of->writes ? TO_NOTIFY : makes ? 0 : TO_ALLOW);
 	else if (of->writes)
 		add_jump(filter, BPF_JSET, O_ACCMODE, TO_NOTIFY, makes ? 0 : TO_ALLOW);
 	if (makes)

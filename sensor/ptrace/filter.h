@@ -27,6 +27,7 @@ struct filter {
 struct filter_condition {
 	bool taken;			/* at all */
 	bool reads, writes, executables; /* of an open: opened so; made with a mode that allows execution */
+	bool folders;			/* of opens for reading also those that ask for a directory */
 	bool ip, local, other;		/* of socket(2): families */
 	bool bare;			/* messages without an address, too */
 	bool others;			/* descriptors beyond 2 become others, too */

@@ -117,6 +117,29 @@ static void test_opens_are_told_by_how_they_open(void **state)
 	assert_false(told(SYS_openat, 0, 1, O_WRONLY, 0));
 }
 
+static void test_directories_are_told_where_a_rule_wants_them(void **state)
+{
+	static const uint16_t wishes[] = { BIT(PLAN_KIND_READ), BIT(PLAN_KIND_READ) | BIT(PLAN_KIND_WRITE),
+					   BIT(PLAN_KIND_READ) | BIT(PLAN_KIND_READ | PLAN_KIND_MAKES_EXEC) };
+
+	(void)state;
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
+		interest.folders = false;
+		want(SYS_openat, wishes[i]);
+		want(SYS_openat2, wishes[i]);
+		make();
+		assert_false(told(SYS_openat, 0, 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+		assert_true(told(SYS_openat, 0, 1, O_RDONLY | O_CLOEXEC, 0));
+		assert_true(told(SYS_openat, 0, 1, O_RDONLY | O_DIRECTORY | O_CREAT, 0755)); /* it made a file once */
+		assert_true(told(SYS_openat2, 0, 1, O_DIRECTORY, 0)); /* that is an address */
+		assert_int_equal(told(SYS_openat, 0, 1, O_WRONLY | O_DIRECTORY, 0), i == 1);
+		interest.folders = true;
+		make();
+		assert_true(told(SYS_openat, 0, 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+	}
+}
+
 static void test_other_arguments_decide_too(void **state)
 {
 	const uint64_t far = 1ULL << 32;
@@ -241,6 +264,9 @@ static bool must_be_told(const struct call *call, const struct seccomp_data *dat
 		return settings.reported[call - calls];
 	if (call_is_traced(call))
 		return settings.reported[call - calls] && !(call->nr == SYS_clone && (data->args[0] & CLONE_THREAD));
+	if ((call->plan.flags & PLAN_OPEN) && !(call->plan.flags & PLAN_OPEN_HOW) && call->plan.open_arg != 0 &&
+	    (argument(data, call->plan.open_arg) & (O_ACCMODE | O_DIRECTORY | O_CREAT | PLAN_O_TMPFILE)) == O_DIRECTORY)
+		return (can & kinds_of_open(call, data)) != 0 && interest.folders;
 	if (call->plan.flags & PLAN_OPEN)
 		return (can & kinds_of_open(call, data)) != 0;
 	if (call->nr == SYS_dup2 || call->nr == SYS_dup3)
@@ -256,6 +282,7 @@ static bool must_be_told(const struct call *call, const struct seccomp_data *dat
 static void random_wishes(void)
 {
 	begin();
+	interest.folders = random_bits() % 2;
 	for (size_t i = 0; i < calls_count; i++) {
 		settings.reported[i] = random_bits() % 2;
 		interest.calls[calls[i].nr].can = 0;
@@ -270,7 +297,7 @@ static void random_wishes(void)
 
 static void random_call(struct seccomp_data *ret, const struct call *call)
 {
-	static const uint64_t likely[] = { 0, 1, 2, 3, O_CREAT, O_CREAT | O_WRONLY, O_TMPFILE | O_RDWR, 0644, 0755,
+	static const uint64_t likely[] = { 0, 1, 2, 3, O_CREAT, O_CREAT | O_WRONLY, O_TMPFILE | O_RDWR, O_DIRECTORY, 0644, 0755,
 					   CLONE_THREAD, AF_UNIX, AF_INET, AF_INET6, AF_PACKET, 1ULL << 32 };
 
 	*ret = (struct seccomp_data){ .nr = call->nr, .arch = CALL_AUDIT_ARCH };
@@ -314,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_what_nobody_wants_is_not_told),
 		cmocka_unit_test(test_rare_calls_are_told_before_any_rule_wants_them),
 		cmocka_unit_test(test_opens_are_told_by_how_they_open),
+		cmocka_unit_test(test_directories_are_told_where_a_rule_wants_them),
 		cmocka_unit_test(test_other_arguments_decide_too),
 #if defined(__x86_64__)
 		cmocka_unit_test(test_other_ways_in_are_told_and_never_refused),

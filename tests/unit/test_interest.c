@@ -211,6 +211,37 @@ static void calls_pass_by_family_and_result(void **state)
 	unload(loaded);
 }
 
+static void types_that_no_rule_wants_are_known(void **state)
+{
+	static const struct {
+		const char *condition;
+		bool folders, plain_dups;
+	} cases[] = {
+		{ "evt.type = openat and evt.is_open_read = true and fd.typechar = f and fd.num >= 0", false, false },
+		{ "evt.type = openat and evt.is_open_read = true and fd.name startswith /etc", true, false },
+		{ "evt.type = openat and fd.typechar = d and fd.num = -1", true, false },
+		{ "evt.type = openat and fd.typechar = f and fd.num = -1", false, false },
+		{ "evt.type = openat and evt.is_open_write = true", false, false },
+		{ "evt.type = dup2 and fd.type in (ipv4, ipv6)", false, false },
+		{ "evt.type = dup2 and fd.typechar in (4, 6)", false, false },
+		{ "evt.type = dup3 and fd.sport = 22", false, false },
+		{ "evt.type = dup and fd.type = pipe", false, true },
+		{ "evt.type = dup2 and proc.name = sh", false, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct loaded *loaded = load(cases[i].condition);
+		struct interest *interest;
+
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		if (interest->folders != cases[i].folders || interest->plain_dups != cases[i].plain_dups)
+			fail_msg("%s: %d %d", cases[i].condition, interest->folders, interest->plain_dups);
+		interest_free(interest);
+		unload(loaded);
+	}
+}
+
 static void without_rules_everything_passes(void **state)
 {
 	struct interest *interest;
@@ -219,6 +250,7 @@ static void without_rules_everything_passes(void **state)
 	assert_int_equal(interest_new(NULL, &interest), 0);
 	assert_true(passes(interest, "/etc/hostname", plan_open_kind(0, O_RDONLY, 0, 0)));
 	assert_true(passes(interest, "/etc/hostname", plan_open_kind(0, O_WRONLY | O_CREAT, 0755, 1)));
+	assert_true(interest->folders && interest->plain_dups);
 	interest_free(interest);
 }
 
@@ -404,8 +436,8 @@ static void make_event(struct event *event, const struct fields *fields, const s
 	set(event, fields, "evt.is_open_write", value_bool(!is_creat && access != O_RDONLY));
 	set(event, fields, "evt.is_open_exec", value_bool((open->flags & O_CREAT) && (open->mode & 0111)));
 	set(event, fields, "fd.num", value_i64(open->failed ? -1 : 3));
-	set(event, fields, "fd.type", value_str(STR("file")));
-	set(event, fields, "fd.typechar", value_str(STR("f")));
+	set(event, fields, "fd.type", value_str(open->failed && (open->flags & O_DIRECTORY) ? STR("directory") : STR("file")));
+	set(event, fields, "fd.typechar", value_str(open->failed && (open->flags & O_DIRECTORY) ? STR("d") : STR("f")));
 	set(event, fields, "fd.name", value_str(str_of(name)));
 	set(event, fields, "fd.nameraw", value_str(str_of(open->given)));
 	set(event, fields, "proc.name", value_str(STR("cat")));
@@ -637,6 +669,7 @@ int main(void)
 		cmocka_unit_test(links_pass_by_either_name),
 		cmocka_unit_test(processes_pass_by_their_name),
 		cmocka_unit_test(calls_pass_by_family_and_result),
+		cmocka_unit_test(types_that_no_rule_wants_are_known),
 		cmocka_unit_test(without_rules_everything_passes),
 		cmocka_unit_test(rules_for_profiles_want_nothing),
 		cmocka_unit_test(too_many_facts_are_given_up),
