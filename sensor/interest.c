@@ -12,6 +12,7 @@ struct making {
 	size_t cap;
 	bool data;   /* some rule wants what is read or written */
 	bool roles;  /* ... or calls of connections: it matters who began them */
+	bool by_place; /* some rule reads what says where a process is */
 	bool failed; /* out of memory */
 };
 
@@ -96,6 +97,24 @@ struct interest_known interest_know(const struct call *call, unsigned kind)
 	else if (call->plan.class == RECORD_CLASS_NET)
 		know_socket(&known, call, kind);
 	return known;
+}
+
+static bool is_of_container(field_id id)
+{
+	struct str name = field_info_at(id)->name;
+
+	return str_starts(name, STR("container.")) || str_starts(name, STR("k8s."));
+}
+
+/* What processes on the host have of a container. */
+static void know_host(struct interest_known *known)
+{
+	for (field_id id = 1; id < FIELD_CATALOGUE_END && known->count < INTEREST_KNOWN_MAX; id++) {
+		if (id == FIELD_CONTAINER_ID || id == FIELD_CONTAINER_NAME)
+			know_text(known, id, "host", NULL);
+		else if (is_of_container(id))
+			known->at[known->count++] = (struct rules_known){ .field = id, .absent = true };
+	}
 }
 
 bool interest_kind_exists(const struct call *call, unsigned kind)
@@ -205,15 +224,15 @@ static size_t params_of_call(const struct call *call, struct rules_param ret[CAL
 	return count;
 }
 
-static void ask_kind(struct making *m, const struct call *call, unsigned kind)
+static void ask_kind(struct making *m, const struct call *call, unsigned kind, bool on_host)
 {
 	struct plan_interest *of = &m->interest->calls[call->nr];
-	const struct interest_known known = interest_know(call, kind);
+	const plan_bits bit = bit_of(call, kind) << (on_host ? PLAN_HOST_SHIFT : 0);
+	struct interest_known known = interest_know(call, kind);
 	struct rules_param params[CALL_PARAMS_MAX];
-	const struct rules_asked asked = {
+	struct rules_asked asked = {
 		.evt_type = str_of(call->name),
 		.known = known.at,
-		.known_count = known.count,
 		.facts = facts_of_call(call),
 		.params = params,
 		.params_count = params_of_call(call, params),
@@ -221,16 +240,47 @@ static void ask_kind(struct making *m, const struct call *call, unsigned kind)
 	const struct rules_fact *facts;
 	const struct rule *because = NULL;
 	size_t count;
-	enum rules_verdict verdict = rules_interest_ask(m->rules, &asked, &facts, &count, &because);
+	enum rules_verdict verdict;
 
+	if (on_host)
+		know_host(&known);
+	asked.known_count = known.count;
+	verdict = rules_interest_ask(m->rules, &asked, &facts, &count, &because);
 	if (verdict == RULES_NEVER)
 		return;
-	of->can |= (uint16_t)(1U << kind);
+	*(on_host ? &of->host_can : &of->can) |= (uint16_t)(1U << kind);
 	for (size_t i = 0; i < count && verdict == RULES_IF; i++)
-		add_entry(m, &facts[i], bit_of(call, kind));
-	m->interest->because[call->nr][kind] = because;
+		add_entry(m, &facts[i], m->by_place ? bit : bit | bit << PLAN_HOST_SHIFT);
+	if (!on_host)
+		m->interest->because[call->nr][kind] = because;
 	if (verdict == RULES_ALWAYS)
-		of->pass |= (uint16_t)(1U << kind);
+		*(on_host ? &of->host_pass : &of->pass) |= (uint16_t)(1U << kind);
+}
+
+/* Of all processes, and what remains of that on the host. */
+static void ask_places(struct making *m, const struct call *call, unsigned kind)
+{
+	struct plan_interest *of = &m->interest->calls[call->nr];
+	const uint16_t bit = (uint16_t)(1U << kind);
+
+	ask_kind(m, call, kind, false);
+	if (m->by_place && (of->can & bit)) {
+		ask_kind(m, call, kind, true);
+	} else {
+		of->host_can |= of->can & bit;
+		of->host_pass |= of->pass & bit;
+	}
+}
+
+static bool reads_places(const struct rules *rules)
+{
+	size_t cursor = 0;
+	field_id id;
+
+	while (rules_next_field(rules, &cursor, &id))
+		if (id >= FIELD_CATALOGUE_END || is_of_container(id))
+			return true;
+	return false;
 }
 
 static void forget(struct interest_known *known, field_id field)
@@ -310,6 +360,8 @@ static void keep_named(struct plan_interest *of, const struct call *call, bool n
 		return;
 	of->can &= (uint16_t)~common;
 	of->pass &= (uint16_t)~common;
+	of->host_can &= (uint16_t)~common;
+	of->host_pass &= (uint16_t)~common;
 }
 
 static void ask_call(struct making *m, const struct call *call)
@@ -320,11 +372,13 @@ static void ask_call(struct making *m, const struct call *call)
 	if (call->watch == CALL_NAMED && !named)
 		return;
 	if (m->rules == NULL || (call->watch == CALL_STATE && !(call->plan.flags & PLAN_FAILED_ONLY))) {
-		*of = (struct plan_interest){ .can = UINT16_MAX, .pass = UINT16_MAX };
+		*of = (struct plan_interest){
+			.can = UINT16_MAX, .pass = UINT16_MAX, .host_can = UINT16_MAX, .host_pass = UINT16_MAX
+		};
 	} else {
 		for (unsigned kind = 0; kind < 16; kind++)
 			if (interest_kind_exists(call, kind))
-				ask_kind(m, call, kind);
+				ask_places(m, call, kind);
 	}
 	keep_named(of, call, named);
 	of->data = m->data;
@@ -342,6 +396,42 @@ static void keep_roles(struct interest *interest)
 
 		of->can |= 1U << PLAN_KIND_IP;
 		of->pass |= 1U << PLAN_KIND_IP;
+	}
+}
+
+/* Whether it is about a socket of before: who began the connection is told with it. */
+static bool tells_roles(const struct call *call)
+{
+	if (call->plan.class == RECORD_CLASS_NET)
+		return call->plan.object_arg != 0 && call->plan.group == PLAN_GROUP_OTHER;
+	return call->plan.object_arg != 0 || (call->plan.flags & PLAN_STANDARD_FD) != 0;
+}
+
+static bool receives(const struct call *call)
+{
+	return str_starts(str_of(call->name), STR("recv"));
+}
+
+/* What shows who began a connection is shown wherever the process is, when other calls tell of it. */
+static void keep_wide(struct interest *interest)
+{
+	bool received = false, told = false;
+
+	for (size_t i = 0; i < calls_count; i++) {
+		if (interest->calls[calls[i].nr].can == 0)
+			continue;
+		received |= receives(&calls[i]);
+		told |= receives(&calls[i]) || tells_roles(&calls[i]);
+	}
+	for (size_t i = 0; i < calls_count; i++) {
+		struct plan_interest *of = &interest->calls[calls[i].nr];
+		bool begins = calls[i].plan.group == PLAN_GROUP_CONNECT || calls[i].plan.group == PLAN_GROUP_MESSAGE;
+
+		if (!(begins && received) && !(calls[i].plan.group == PLAN_GROUP_SERVE && told))
+			continue;
+		of->pass |= of->can;
+		of->host_can |= of->can;
+		of->host_pass |= of->can;
 	}
 }
 
@@ -407,6 +497,14 @@ static void pass_down(struct interest *interest)
 	}
 }
 
+static void give_up(const struct call *call, plan_bits bits, uint16_t can, uint16_t *pass)
+{
+	if (call->plan.flags & PLAN_OPEN)
+		*pass |= (uint16_t)(can & bits);
+	else if (bits & bit_of(call, 0))
+		*pass |= can;
+}
+
 /* A kind of fact with more entries than the probe's table holds is given up: what it stood for passes. */
 static void keep_bounds(struct interest *interest)
 {
@@ -427,10 +525,8 @@ static void keep_bounds(struct interest *interest)
 	for (size_t i = 0; i < calls_count; i++) {
 		struct plan_interest *of = &interest->calls[calls[i].nr];
 
-		if (calls[i].plan.flags & PLAN_OPEN)
-			of->pass |= (uint16_t)(of->can & given_up);
-		else if (given_up & bit_of(&calls[i], 0))
-			of->pass |= of->can;
+		give_up(&calls[i], given_up, of->can, &of->pass);
+		give_up(&calls[i], given_up >> PLAN_HOST_SHIFT, of->host_can, &of->host_pass);
 	}
 	for (size_t i = 0; i < interest->count; i++) {
 		interest->kinds[interest->entries[i].kind] |= interest->entries[i].kinds;
@@ -471,6 +567,7 @@ int interest_new(const struct rules *rules, struct interest **ret)
 	m.rules = rules == NULL ? NULL : rules_interest_new(rules);
 	m.data = rules != NULL && rules_wants_data(rules);
 	m.failed = rules != NULL && m.rules == NULL;
+	m.by_place = rules != NULL && reads_places(rules);
 	for (size_t i = 0; i < calls_count && !m.failed; i++)
 		ask_call(&m, &calls[i]);
 	for (size_t i = 0; i < calls_count && !m.failed; i++)
@@ -478,6 +575,7 @@ int interest_new(const struct rules *rules, struct interest **ret)
 	interest->execs = !m.failed && ask_execs(&m);
 	if (m.roles)
 		keep_roles(interest);
+	keep_wide(interest);
 	rules_interest_free(m.rules);
 	if (m.failed) {
 		interest_free(interest);
@@ -654,15 +752,15 @@ bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t 
 	return is_roundabout(given) || (!str_eq(given, path) && one_holds(interest, kind, given, given, comm));
 }
 
-bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind,
+bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind, bool on_host,
 			 const struct str *paths, size_t count, struct str comm)
 {
 	const struct plan_interest *of = &interest->calls[call->nr];
-	const plan_bits bit = bit_of(call, 0);
+	const plan_bits bit = bit_of(call, 0) << (on_host ? PLAN_HOST_SHIFT : 0);
 
-	if (!(of->can & kind))
+	if (!((on_host ? of->host_can : of->can) & kind))
 		return false;
-	if ((of->pass & kind) || (kinds_of_whole(interest, RULES_FACT_COMM, comm) & bit))
+	if (((on_host ? of->host_pass : of->pass) & kind) || (kinds_of_whole(interest, RULES_FACT_COMM, comm) & bit))
 		return true;
 	for (size_t i = 0; i < count; i++)
 		if (path_holds(interest, bit, paths[i]))

@@ -17,6 +17,7 @@
 enum {
 	INTEREST_PREFIXES_MAX = PLAN_PREFIXES_MAX,
 	INTEREST_TEXTS_MAX = PLAN_TEXTS_MAX, /* of each other kind of fact */
+	INTEREST_KNOWN_MAX = 96, /* of one kind of call */
 };
 
 /* One fact, and what passes by it. */
@@ -53,8 +54,8 @@ bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t 
 			 struct str given, struct str comm);
 
 /* Whether a call of another kind (a bit) passes: by one of its names, made absolute, and the path of what its
- * descriptor is (or, of a text, with a slash in front). */
-bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind,
+ * descriptor is (or, of a text, with a slash in front). `on_host`: the process is in no container. */
+bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind, bool on_host,
 			 const struct str *paths, size_t count, struct str comm);
 
 /* Whether opens for reading pass, of which every program makes many; and for whom, NULL: not known. */
@@ -65,7 +66,7 @@ plan_bits interest_kinds(const struct interest *interest, enum rules_fact_kind k
 
 /* What is known of a call that ends as this kind, for asking rules; with room for more. */
 struct interest_known {
-	struct rules_known at[24];
+	struct rules_known at[INTEREST_KNOWN_MAX];
 	size_t count;
 };
 

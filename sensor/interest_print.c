@@ -32,6 +32,15 @@ static void add_kind(struct buf *out, const struct call *call, unsigned kind)
 		buf_addf(out, "%sfailed", is_open || call->plan.class == RECORD_CLASS_NET ? ", " : "");
 }
 
+/* What is otherwise of processes that are in no container. */
+static void add_place(struct buf *out, const struct plan_interest *of, unsigned kind)
+{
+	if (!(of->host_can & 1U << kind))
+		buf_add(out, STR(", in containers only"));
+	else if ((of->pass & 1U << kind) && !(of->host_pass & 1U << kind))
+		buf_add(out, STR(", on the host by its names"));
+}
+
 static void add_call(struct buf *out, const struct interest *interest, const struct call *call)
 {
 	const struct plan_interest *of = &interest->calls[call->nr];
@@ -50,6 +59,8 @@ static void add_call(struct buf *out, const struct interest *interest, const str
 			buf_addf(out, ": by its %s", (call->plan.flags & PLAN_OPEN) ? "path" : "names");
 		else if (rule != NULL)
 			buf_addf(out, ": always, for \"%.*s\"", STR_ARG(rule_name(rule)));
+		if (of->pass != UINT16_MAX)
+			add_place(out, of, kind);
 		buf_add_char(out, '\n');
 	}
 }
@@ -78,11 +89,12 @@ static void add_groups(struct buf *out, plan_bits bits)
 		[PLAN_GROUP_CONNECT] = "connect", [PLAN_GROUP_SERVE] = "bind and accept",
 		[PLAN_GROUP_MESSAGE] = "messages", [PLAN_GROUP_PROCESS] = "prctl",
 	};
-	bool first = (bits & PLAN_BITS_OF_OPENS) == 0;
+	const plan_bits all = bits | bits >> PLAN_HOST_SHIFT;
+	bool first = (all & UINT16_MAX) == 0;
 
-	buf_addf(out, " (%s", first ? "" : "opens");
+	buf_addf(out, " (%s%s", bits >> PLAN_HOST_SHIFT == 0 ? "in containers: " : "", first ? "" : "opens");
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
-		if (bits & PLAN_BIT_OF_GROUP(i)) {
+		if (all & PLAN_BIT_OF_GROUP(i)) {
 			buf_addf(out, "%s%s", first ? "" : ", ", groups[i]);
 			first = false;
 		}

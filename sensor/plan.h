@@ -153,8 +153,11 @@ static inline __u16 plan_other_kind(__u16 flags, __s64 ret)
 }
 
 /* What rules say of a path, of a name or of a process they say of some kinds of opens, and of some groups of
- * other calls: a bit each. */
+ * other calls: a bit each. In the upper half the same bits, of processes on the host. */
 typedef __u64 plan_bits;
+
+#define PLAN_HOST_SHIFT 32
+#define PLAN_BITS_ALL	(~0ULL)
 
 enum plan_group {
 	PLAN_GROUP_OTHER = 0,
@@ -172,7 +175,7 @@ enum plan_group {
 	PLAN_GROUP_PROCESS, /* prctl */
 };
 
-#define PLAN_BITS_OF_OPENS 0xffffULL
+#define PLAN_BITS_OF_OPENS 0xffff0000ffffULL
 #define PLAN_BIT_OF_GROUP(group) (1ULL << (16 + (group)))
 
 /* Of a call, bits by kind: some rule can match it; it passes whatever its path is; of those without an address
@@ -180,7 +183,14 @@ enum plan_group {
 struct plan_interest {
 	__u16 can, pass, bare;
 	__u16 data; /* some rule wants what is read or written */
+	__u16 host_can, host_pass; /* the same of processes on the host */
 };
+
+/* Where the processes of a cgroup are. */
+enum plan_place { PLAN_PLACE_UNKNOWN = 0, PLAN_PLACE_HOST, PLAN_PLACE_CONTAINER };
+
+#define PLAN_PLACES_MAX 4096  /* cgroups of which it is known */
+#define PLAN_MOVED_MAX	16384 /* processes that changed their cgroup since their last exec */
 
 /* What was lost, by call and cause; written only where something is lost. Rows beyond the calls' are of
  * the end of a process, and of what no call is known for. */

@@ -135,7 +135,7 @@ struct record {
 	__u64 start_ns; /* of the process, since boot */
 	__u64 parent_start_ns;		 /* 0: not known */
 	__u64 exec_id, parent_exec_id; /* programs it and its forebears have run: each exec adds one */
-	__u64 cgroup_id;
+	__u64 cgroup_id; /* of the directory that RECORD_STRING_CGROUP is, with its hierarchy in the upper bits */
 	__u64 cap_permitted, cap_effective, cap_inheritable;
 
 	__u64 exe_ino;

@@ -100,7 +100,7 @@ static __always_inline void fill_head(struct record *record, struct task_struct 
 	record->ppid = (__u32)parent->tgid;
 	record->start_ns = leader->start_boottime;
 	record->parent_start_ns = parent->group_leader->start_boottime;
-	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	(void)cgroup_of(task, &record->cgroup_id);
 	record->exec_id = leader->self_exec_id;
 	record->parent_exec_id = parent->group_leader->self_exec_id;
 	read_16(record->comm, &leader->comm);
@@ -478,8 +478,8 @@ static __always_inline void note_loss(const struct record *record, bool shed)
 		here->of[row].ring++;
 }
 
-/* Counts and hands over. */
-static __always_inline void emit(struct scratch *scratch, struct plan_counters *counters)
+/* Counts and hands over; false: it was lost. */
+static __always_inline bool emit(struct scratch *scratch, struct plan_counters *counters)
 {
 	__u32 len = scratch->record.len;
 	bool shed = false;
@@ -495,12 +495,13 @@ static __always_inline void emit(struct scratch *scratch, struct plan_counters *
 		r = bpf_ringbuf_output(&bulk, scratch, len, wake_flags(&scratch->record));
 	if (r == 0) {
 		counters->emitted++;
-		return;
+		return true;
 	}
 	counters->dropped++;
 	counters->shed += shed;
 	note_loss(&scratch->record, shed);
 	note_flood(&scratch->record);
+	return false;
 }
 
 #endif

@@ -139,7 +139,7 @@ static long given_step(__u32 i, struct walk *walk)
 		return 0;
 	len = scratch->walked.off - at - 1;
 	if (!scratch->walked.text && (len == 0 || is_dots(scratch, at, len))) {
-		scratch->walked.hit = true;
+		scratch->walked.hits = PLAN_BITS_ALL;
 		return 1;
 	}
 	scratch->walked.off = at;
@@ -149,32 +149,30 @@ static long given_step(__u32 i, struct walk *walk)
 	return 0;
 }
 
-/* Whether a name from the root is watched, as if it were a path. What was walked before is gone. */
-__noinline int given_is_watched(struct scratch *scratch, __u32 kind)
+/* What a name from the root lets pass, as if it were a path. What was walked before is gone. */
+__noinline plan_bits look_at_given(struct scratch *scratch, plan_bits kinds)
 {
 	struct walk walk = { .scratch = scratch };
 	__u32 len;
 
 	if (scratch == NULL)
-		return 1;
+		return kinds;
 	len = masked(scratch->given.len, PLAN_PREFIX_MAX - 1);
 	bpf_probe_read_kernel(&scratch->path[masked(PATH_HALF - len, PATH_HALF - 1)], len, scratch->prefix.path);
-	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = (__u16)kind, .done = true };
+	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .done = true };
 	bpf_loop(len, given_step, &walk, 0);
-	return walk_is_watched(&walk);
+	return walk_found(&walk);
 }
 
-/* Whether a name of a call other than open is watched, made absolute by the directory whose struct path is in
+/* What a name of a call other than open lets pass, made absolute by the directory whose struct path is in
  * scratch->from; or a text, as it is. What was walked before is gone. */
-__noinline int look_at_name(struct scratch *scratch, plan_bits kinds, __u32 is_text)
+__noinline plan_bits look_at_name(struct scratch *scratch, plan_bits kinds, __u32 is_text)
 {
 	struct walk walk = { .scratch = scratch };
 	__u32 len, off;
 
-	if (scratch == NULL)
-		return 1;
-	if (scratch->given.cut)
-		return 1;
+	if (scratch == NULL || scratch->given.cut)
+		return kinds;
 	len = masked(scratch->given.len, PLAN_PREFIX_MAX - 1);
 	off = PATH_HALF - len;
 	bpf_probe_read_kernel(&scratch->path[masked(off, PATH_HALF - 1)], len, scratch->prefix.path);
@@ -188,21 +186,26 @@ __noinline int look_at_name(struct scratch *scratch, plan_bits kinds, __u32 is_t
 	if (!is_text && scratch->prefix.path[0] != '/') {
 		scratch->walked.done = false;
 		if (scratch->from == 0)
-			return 1;
+			return kinds;
 		walk_on(&walk, scratch, bpf_get_current_task_btf(), (struct path *)scratch->from);
 	}
-	return walk_is_watched(&walk);
+	return walk_found(&walk);
 }
 
-/* Whether the name lets an open of this kind pass that the file's path does not. `other`: it is not that path.
- * A relative one says too little: it passes if any name would. */
-static __always_inline bool name_is_watched(struct scratch *scratch, __u16 kind, bool other)
+/* What the name lets pass of an open that the file's path does not. `other`: it is not that path. A relative one
+ * says too little: it passes if any name would. */
+static __always_inline plan_bits given_found(struct scratch *scratch, plan_bits kinds, bool other)
 {
-	if ((dots_kinds & kind) && (scratch->given.cut || has_dots(&scratch->prefix, scratch->given.len)))
-		return true;
-	if (!other || !((prefix_kinds | name_kinds) & kind))
-		return false;
-	return scratch->given.cut || scratch->prefix.path[0] != '/' || given_is_watched(scratch, kind);
+	plan_bits found = 0;
+
+	if ((dots_kinds & kinds) && (scratch->given.cut || has_dots(&scratch->prefix, scratch->given.len)))
+		found = dots_kinds & kinds;
+	kinds &= prefix_kinds | name_kinds;
+	if (!other || kinds == 0)
+		return found;
+	if (scratch->given.cut || scratch->prefix.path[0] != '/')
+		return found | kinds;
+	return found | look_at_given(scratch, kinds);
 }
 
 #endif

@@ -21,7 +21,7 @@ struct walked {
 	plan_bits kinds; /* who asks: its components are looked up; 0: nobody */
 	__u32 other; /* 1: ... and that is no open */
 	bool text;  /* it is no path: dots have no meaning */
-	bool hit;   /* a component lets pass */
+	plan_bits hits; /* what a component lets pass */
 	bool done;  /* the root was reached: else the path was cut */
 };
 
@@ -43,6 +43,7 @@ struct scratch {
 	__u64 base_mnt, base_dentry; /* ... and that; 0: it never was there */
 	__u64 from;		    /* a struct path of the kernel */
 	struct given given;
+	bool place_unknown; /* the process's cgroup is to be told */
 	struct plan_prefix prefix;
 	struct plan_affix affix;
 	struct plan_name name;
@@ -163,6 +164,24 @@ struct {
 	__type(value, plan_bits);
 } watched_comms SEC(".maps");
 
+/* By cgroup: enum plan_place. One that is forgotten is told once more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PLAN_PLACES_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} places SEC(".maps");
+
+/* Processes that changed their cgroup and have not executed a program since: the process table has them where
+ * they were. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PLAN_MOVED_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} moved SEC(".maps");
+
 __u64 either[PLAN_CALLS / 64]; /* as a 64-bit number or as an i386 one it is a wanted call */
 __u64 wanted[PLAN_CALLS / 64];
 struct plan plans[PLAN_CALLS];
@@ -174,6 +193,7 @@ __u64 comm_pairs[PLAN_PAIRS];
 plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds;
 __u32 own_tgid;
 bool take_environment;
+bool places_are_known; /* else nobody is taken to be on the host */
 struct plan_reader reader;
 
 /* A mask that the compiler cannot prove superfluous, so that the verifier gets to see it. */

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sensor/container.h"
 #include "sensor/ebpf/guard.h"
 #include "sensor/ebpf/ring.h"
 #include "sensor/enforce/act.h"
@@ -36,6 +37,7 @@ enum {
 	POLL_RECORDS = 4096,
 	PAUSE_MS = 1,
 	SLOTS = 5, /* of counters: maps.bpf.h */
+	PLACES_TOLD = 256, /* a power of two */
 	NICE = -10, /* of the thread that reads: who floods all processors must not also starve it */
 };
 
@@ -44,6 +46,7 @@ struct ebpf {
 	struct ring urgent, bulk;
 	struct probe_settings settings; /* in force; the interest is the sensor's */
 	struct plan_sender killer; /* of the run before */
+	uint64_t told[PLACES_TOLD]; /* cgroups whose place the programs were told last, by their number */
 	struct bpf_link *refusing[4]; /* NULL: nothing is refused */
 	int epoll;
 	bool busy; /* the last look found something: more will come */
@@ -207,6 +210,9 @@ static void fit_to_kernel(struct tocsin_bpf *object)
 	bpf_program__set_autoload(object->progs.on_uring_overflow,
 				  submit == 2 && complete >= 4 &&
 					  tracepoint_arguments(btf, "btf_trace_io_uring_cqe_overflow") > 0);
+	bpf_program__set_autoload(object->progs.on_moved,
+				  tracepoint_arguments(btf, "btf_trace_cgroup_attach_task") >= 5);
+	bpf_program__set_autoload(object->progs.on_renamed, tracepoint_arguments(btf, "btf_trace_cgroup_rename") >= 3);
 	btf__free(btf);
 }
 
@@ -289,6 +295,7 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	ebpf->settings = *settings;
 	if (r < 0)
 		return r;
+	ebpf->object->bss->places_are_known = bpf_program__autoload(ebpf->object->progs.on_moved);
 	guard_keep(bpf_map__fd(ebpf->object->maps.senders), settings->pin, &ebpf->killer);
 	*ret_why = "the rings could not be mapped";
 	r = open_rings(ebpf);
@@ -426,6 +433,22 @@ static struct ring *next_ring(struct ebpf *ebpf, const struct record **ret, size
 	return &ebpf->bulk;
 }
 
+/* Says to the programs where the processes of a cgroup are. Every exec and fork tells of its own, again and
+ * again; other calls only when the programs do not know. */
+static void tell_place(struct ebpf *ebpf, const struct record *record)
+{
+	struct str cgroup = record_text(record, RECORD_STRING_CGROUP);
+	uint64_t *told = &ebpf->told[record->cgroup_id % PLACES_TOLD];
+	uint32_t place;
+
+	if (cgroup.at == NULL || record_is_cut(record, RECORD_STRING_CGROUP) ||
+	    (*told == record->cgroup_id && record->type != RECORD_CALL))
+		return;
+	place = container_of_cgroup(cgroup).len == 0 ? PLAN_PLACE_HOST : PLAN_PLACE_CONTAINER;
+	if (bpf_map_update_elem(bpf_map__fd(ebpf->object->maps.places), &record->cgroup_id, &place, BPF_ANY) == 0)
+		*told = record->cgroup_id;
+}
+
 /* A full batch ends the round, so that batches and signals get their turn under load. */
 static int ebpf_drain(struct ebpf *ebpf, probe_take_fn take, void *userdata)
 {
@@ -435,10 +458,12 @@ static int ebpf_drain(struct ebpf *ebpf, probe_take_fn take, void *userdata)
 	int taken = 0;
 
 	while (taken < POLL_RECORDS && (ring = next_ring(ebpf, &record, &len)) != NULL) {
-		if (record_is_valid(record, len))
+		if (record_is_valid(record, len)) {
 			take(record, userdata);
-		else
+			tell_place(ebpf, record);
+		} else {
 			ebpf->invalid++;
+		}
 		ring_take(ring);
 		taken++;
 	}

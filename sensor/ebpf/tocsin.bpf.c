@@ -7,6 +7,7 @@
 #include "fill.bpf.h"
 #include "refuse.bpf.h"
 #include "given.bpf.h"
+#include "place.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -134,18 +135,18 @@ static __always_inline void add_address(struct scratch *scratch, const struct pl
 		add_user_bytes(scratch, message.name, message.len, RECORD_STRING_ADDRESS);
 }
 
-static __always_inline bool comm_is_watched(struct scratch *scratch, struct task_struct *task, plan_bits kind)
+static __always_inline plan_bits comm_found(struct scratch *scratch, struct task_struct *task, plan_bits kinds)
 {
 	struct task_struct *leader = task->group_leader;
-	plan_bits *kinds;
+	plan_bits *found;
 
-	if (!(comm_kinds & kind))
-		return false;
+	if (!(comm_kinds & kinds))
+		return 0;
 	read_16(scratch->comm.text, &leader->comm);
 	if (!has_pair(comm_pairs, scratch->comm.text[0], scratch->comm.text[1]))
-		return false;
-	kinds = bpf_map_lookup_elem(&watched_comms, &scratch->comm);
-	return kinds != NULL && (*kinds & kind);
+		return 0;
+	found = bpf_map_lookup_elem(&watched_comms, &scratch->comm);
+	return found != NULL ? *found & kinds : 0;
 }
 
 /* Puts flags and mode where other opens have them: args[4] and args[5]. */
@@ -171,18 +172,25 @@ static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_
 					   const struct plan *plan, struct file *file, __u16 kind,
 					   struct walk *walk, bool *ret_linked)
 {
-	bool passes = (interests[scratch->record.nr & (PLAN_CALLS - 1)].pass & kind) ||
-		      comm_is_watched(scratch, task, kind);
+	plan_bits asked = bits_asked(scratch, kind, kind), found;
+	bool passes;
 
 	*ret_linked = false;
+	if (asked == 0)
+		return false;
+	found = asked == PLAN_BITS_ALL ? 0 : comm_found(scratch, task, asked);
+	passes = asked == PLAN_BITS_ALL || bits_suffice(scratch, asked, found);
 	if (file == NULL) /* a descriptor that is closed already: what it was of nobody knows */
-		return passes || scratch->record.ret >= 0 || name_is_watched(scratch, kind, true);
-	walk_path(walk, scratch, task, &file->f_path, passes ? 0 : kind);
+		return passes || scratch->record.ret >= 0 ||
+		       bits_suffice(scratch, asked, found | given_found(scratch, asked, true));
+	walk_path(walk, scratch, task, &file->f_path, passes ? 0 : asked);
 	*ret_linked = !given_is_path(scratch, directory_of(&scratch->record, task, plan->dir_arg[0]));
-	/* Of a path that was cut nobody knows what it is below. */
-	if (passes || walk_is_watched(walk))
+	if (passes)
 		return true;
-	if (!name_is_watched(scratch, kind, *ret_linked))
+	found |= walk_found(walk);
+	if (found != 0 && bits_suffice(scratch, asked, found))
+		return true;
+	if (!bits_suffice(scratch, asked, found | given_found(scratch, asked, *ret_linked)))
 		return false;
 	walk_path(walk, scratch, task, &file->f_path, 0);
 	return true;
@@ -311,16 +319,16 @@ static __always_inline __u16 socket_kind(struct record *record, struct task_stru
 	return plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);
 }
 
-/* One of the call's names is among those that rules look for. One that is not there is shown as "<NA>". */
-static __always_inline bool one_name_is_watched(struct scratch *scratch, struct task_struct *task,
-						const struct plan *plan, int which, plan_bits kinds)
+/* What one of the call's names lets pass. One that is not there is shown as "<NA>". */
+static __always_inline plan_bits name_found(struct scratch *scratch, struct task_struct *task,
+					    const struct plan *plan, int which, plan_bits kinds)
 {
 	bool text = (plan->flags & PLAN_TEXT) || ((plan->flags & PLAN_TARGET_TEXT) && which == 0);
 	__u8 place = plan->name_arg[which];
 	__u64 address = arg(&scratch->record, place);
 
 	if (place == 0)
-		return false;
+		return 0;
 	if (address == 0 || !has_name(&scratch->record, plan)) {
 		give_none(scratch);
 		return look_at_name(scratch, kinds, true);
@@ -330,13 +338,13 @@ static __always_inline bool one_name_is_watched(struct scratch *scratch, struct 
 	else
 		read_given(scratch, address);
 	if (scratch->given.len == 0) /* it cannot be read, or stands for what it starts from */
-		return true;
+		return kinds;
 	scratch->from = text ? 0 : (__u64)directory_of(&scratch->record, task, plan->dir_arg[which]);
 	return look_at_name(scratch, kinds, text);
 }
 
 /* Of what is neither a file nor a directory the path is no name. */
-static __always_inline bool object_is_watched(struct scratch *scratch, struct task_struct *task, struct file *file,
+static __always_inline plan_bits object_found(struct scratch *scratch, struct task_struct *task, struct file *file,
 					      plan_bits kinds)
 {
 	struct inode *inode = READ(file, f_inode);
@@ -344,29 +352,30 @@ static __always_inline bool object_is_watched(struct scratch *scratch, struct ta
 	struct walk walk;
 
 	if (type == S_IFIFO)
-		return false;
+		return 0;
 	if (type == S_IFSOCK || (READ2(inode, i_sb, s_flags) & SB_NOUSER))
-		return true;
+		return kinds;
 	walk_path(&walk, scratch, task, &file->f_path, kinds);
-	return walk_is_watched(&walk);
+	return walk_found(&walk);
 }
 
 /* A function of its own, which the verifier looks at once. */
-__noinline int names_are_watched(struct scratch *scratch, plan_bits kinds)
+__noinline plan_bits names_found(struct scratch *scratch, plan_bits kinds)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct plan *plan;
 	struct file *file;
 	__s32 fd;
 
+	plan_bits found;
+
 	if (scratch == NULL)
-		return true;
+		return kinds;
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
-	if (one_name_is_watched(scratch, task, plan, 0, kinds) || one_name_is_watched(scratch, task, plan, 1, kinds))
-		return true;
+	found = name_found(scratch, task, plan, 0, kinds) | name_found(scratch, task, plan, 1, kinds);
 	fd = object_fd(&scratch->record, plan);
 	file = fd < 0 ? NULL : file_of(task, fd);
-	return file != NULL && object_is_watched(scratch, task, file, kinds);
+	return file == NULL ? found : found | object_found(scratch, task, file, kinds);
 }
 
 /* The table of processes has their names from it. */
@@ -380,15 +389,14 @@ static __always_inline bool names_its_process(const struct record *record, struc
 static __always_inline bool call_is_wanted(struct scratch *scratch, struct task_struct *task, const struct plan *plan,
 					   __u16 kind)
 {
-	const struct plan_interest *of = &interests[scratch->record.nr & (PLAN_CALLS - 1)];
-	plan_bits bit = PLAN_BIT_OF_GROUP(plan->group & 31);
+	plan_bits asked = bits_asked(scratch, kind, PLAN_BIT_OF_GROUP(plan->group & 15)), found;
 
-	if (!(of->can & kind))
-		return false;
-	if ((of->pass & kind) || comm_is_watched(scratch, task, bit) ||
-	    names_its_process(&scratch->record, task, plan))
-		return true;
-	return plan->class != RECORD_CLASS_NET && ((prefix_kinds | name_kinds) & bit) && names_are_watched(scratch, bit);
+	if (asked == 0 || asked == PLAN_BITS_ALL || names_its_process(&scratch->record, task, plan))
+		return asked != 0;
+	found = comm_found(scratch, task, asked);
+	if (plan->class != RECORD_CLASS_NET && ((prefix_kinds | name_kinds) & asked))
+		found |= names_found(scratch, asked);
+	return bits_suffice(scratch, asked, found);
 }
 
 /* What is read or written: of many buffers the first, as they follow each other. */
@@ -538,12 +546,16 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 		return 0;
 	counters->seen++;
 	begin_call(&scratch->record, regs, nr, ret, compat);
+	scratch->place_unknown = false;
 	if (plan->class == RECORD_CLASS_NET && was_refused())
 		scratch->record.flags |= RECORD_REFUSED;
-	if ((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))
-		emit(scratch, counters);
-	else
+	if (!((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))) {
 		counters->filtered++;
+		return 0;
+	}
+	if (scratch->place_unknown)
+		add_own_cgroup(scratch);
+	emit(scratch, counters);
 	return 0;
 }
 
@@ -664,7 +676,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		add_user_bytes(scratch, READ(mm, env_start),
 			       READ(mm, env_end) - READ(mm, env_start),
 			       RECORD_STRING_ENV);
-	emit(scratch, counters);
+	if (emit(scratch, counters))
+		forget_moved(task);
 	return 0;
 }
 
@@ -719,6 +732,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	scratch->record.ret = task->exit_code;
 	fill_head(&scratch->record, task, RECORD_EXIT, RECORD_CLASS_PROCESS);
 	emit(scratch, counters);
+	forget_moved(task);
 	return 0;
 }
 

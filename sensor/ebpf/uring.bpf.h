@@ -281,17 +281,17 @@ static __always_inline bool asked_open_is_wanted(struct scratch *scratch, struct
 	return file == NULL || open_is_wanted(scratch, task, plan, file, kind, walk, &linked);
 }
 
-static __always_inline bool asked_name_is_watched(struct scratch *scratch, struct task_struct *task,
+static __always_inline plan_bits asked_name_found(struct scratch *scratch, struct task_struct *task,
 						  const struct asked *asked, const struct plan *plan, int which,
 						  plan_bits kinds)
 {
 	bool text = (plan->flags & PLAN_TARGET_TEXT) && which == 0;
 
 	if (plan->name_arg[which] == 0)
-		return false;
+		return 0;
 	take_given(scratch, bpf_probe_read_kernel_str(scratch->prefix.path, PLAN_PREFIX_MAX, asked->name[which]));
 	if (scratch->given.len == 0)
-		return true;
+		return kinds;
 	scratch->from = text ? 0 : (__u64)directory_of(&scratch->record, task, plan->dir_arg[which]);
 	return look_at_name(scratch, kinds, text);
 }
@@ -299,17 +299,17 @@ static __always_inline bool asked_name_is_watched(struct scratch *scratch, struc
 static __always_inline bool asked_is_wanted(struct scratch *scratch, struct task_struct *task, const struct asked *asked,
 					    const struct plan *plan, struct file *file)
 {
-	const struct plan_interest *of = &interests[scratch->record.nr & (PLAN_CALLS - 1)];
 	__u16 kind = plan->class == RECORD_CLASS_NET ? asked_socket_kind(&scratch->record, asked, plan, file)
 						     : plan_other_kind(plan->flags, scratch->record.ret);
-	plan_bits bit = PLAN_BIT_OF_GROUP(plan->group & 31);
+	plan_bits bits = bits_asked(scratch, kind, PLAN_BIT_OF_GROUP(plan->group & 15)), found;
 
-	if (!(of->can & kind))
-		return false;
-	if ((of->pass & kind) || comm_is_watched(scratch, task, bit))
-		return true;
-	return plan->class != RECORD_CLASS_NET && (asked_name_is_watched(scratch, task, asked, plan, 0, bit) ||
-						   asked_name_is_watched(scratch, task, asked, plan, 1, bit));
+	if (bits == 0 || bits == PLAN_BITS_ALL)
+		return bits != 0;
+	found = comm_found(scratch, task, bits);
+	if (plan->class != RECORD_CLASS_NET)
+		found |= asked_name_found(scratch, task, asked, plan, 0, bits) |
+			 asked_name_found(scratch, task, asked, plan, 1, bits);
+	return bits_suffice(scratch, bits, found);
 }
 
 /* As at the end of the call. `object`: the struct file that the operation was on. False: filtered. */
@@ -360,10 +360,14 @@ static __always_inline int tell_asked(struct asked *asked, struct file *file, __
 	scratch->record.ret = result;
 	scratch->record.flags = RECORD_URING | flags;
 	__builtin_memcpy(scratch->record.args, asked->args, sizeof(asked->args));
-	if (take_asked(scratch, asked, (__u64)file))
-		emit(scratch, counters);
-	else
+	scratch->place_unknown = false;
+	if (!take_asked(scratch, asked, (__u64)file)) {
 		counters->filtered++;
+		return 0;
+	}
+	if (scratch->place_unknown)
+		add_own_cgroup(scratch);
+	emit(scratch, counters);
 	return 0;
 }
 

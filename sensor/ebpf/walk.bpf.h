@@ -92,9 +92,8 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 
 static __always_inline void walk_take(struct walk *walk, const struct plan_name_kinds *kinds)
 {
-	if (kinds != NULL &&
-	    ((kinds->any & walk->scratch->walked.kinds) || (walk->scratch->walked.leaf == 0 && (kinds->last & walk->scratch->walked.kinds))))
-		walk->scratch->walked.hit = true;
+	if (kinds != NULL)
+		walk->scratch->walked.hits |= kinds->any | (walk->scratch->walked.leaf == 0 ? kinds->last : 0);
 }
 
 static __always_inline void walk_look_whole(struct walk *walk, __u32 at, __u32 len)
@@ -206,14 +205,14 @@ static __always_inline void walk_on(struct walk *walk, struct scratch *scratch, 
 static __always_inline void walk_path(struct walk *walk, struct scratch *scratch,
 				      struct task_struct *task, struct path *path, plan_bits kinds)
 {
-	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .other = kinds > PLAN_BITS_OF_OPENS };
+	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .other = (kinds & ~PLAN_BITS_OF_OPENS) != 0 };
 	walk_on(walk, scratch, task, path);
 }
 
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
 {
 	if (bpf_core_field_exists(node->__parent))
-		return BPF_CORE_READ(node, __parent);
+		return READ(node, __parent);
 	return BPF_CORE_READ((struct kernfs_node___v614 *)node, parent);
 }
 
@@ -243,27 +242,42 @@ static __always_inline struct kernfs_node *cgroup_node_of(struct css_set *set, _
 		   subsys * sizeof(void *);
 	struct cgroup_subsys_state *css = (void *)read_word(at);
 
-	return css == NULL ? NULL : BPF_CORE_READ(css, cgroup, kn);
+	return css == NULL ? NULL : READ2(css, cgroup, kn);
+}
+
+static __always_inline bool is_top(struct kernfs_node *node)
+{
+	return node == NULL || kernfs_parent(node) == NULL;
 }
 
 /* The directory of the task's cgroup: in the unified tree, or where runtimes still use the old
- * hierarchies in the one of pids, else of memory. */
-static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scratch,
-					struct task_struct *task)
+ * hierarchies in the one of pids, else of memory. The number has its hierarchy in the upper bits. */
+static __always_inline struct kernfs_node *cgroup_of(struct task_struct *task, __u64 *ret_number)
 {
 	struct css_set *set = READ(task, cgroups);
 	struct kernfs_node *node = READ2(set, dfl_cgrp, kn);
+	__u64 tree = 0;
+
+	if (is_top(node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
+		node = cgroup_node_of(set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+		tree = 1ULL << 62;
+	}
+	if (is_top(node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id)) {
+		node = cgroup_node_of(set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+		tree = 2ULL << 62;
+	}
+	*ret_number = node == NULL ? 0 : READ(node, id) ^ tree;
+	return node;
+}
+
+static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scratch,
+					struct task_struct *task)
+{
+	__u64 number;
+	struct kernfs_node *node = cgroup_of(task, &number);
 
 	*walk = (struct walk){ .scratch = scratch };
 	scratch->walked = (struct walked){ .off = PATH_HALF };
-	if (kernfs_parent(node) == NULL &&
-	    bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
-		node = cgroup_node_of(set,
-				      bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
-	else if (kernfs_parent(node) == NULL &&
-		 bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		node = cgroup_node_of(set,
-				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
 	walk->node = node;
 	walk->scratch->walked.done = node == NULL;
 	if (node != NULL)
@@ -272,9 +286,9 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 		walk_name(walk, "", 0);
 }
 
-/* Whether the path just walked begins with a watched prefix; one that is a whole path has a NUL behind it. The
+/* What lets pass that the path just walked begins with a watched prefix; one that is a whole path has a NUL behind it. The
  * key's length goes right in front of the path, so that nothing is copied. */
-static __always_inline bool walk_has_prefix(const struct walk *walk)
+static __always_inline plan_bits walk_prefix(const struct walk *walk)
 {
 	__u32 off = masked(walk->scratch->walked.off, PATH_HALF - 1), len = PATH_HALF - off + 1;
 	struct plan_prefix *key = (void *)&walk->scratch->path[off] - sizeof(key->bits);
@@ -282,10 +296,10 @@ static __always_inline bool walk_has_prefix(const struct walk *walk)
 
 	walk->scratch->path[PATH_HALF] = 0;
 	if (!has_pair(firsts_of(&walk->scratch->walked)->pairs, key->path[1], key->path[2]))
-		return false;
+		return 0;
 	key->bits = (len > PLAN_PREFIX_MAX ? PLAN_PREFIX_MAX : len) * 8;
 	kinds = bpf_map_lookup_elem(&watched_prefixes, key);
-	return kinds != NULL && (*kinds & walk->scratch->walked.kinds);
+	return kinds != NULL ? *kinds : 0;
 }
 
 /* The last component, which begins at `leaf`, backwards into the key of the table of endings. */
@@ -303,25 +317,29 @@ __noinline int turn_leaf(struct scratch *scratch, __u32 leaf)
 	return len > 0;
 }
 
-/* Whether its last component ends with a watched text. */
-static __always_inline bool walk_has_ending(const struct walk *walk)
+/* ... that its last component ends with a watched text. */
+static __always_inline plan_bits walk_ending(const struct walk *walk)
 {
 	plan_bits *kinds;
 
 	if (!turn_leaf(walk->scratch, walk->scratch->walked.leaf))
-		return false;
+		return 0;
 	kinds = bpf_map_lookup_elem(&watched_endings, &walk->scratch->affix);
-	return kinds != NULL && (*kinds & walk->scratch->walked.kinds);
+	return kinds != NULL ? *kinds : 0;
 }
 
-/* Whether it lets the open pass. Of a path that was cut nobody knows. */
-static __always_inline bool walk_is_watched(const struct walk *walk)
+/* What of that for which it was walked the path lets pass. Of one that was cut nobody knows. */
+static __always_inline plan_bits walk_found(const struct walk *walk)
 {
-	if (walk->scratch->walked.hit || !walk->scratch->walked.done)
-		return true;
-	if ((prefix_kinds & walk->scratch->walked.kinds) && walk_has_prefix(walk))
-		return true;
-	return (ending_kinds & walk->scratch->walked.kinds) && walk_has_ending(walk);
+	plan_bits kinds = walk->scratch->walked.kinds, found = walk->scratch->walked.hits;
+
+	if (!walk->scratch->walked.done)
+		return kinds;
+	if (prefix_kinds & kinds)
+		found |= walk_prefix(walk);
+	if (ending_kinds & kinds)
+		found |= walk_ending(walk);
+	return found & kinds;
 }
 
 #endif

@@ -143,6 +143,8 @@ static void open_wide(const struct watched *watched, const struct interest *inte
 		struct plan_interest *at = &watched->interests[calls[i].nr];
 		uint16_t can = at->can | interest->calls[calls[i].nr].can;
 
+		__atomic_store_n(&at->host_pass, can, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->host_can, can, __ATOMIC_RELEASE);
 		__atomic_store_n(&at->pass, can, __ATOMIC_RELEASE);
 		__atomic_store_n(&at->can, can, __ATOMIC_RELEASE);
 		at->bare |= interest->calls[calls[i].nr].bare;
@@ -161,12 +163,15 @@ static void narrow(const struct watched *watched, const struct interest *interes
 			       interest->kinds[RULES_FACT_LEAD] | interest->kinds[RULES_FACT_ANY_LEAD] |
 			       interest->kinds[RULES_FACT_ENDING];
 	for (size_t i = 0; i < calls_count; i++) {
+		const struct plan_interest *from = &interest->calls[calls[i].nr];
 		struct plan_interest *at = &watched->interests[calls[i].nr];
 
-		__atomic_store_n(&at->can, interest->calls[calls[i].nr].can, __ATOMIC_RELEASE);
-		__atomic_store_n(&at->pass, interest->calls[calls[i].nr].pass, __ATOMIC_RELEASE);
-		__atomic_store_n(&at->bare, interest->calls[calls[i].nr].bare, __ATOMIC_RELEASE);
-		__atomic_store_n(&at->data, interest->calls[calls[i].nr].data, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->can, from->can, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->pass, from->pass, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->bare, from->bare, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->data, from->data, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->host_can, from->host_can, __ATOMIC_RELEASE);
+		__atomic_store_n(&at->host_pass, from->host_pass, __ATOMIC_RELEASE);
 	}
 }
 

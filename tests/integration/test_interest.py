@@ -5,12 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
+import uuid
 
 import pytest
 import yaml
 
 from hub import Hub
-from test_sensor import SENSOR, Sensor, needs_ebpf, receiver, sensors, wait_for  # noqa: F401 (fixtures)
+from test_sensor import SENSOR, Sensor, cgroup_root, needs_ebpf, receiver, sensors, wait_for  # noqa: F401 (fixtures)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 READ = "evt.type in (open, openat) and evt.is_open_read = true and fd.num >= 0"
@@ -249,6 +251,65 @@ def test_what_a_rule_wants_passes_whatever_names_it(receiver, sensors, tmp_path,
                          ("evt.type", "evt.args", "fd.name", "evt.rawres", "proc.vpid", "proc.name"))] += 1
     assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
     assert sum(seen["all"].values()) > 20
+
+
+# What a process does that moves from one cgroup to another: its name says where it thinks it is.
+MOVER = """
+import os, sys
+group, root, folder = sys.argv[1:]
+def move(where):
+    with open(where + '/cgroup.procs', 'w') as procs:
+        procs.write(str(os.getpid()))
+def make(name):
+    os.mkdir(folder + '/' + name)
+make('inside')
+move(root)
+make('moved-out')  # as who began in the container
+if os.fork() == 0:
+    make('forked-outside')
+    os._exit(0)
+os.wait()
+os.execv('/bin/mkdir', ['mkdir', folder + '/executed-outside'])
+"""
+
+
+@needs_ebpf
+def test_the_kernel_knows_the_host_from_containers(receiver, sensors, tmp_path):  # noqa: F811
+    root = cgroup_root()
+    if root is None or not os.access(root, os.W_OK):
+        pytest.skip("skipped, because there is no cgroup2 to write to")
+    group = os.path.join(root, f"docker-{uuid.uuid4().hex}{uuid.uuid4().hex}.scope")
+    end = f"{tmp_path}/the-end"
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump([
+        {"rule": "r", "desc": "d", "priority": "INFO", "output": "%evt.arg.path",
+         "condition": f"evt.type in (mkdir, mkdirat) and (container.id != host or evt.arg.path = {end})"}]))
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"), "--metrics", "127.0.0.1:0")
+    port = int(re.search(r"\(port (\d+)\)", sensor.text()).group(1))
+
+    def filtered():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return int(re.search(r'^tocsin_sensor_records_filtered_total\{class="path"\} (\d+)', answer.read().decode(), re.M)[1])
+
+    def made():
+        return [os.path.basename(event["fields"]["evt.arg.path"]) for event in receiver.find()]
+
+    os.mkdir(group)
+    try:
+        subprocess.run(["sh", "-c", f"echo $$ >{group}/cgroup.procs; exec \"$@\"", "sh", sys.executable, "-c", MOVER, group,
+                        root, str(tmp_path)], check=True)
+        os.mkdir(end)
+        wait_for(lambda: "the-end" in made())
+        assert made() == ["inside", "moved-out", "the-end"]
+        # A fork has told of the test's own cgroup by now: what it makes is no record any more.
+        before = wait_for(lambda: filtered() or 1)
+        for number in range(100):
+            os.mkdir(f"{tmp_path}/host-{number}")
+        wait_for(lambda: filtered() - before >= 100)
+        assert sensor.stop() == 0
+        assert made() == ["inside", "moved-out", "the-end"]
+    finally:
+        wait_for(lambda: not open(f"{group}/cgroup.procs").read())
+        os.rmdir(group)
 
 
 def interest(path):

@@ -506,12 +506,17 @@ static void add_name_check(struct dice *dice, struct buf *out)
 					      "evt.arg.arg2_str", "basename(evt.arg.path)", "basename(evt.arg.target)",
 					      "fd.name", "fd.filename", "evt.arg.flags", "proc.name", "toupper(evt.arg.path)" };
 	static const char *const ops[] = { "=", "!=", "contains", "startswith", "endswith" };
+	static const char *const places[] = { "container.id != host", "container.id = host", "container.name = web",
+					      "container.id exists", "k8s.ns.name exists",
+					      "container.image.repository contains x", "container.name != host",
+					      "container.id in (host, 0123456789ab)" };
 	const char *field = ROLL_OF(dice, fields);
 
-	switch (roll(dice, 6)) {
+	switch (roll(dice, 8)) {
 	case 0: buf_addf(out, "%s glob '%s'", field, ROLL_OF(dice, patterns)); break;
 	case 1: buf_addf(out, "%s regex '%s'", field, ROLL_OF(dice, regexes)); break;
 	case 2: buf_addf(out, "%s in ('%s', '%s')", field, ROLL_OF(dice, words), ROLL_OF(dice, words)); break;
+	case 4: buf_addf(out, "%s", ROLL_OF(dice, places)); break;
 	case 3: buf_addf(out, "evt.failed = %s", roll(dice, 2) ? "true" : "false"); break;
 	default: buf_addf(out, "%s %s '%s'", field, ROLL_OF(dice, ops), ROLL_OF(dice, words));
 	}
@@ -537,7 +542,7 @@ struct named {
 	const struct call *call;
 	char names[CALL_PARAMS_MAX][128]; /* by parameter */
 	char object[128];
-	bool failed;
+	bool failed, on_host;
 };
 
 /* As the sensor makes it; the names that the probe sees go to `paths`, texts with a slash in front. */
@@ -554,6 +559,12 @@ static size_t make_named(struct dice *dice, struct event *event, const struct fi
 	set(event, fields, "evt.rawres", value_i64(named->failed ? -2 : 0));
 	set(event, fields, "evt.res", value_str(named->failed ? STR("ENOENT") : STR("SUCCESS")));
 	set(event, fields, "proc.name", value_str(STR("cat")));
+	set(event, fields, "container.id", value_str(named->on_host ? STR("host") : STR("0123456789ab")));
+	set(event, fields, "container.name", value_str(named->on_host ? STR("host") : STR("web")));
+	if (!named->on_host) {
+		set(event, fields, "container.image.repository", value_str(STR("x/y")));
+		set(event, fields, "k8s.ns.name", value_str(STR("default")));
+	}
 	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
 		bool is_path = params[i].kind == PARAM_PATH || params[i].kind == PARAM_PATH2;
 		char field[64];
@@ -595,13 +606,16 @@ static void check_named(uint64_t seed, size_t *matched, size_t *stopped)
 	assert_int_equal(event_init(&event, fields_count(loaded->fields)), 0);
 	for (int i = 0; i < OPENS; i++) {
 		struct named named = { .call = call_find_name(str_of(ROLL_OF(&dice, named_calls))),
-				       .failed = roll(&dice, 4) == 0 };
+				       .failed = roll(&dice, 4) == 0,
+				       .on_host = roll(&dice, 2) == 0 };
 		struct str paths[CALL_PARAMS_MAX];
 		size_t count = make_named(&dice, &event, loaded->fields, &named, paths);
 		const struct rule *hit;
 		bool match = rules_match(loaded->rules, loaded->scratch, &event, &hit, 1) > 0;
-		bool pass = interest_wants_call(interest, named.call, named.failed ? 1 << PLAN_KIND_FAILED : 1, paths,
-						count, STR("cat"));
+		const uint16_t kind = named.failed ? 1 << PLAN_KIND_FAILED : 1;
+		bool pass = interest_wants_call(interest, named.call, kind, false, paths, count, STR("cat")) &&
+			    (!named.on_host ||
+			     interest_wants_call(interest, named.call, kind, true, paths, count, STR("cat")));
 
 		if (match && !pass)
 			fail_msg("%s: %s of %s, %s matches and does not pass", buf_text(&text), named.call->name,
@@ -652,10 +666,41 @@ static void calls_pass_by_their_names(void **state)
 		struct interest *interest;
 
 		assert_int_equal(interest_new(loaded->rules, &interest), 0);
-		if (!interest_wants_call(interest, call, 1, &passes, 1, STR("x")))
+		if (!interest_wants_call(interest, call, 1, false, &passes, 1, STR("x")))
 			fail_msg("%s: %s does not pass", cases[i].condition, cases[i].passes);
-		if (cases[i].stops != NULL && interest_wants_call(interest, call, 1, &stops, 1, STR("x")))
+		if (cases[i].stops != NULL && interest_wants_call(interest, call, 1, false, &stops, 1, STR("x")))
 			fail_msg("%s: %s passes", cases[i].condition, cases[i].stops);
+		interest_free(interest);
+		unload(loaded);
+	}
+}
+
+static void what_only_containers_do_is_not_looked_for_on_the_host(void **state)
+{
+	static const struct {
+		const char *condition;
+		bool all, host; /* whether any connect passes */
+	} cases[] = {
+		{ "evt.type = connect and container.id != host", true, false },
+		{ "evt.type = connect and container.image.repository = x", true, false },
+		{ "evt.type = connect and k8s.pod.label.app exists", true, false },
+		{ "evt.type = connect and container.name = host", true, true },
+		{ "evt.type = connect and not container.id = host", true, false },
+		{ "evt.type = connect and (container.id != host or user.name = x)", true, true },
+		{ "evt.type = connect", true, true },
+		{ "evt.type = accept and container.id != host", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct interest *interest;
+		struct loaded *loaded = load(cases[i].condition);
+
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		if ((interest->calls[SYS_connect].can != 0) != cases[i].all ||
+		    (interest->calls[SYS_connect].host_can != 0) != cases[i].host)
+			fail_msg("%s: %x, on the host %x", cases[i].condition, interest->calls[SYS_connect].can,
+				 interest->calls[SYS_connect].host_can);
 		interest_free(interest);
 		unload(loaded);
 	}
@@ -676,6 +721,7 @@ int main(void)
 		cmocka_unit_test(what_matches_has_passed),
 		cmocka_unit_test(calls_pass_by_their_names),
 		cmocka_unit_test(calls_whose_names_match_have_passed),
+		cmocka_unit_test(what_only_containers_do_is_not_looked_for_on_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
