@@ -5,7 +5,7 @@
 #include <ctype.h>
 
 /* What the literal is compared to. */
-enum part { PART_PATH, PART_DIRECTORY, PART_LAST, PART_GIVEN, PART_COMM, PART_NONE };
+enum part { PART_PATH, PART_DIRECTORY, PART_LAST, PART_GIVEN, PART_COMM, PART_PORT, PART_NONE };
 
 struct finding {
 	struct arena *arena;
@@ -24,6 +24,7 @@ static float chance_of(const struct rules_fact *fact)
 	case RULES_FACT_WHOLE: return 0.001f;
 	case RULES_FACT_ENDING: return fact->text.len > 3 ? 0.02f : 0.2f;
 	case RULES_FACT_COMM: return 0.05f;
+	case RULES_FACT_PORT: return 0.01f;
 	case RULES_FACT_ANY_LEAD:
 	case RULES_FACT_LEAD: return fact->text.len > 1 ? 0.02f : 0.04f;
 	case RULES_FACT_COMPONENT: return 0.02f;
@@ -123,7 +124,8 @@ static void offer_whole(struct finding *finding, struct str text)
 	case PART_DIRECTORY: offer_directory(finding, text); break;
 	case PART_LAST: offer(finding, RULES_FACT_LAST, text); break;
 	case PART_COMM: offer(finding, RULES_FACT_COMM, text); break;
-	case PART_GIVEN: break;
+	case PART_GIVEN:
+	case PART_PORT:
 	case PART_NONE: break;
 	}
 }
@@ -251,6 +253,20 @@ static void offer_literal(struct finding *finding, enum op op, struct str text)
 	}
 }
 
+static void offer_port(struct finding *finding, enum op op, __int128 number)
+{
+	char *text;
+
+	if ((op != OP_EQ && op != OP_IN) || number < 0 || number > UINT16_MAX)
+		return;
+	text = arena_alloc(finding->arena, 2);
+	if (text == NULL)
+		return;
+	text[0] = (char)(number >> 8);
+	text[1] = (char)(number & 0xff);
+	offer(finding, RULES_FACT_PORT, (struct str){ text, 2 });
+}
+
 static enum part part_of_param(const struct rules_asked *asked, const struct term *term)
 {
 	for (size_t i = 0; i < asked->params_count; i++)
@@ -269,7 +285,17 @@ const struct term *facts_field(const struct rules *rules, const struct predicate
 
 static enum part part_of_field(const struct rules_asked *asked, const struct term *term)
 {
-	if (term->kind != AST_FIELD || term->is_list || term->class != CLASS_TEXT)
+	if (term->kind != AST_FIELD || term->is_list)
+		return PART_NONE;
+	switch (term->base) {
+	case FIELD_FD_PORT:
+	case FIELD_FD_CPORT:
+	case FIELD_FD_SPORT:
+	case FIELD_FD_LPORT:
+	case FIELD_FD_RPORT: return term->class == CLASS_NUMBER ? PART_PORT : PART_NONE;
+	default: break;
+	}
+	if (term->class != CLASS_TEXT)
 		return PART_NONE;
 	if (asked->path != FIELD_NONE)
 		return term->base == asked->path ? PART_PATH : PART_NONE;
@@ -310,7 +336,10 @@ const struct rules_fact *facts_of(const struct rules_asked *asked, const struct 
 	*ret_chance = 0;
 	for (uint32_t i = 0; facts != NULL && i < predicate->count; i++) {
 		finding.chance = 2;
-		offer_literal(&finding, predicate->op, predicate->literals[i].text);
+		if (finding.part == PART_PORT)
+			offer_port(&finding, predicate->op, predicate->literals[i].number);
+		else
+			offer_literal(&finding, predicate->op, predicate->literals[i].text);
 		if (finding.chance > 1)
 			return NULL;
 		facts[i] = finding.best;

@@ -23,6 +23,7 @@ enum rules_fact_kind {
 	RULES_FACT_ENDING,     /* its last component ends so */
 	RULES_FACT_COMM,       /* proc.name is this */
 	RULES_FACT_DOTS,       /* the name as given has two dots side by side; the text is ".." */
+	RULES_FACT_PORT,       /* one of the connection's ends has this port; the text is two bytes, as on the wire */
 	RULES_FACT_KINDS,
 
 	RULES_FACTS_OF_PATHS = 1 << RULES_FACT_PREFIX | 1 << RULES_FACT_WHOLE | 1 << RULES_FACT_LAST |

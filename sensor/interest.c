@@ -205,7 +205,7 @@ static unsigned facts_of_call(const struct call *call)
 	if (call->plan.flags & PLAN_OPEN)
 		return RULES_FACTS_OF_PATHS | 1U << RULES_FACT_COMM | 1U << RULES_FACT_DOTS;
 	if (call->plan.class == RECORD_CLASS_NET)
-		return 1U << RULES_FACT_COMM;
+		return 1U << RULES_FACT_COMM | 1U << RULES_FACT_PORT;
 	return RULES_FACTS_OF_PATHS | 1U << RULES_FACT_COMM;
 }
 
@@ -404,7 +404,7 @@ static bool tells_roles(const struct call *call)
 {
 	if (call->plan.class == RECORD_CLASS_NET)
 		return call->plan.object_arg != 0 && call->plan.group == PLAN_GROUP_OTHER;
-	return call->plan.object_arg != 0 || (call->plan.flags & PLAN_STANDARD_FD) != 0;
+	return call->watch != CALL_STATE && (call->plan.object_arg != 0 || (call->plan.flags & PLAN_STANDARD_FD) != 0);
 }
 
 static bool receives(const struct call *call)
@@ -750,6 +750,14 @@ bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t 
 	if (given.len == 0 || given.at[0] != '/')
 		return false;
 	return is_roundabout(given) || (!str_eq(given, path) && one_holds(interest, kind, given, given, comm));
+}
+
+bool interest_wants_port(const struct interest *interest, const struct call *call, bool on_host, uint16_t port)
+{
+	const char text[2] = { (char)(port >> 8), (char)(port & 0xff) };
+
+	return (interest_kinds(interest, RULES_FACT_PORT, (struct str){ text, 2 }) &
+		bit_of(call, 0) << (on_host ? PLAN_HOST_SHIFT : 0)) != 0;
 }
 
 bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind, bool on_host,

@@ -58,6 +58,9 @@ bool interest_wants_open(const struct interest *interest, uint16_t nr, uint16_t 
 bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind, bool on_host,
 			 const struct str *paths, size_t count, struct str comm);
 
+/* Whether a network call of a kind that does not always pass does so by this port of either end. */
+bool interest_wants_port(const struct interest *interest, const struct call *call, bool on_host, uint16_t port);
+
 /* Whether opens for reading pass, of which every program makes many; and for whom, NULL: not known. */
 bool interest_reads(const struct interest *interest, const struct rule **ret_because);
 

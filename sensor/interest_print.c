@@ -5,13 +5,17 @@
 
 static void add_text(struct buf *out, const struct interest_entry *entry)
 {
+	if (entry->kind == RULES_FACT_PORT) {
+		buf_addf(out, "%u", (unsigned)(unsigned char)entry->text.at[0] << 8 | (unsigned char)entry->text.at[1]);
+		return;
+	}
 	for (size_t i = 0; i < entry->text.len && entry->text.at[i] != '\0'; i++)
 		buf_add_char(out, entry->text.at[entry->kind == RULES_FACT_ENDING ? entry->text.len - 1 - i : i]);
 }
 
 static bool is_whole(const struct interest_entry *entry)
 {
-	return entry->text.len > 0 && entry->text.at[entry->text.len - 1] == '\0';
+	return entry->kind == RULES_FACT_PREFIX && entry->text.at[entry->text.len - 1] == '\0';
 }
 
 static void add_kind(struct buf *out, const struct call *call, unsigned kind)
@@ -38,7 +42,7 @@ static void add_place(struct buf *out, const struct plan_interest *of, unsigned 
 	if (!(of->host_can & 1U << kind))
 		buf_add(out, STR(", in containers only"));
 	else if ((of->pass & 1U << kind) && !(of->host_pass & 1U << kind))
-		buf_add(out, STR(", on the host by its names"));
+		buf_add(out, STR(", on the host by its names, path or ports"));
 }
 
 static void add_call(struct buf *out, const struct interest *interest, const struct call *call)
@@ -56,7 +60,8 @@ static void add_call(struct buf *out, const struct interest *interest, const str
 		else
 			add_kind(out, call, kind);
 		if (!(of->pass & 1U << kind))
-			buf_addf(out, ": by its %s", (call->plan.flags & PLAN_OPEN) ? "path" : "names");
+			buf_addf(out, ": by its %s", (call->plan.flags & PLAN_OPEN) ? "path" :
+				 call->plan.class == RECORD_CLASS_NET ? "ports" : "names");
 		else if (rule != NULL)
 			buf_addf(out, ": always, for \"%.*s\"", STR_ARG(rule_name(rule)));
 		if (of->pass != UINT16_MAX)
@@ -112,6 +117,7 @@ void interest_print(const struct interest *interest, struct buf *out)
 		[RULES_FACT_ENDING] = "path ends with",
 		[RULES_FACT_DOTS] = "name as given contains",
 		[RULES_FACT_COMM] = "process is called",
+		[RULES_FACT_PORT] = "port is",
 	};
 
 	add_profile(out, interest);

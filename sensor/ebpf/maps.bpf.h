@@ -164,6 +164,15 @@ struct {
 	__type(value, plan_bits);
 } watched_comms SEC(".maps");
 
+/* By port, as on the wire. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PLAN_TEXTS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u16);
+	__type(value, plan_bits);
+} watched_ports SEC(".maps");
+
 /* By cgroup: enum plan_place. One that is forgotten is told once more. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -190,7 +199,7 @@ struct plan_interest interests[PLAN_CALLS];
 struct plan_firsts firsts[2]; /* of opens; of other calls */
 __u64 comm_pairs[PLAN_PAIRS];
 /* What some entry of each table lets pass: the others need no look. */
-plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds;
+plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds, port_kinds;
 __u32 own_tgid;
 bool take_environment;
 bool places_are_known; /* else nobody is taken to be on the host */

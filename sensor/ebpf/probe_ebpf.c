@@ -93,6 +93,7 @@ static struct watched tables(const struct tocsin_bpf *object)
 		.leads = bpf_map__fd(object->maps.watched_leads),
 		.names = bpf_map__fd(object->maps.watched_names),
 		.comms = bpf_map__fd(object->maps.watched_comms),
+		.ports = bpf_map__fd(object->maps.watched_ports),
 		.interests = object->bss->interests,
 		.firsts = object->bss->firsts,
 		.comm_pairs = object->bss->comm_pairs,
@@ -101,6 +102,7 @@ static struct watched tables(const struct tocsin_bpf *object)
 		.name_kinds = &object->bss->name_kinds,
 		.comm_kinds = &object->bss->comm_kinds,
 		.dots_kinds = &object->bss->dots_kinds,
+		.port_kinds = &object->bss->port_kinds,
 	};
 }
 

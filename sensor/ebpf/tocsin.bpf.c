@@ -378,6 +378,50 @@ __noinline plan_bits names_found(struct scratch *scratch, plan_bits kinds)
 	return file == NULL ? found : found | object_found(scratch, task, file, kinds);
 }
 
+/* What the ports of a socket's ends let pass, and that of an address that the call was given. */
+static __always_inline plan_bits ports_found(struct file *file, const __u16 *address, plan_bits kinds)
+{
+	__u16 ports[3] = { 0 }, family;
+	plan_bits found = 0, *bits;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (file == NULL || !(port_kinds & kinds) || (READ2(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = READ(file, private_data);
+	sk = READ(socket, sk);
+	family = READ(sk, __sk_common.skc_family);
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	ports[0] = __builtin_bswap16(READ(sk, __sk_common.skc_num));
+	ports[1] = READ(sk, __sk_common.skc_dport);
+	ports[2] = address[1];
+	for (int i = 0; i < 3; i++) {
+		bits = bpf_map_lookup_elem(&watched_ports, &ports[i]);
+		found |= bits != NULL ? *bits : 0;
+	}
+	return found & kinds;
+}
+
+__noinline plan_bits socket_found(struct scratch *scratch, plan_bits kinds)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct plan *plan;
+	struct message message;
+	__u16 address[2] = { 0 };
+	__s32 fd;
+
+	if (scratch == NULL)
+		return kinds;
+	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
+	if (plan->address_arg != 0) {
+		message = message_of(&scratch->record, plan);
+		bpf_probe_read_user(address, sizeof(address), (void *)message.name);
+	}
+	fd = object_fd(&scratch->record, plan);
+	return ports_found(fd < 0 ? NULL : file_of(task, fd), address, kinds);
+}
+
 /* The table of processes has their names from it. */
 static __always_inline bool names_its_process(const struct record *record, struct task_struct *task,
 					      const struct plan *plan)
@@ -394,7 +438,9 @@ static __always_inline bool call_is_wanted(struct scratch *scratch, struct task_
 	if (asked == 0 || asked == PLAN_BITS_ALL || names_its_process(&scratch->record, task, plan))
 		return asked != 0;
 	found = comm_found(scratch, task, asked);
-	if (plan->class != RECORD_CLASS_NET && ((prefix_kinds | name_kinds) & asked))
+	if (plan->class == RECORD_CLASS_NET)
+		found |= (port_kinds & asked) ? socket_found(scratch, asked) : 0;
+	else if ((prefix_kinds | name_kinds) & asked)
 		found |= names_found(scratch, asked);
 	return bits_suffice(scratch, asked, found);
 }

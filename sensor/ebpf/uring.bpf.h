@@ -306,7 +306,9 @@ static __always_inline bool asked_is_wanted(struct scratch *scratch, struct task
 	if (bits == 0 || bits == PLAN_BITS_ALL)
 		return bits != 0;
 	found = comm_found(scratch, task, bits);
-	if (plan->class != RECORD_CLASS_NET)
+	if (plan->class == RECORD_CLASS_NET)
+		found |= ports_found(file, (const __u16 *)asked->address, bits);
+	else
 		found |= asked_name_found(scratch, task, asked, plan, 0, bits) |
 			 asked_name_found(scratch, task, asked, plan, 1, bits);
 	return bits_suffice(scratch, bits, found);

@@ -11,6 +11,7 @@ union key {
 	struct plan_affix affix;
 	struct plan_name name;
 	struct plan_comm comm;
+	char port[2];
 };
 
 /* The entry's map and its key there; -1: it has none. */
@@ -29,6 +30,10 @@ static int key_of(const struct watched *watched, const struct interest_entry *en
 	default: break;
 	}
 	memset(ret, 0, sizeof(*ret));
+	if (entry->kind == RULES_FACT_PORT) {
+		memcpy(ret->port, text.at, sizeof(ret->port));
+		return watched->ports;
+	}
 	if (entry->kind == RULES_FACT_COMM) {
 		memcpy(ret->comm.text, text.at, text.len);
 		return watched->comms;
@@ -158,6 +163,7 @@ static void narrow(const struct watched *watched, const struct interest *interes
 	*watched->ending_kinds = interest->kinds[RULES_FACT_ENDING];
 	*watched->comm_kinds = interest->kinds[RULES_FACT_COMM];
 	*watched->dots_kinds = interest->kinds[RULES_FACT_DOTS];
+	*watched->port_kinds = interest->kinds[RULES_FACT_PORT];
 	/* What a failed open's name is not searched for. */
 	*watched->name_kinds = interest->kinds[RULES_FACT_LAST] | interest->kinds[RULES_FACT_COMPONENT] |
 			       interest->kinds[RULES_FACT_LEAD] | interest->kinds[RULES_FACT_ANY_LEAD] |

@@ -6,11 +6,11 @@
 
 /* Where they are: maps by descriptor, variables mapped. */
 struct watched {
-	int prefixes, endings, leads, names, comms;
+	int prefixes, endings, leads, names, comms, ports;
 	struct plan_interest *interests;
 	struct plan_firsts *firsts; /* of opens; of other calls */
 	__u64 *comm_pairs;
-	plan_bits *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *dots_kinds;
+	plan_bits *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *dots_kinds, *port_kinds;
 };
 
 /* Puts another interest in the place of `before` (NULL: of none), which must still be there. Meanwhile

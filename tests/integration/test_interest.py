@@ -3,6 +3,7 @@ import collections
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -251,6 +252,59 @@ def test_what_a_rule_wants_passes_whatever_names_it(receiver, sensors, tmp_path,
                          ("evt.type", "evt.args", "fd.name", "evt.rawres", "proc.vpid", "proc.name"))] += 1
     assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
     assert sum(seen["all"].values()) > 20
+
+
+def talk(port, other):
+    """Connections and messages to, from and at these ports, some of them in vain."""
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        for to in (port, other):
+            with socket.socket(family) as server, socket.socket(family) as client, \
+                    socket.socket(family, socket.SOCK_DGRAM) as here, socket.socket(family, socket.SOCK_DGRAM) as there:
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                client.setblocking(False)
+                client.connect_ex((host, to))  # nobody listens yet
+                server.bind((host, to))
+                server.listen()
+                with socket.create_connection((host, to)):
+                    server.accept()[0].close()
+                here.bind((host, to))
+                there.sendto(b"a", (host, to))
+                there.sendmsg([b"b"], [], 0, (host, to))
+                here.recvfrom(1)
+                here.recvfrom(1)
+                there.connect((host, to))
+                there.send(b"c")
+
+
+@needs_ebpf
+@pytest.mark.parametrize("receives", (False, True))
+def test_what_a_rule_wants_passes_by_the_ports(receiver, sensors, tmp_path, receives):  # noqa: F811
+    """Held against a sensor to which every such call comes. Who receives is told who began: then all that shows it passes."""
+    types = "connect, accept, accept4, bind, sendto, sendmsg" + (", recvfrom" if receives else "")
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        port, other = one.getsockname()[1], two.getsockname()[1]
+    end, ids = str(tmp_path / "the-end"), {}
+    looks = [f"fd.sport = {port}", f"fd.rport in ({port}, 1)", f"(fd.lport = {port} or fd.cport = {port})"]
+    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump([
+            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%fd.name",
+             "condition": f"evt.type in ({types}) and {text}"}
+            for number, text in enumerate([*looks, *more])] + [
+            {"rule": "end", "desc": "d", "priority": "INFO", "output": "o", "condition": f"evt.type = mkdir and evt.arg.path = {end}"}]))
+        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
+        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    assert ("connect: ip: by its ports" in interest(tmp_path / "few.yaml")[1]) != receives
+    talk(port, other)
+    os.mkdir(end)
+    wait_for(lambda: len(receiver.find(evt__type="mkdir")) >= 2)
+    seen = {name: collections.Counter() for name in ids}
+    for event in receiver.find(proc__pid=os.getpid()):
+        fields = event["fields"]
+        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
+        seen[name][tuple(fields.get(field) for field in ("evt.type", "fd.name", "evt.rawres"))] += 1
+    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    assert sum(seen["all"].values()) > 10 and not any(f":{other}" in str(key[1]) for key in seen["few"])
 
 
 # What a process does that moves from one cgroup to another: its name says where it thinks it is.

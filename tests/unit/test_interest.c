@@ -706,6 +706,45 @@ static void what_only_containers_do_is_not_looked_for_on_the_host(void **state)
 	}
 }
 
+static void connections_pass_by_their_ports(void **state)
+{
+	static const struct {
+		const char *condition;
+		uint16_t passes, stops; /* 0: any passes */
+	} cases[] = {
+		{ "evt.type = connect and fd.sport = 22", 22, 23 },
+		{ "evt.type = connect and fd.port in (80, 443, 65535)", 65535, 22 },
+		{ "evt.type = connect and (fd.rport = 256 or fd.lport = 1)", 256, 255 },
+		{ "evt.type = connect and fd.sport = 22 and not fd.cport = 7", 22, 7 },
+		{ "evt.type = connect and fd.typechar in (4, 6) and fd.sport in (3333, 4444)", 4444, 4445 },
+		{ "evt.type = connect and fd.sport != 22", 0, 0 },
+		{ "evt.type = connect and fd.sport > 22", 0, 0 },
+		{ "evt.type = connect and (fd.sport = 22 or fd.sip = 1.2.3.4)", 0, 0 },
+	};
+	const struct call *call = call_find_name(STR("connect"));
+	const uint16_t kind = plan_socket_kind(1, 2, 0, 0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct loaded *loaded = load(cases[i].condition);
+		struct interest *interest;
+		const struct plan_interest *of;
+
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		of = &interest->calls[SYS_connect];
+		assert_true(of->can & kind);
+		if (!(of->pass & kind) != (cases[i].passes != 0))
+			fail_msg("%s: %s", cases[i].condition, of->pass & kind ? "always" : "by something");
+		if (cases[i].passes != 0 && (!interest_wants_port(interest, call, false, cases[i].passes) ||
+					     !interest_wants_port(interest, call, true, cases[i].passes)))
+			fail_msg("%s: %u does not pass", cases[i].condition, cases[i].passes);
+		if (cases[i].passes != 0 && interest_wants_port(interest, call, false, cases[i].stops))
+			fail_msg("%s: %u passes", cases[i].condition, cases[i].stops);
+		interest_free(interest);
+		unload(loaded);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -722,6 +761,7 @@ int main(void)
 		cmocka_unit_test(calls_pass_by_their_names),
 		cmocka_unit_test(calls_whose_names_match_have_passed),
 		cmocka_unit_test(what_only_containers_do_is_not_looked_for_on_the_host),
+		cmocka_unit_test(connections_pass_by_their_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
