@@ -94,6 +94,9 @@ bool keeper_watch(struct keeper *keeper, int *ret_status);
 /* The same by somebody who has reaped it otherwise, as a tracer does. */
 void keeper_ended(struct keeper *keeper, int status);
 
+/* Nobody stands above this worker any more, who could tell it of the command's end. */
+bool keeper_is_gone(const struct keeper *keeper);
+
 /* The worker is to come to its end in good order now: nobody will be there to watch. */
 bool keeper_is_ending(const struct keeper *keeper);
 

@@ -423,6 +423,11 @@ bool keeper_watch(struct keeper *keeper, int *ret_status)
 	return true;
 }
 
+bool keeper_is_gone(const struct keeper *keeper)
+{
+	return keeper->is_last;
+}
+
 bool keeper_is_ending(const struct keeper *keeper)
 {
 	return atomic_load(&keeper->shared->ending) != 0;

@@ -312,7 +312,7 @@ static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userd
 	probe->busy = n > 0;
 	if (n == 0 && keeper_is_ending(probe->notify.keeper))
 		return -ESRCH;
-	return n == 0 && over && probe->ended ? -ESRCH : n;
+	return n == 0 && over && (probe->ended || keeper_is_gone(probe->notify.keeper)) ? -ESRCH : n;
 }
 
 /* What went on unseen while this sensor was not there, or did not answer. */

@@ -260,6 +260,22 @@ def test_a_worker_that_goes_on_is_kept(load):
     assert one.wait() == 0
 
 
+def test_the_last_of_the_sensor_ends_with_the_workload(load):
+    one = load()
+    first = one.worker()
+    os.kill(first, signal.SIGKILL)
+    worker = one.worker(other_than=first)
+    wait_for(lambda: one.log.read_text().count("start: version") == 2, 20, "the new worker")
+    below = [pid for pid in descendants(one.keeper) if pid != worker]
+    for pid in [one.process.pid, one.keeper]:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: "nobody is left to take over" in one.log.read_text(), 10, "the notice")
+    for pid in below:
+        if state_of(pid) is not None:
+            os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: state_of(worker) in (None, "Z"), 20, "the end of the worker")
+
+
 @pytest.mark.parametrize("who", ["worker", "keeper", "front"])
 def test_the_workload_ends_with_the_sensor_if_that_is_asked_for(load, who):
     one = load(options=["--on-failure", "kill"])
