@@ -334,7 +334,7 @@ def test_the_hub_makes_an_alert_of_it(run, tmp_path):
         wait_for(lambda: hub.api("GET", "/api/v1/sensors")[1]["sensors"], 15, "the sensor")
         os.kill(worker, signal.SIGKILL)
         wait_for(lambda: any(entry["alert"]["rule"] == "Sensor failed" and "was killed by SIGKILL" in entry["alert"]["output"]
-                             for entry in hub.api("GET", "/api/v1/alerts?limit=100")[1]["alerts"]), 20, "the alert")
+                             for entry in hub.api("GET", "/api/v1/alerts?limit=100")[1]["alerts"]), 60, "the alert")
     finally:
         hub.stop()
 
