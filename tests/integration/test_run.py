@@ -332,6 +332,7 @@ def test_the_hub_makes_an_alert_of_it(run, tmp_path):
         one = run("sleep", "60", hub=hub.port)
         worker = one.worker()
         wait_for(lambda: hub.api("GET", "/api/v1/sensors")[1]["sensors"], 15, "the sensor")
+        wait_for(lambda: "start: version" in one.log.read_text(), 15, "the command")
         os.kill(worker, signal.SIGKILL)
         wait_for(lambda: any(entry["alert"]["rule"] == "Sensor failed" and "was killed by SIGKILL" in entry["alert"]["output"]
                              for entry in hub.api("GET", "/api/v1/alerts?limit=100")[1]["alerts"]), 60, "the alert")
