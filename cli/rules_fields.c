@@ -18,6 +18,7 @@ static const struct cli_option options[] = {
 /* What the sensor sets (sensor/enrich*.c; a test compares). */
 static const field_id sensor_fields[] = {
 	FIELD_CONTAINER_FULL_ID, FIELD_CONTAINER_ID, FIELD_CONTAINER_NAME, FIELD_EVT_ARG, FIELD_EVT_ARGS,
+	FIELD_EVT_BUFFER, FIELD_EVT_BUFLEN, FIELD_EVT_INFO,
 	FIELD_EVT_CPU, FIELD_EVT_IS_IO_URING, FIELD_EVT_IS_PRESUMED, FIELD_EVT_IS_OPEN_CREATE, FIELD_EVT_IS_OPEN_EXEC,
 	FIELD_EVT_IS_OPEN_READ, FIELD_EVT_IS_OPEN_WRITE, FIELD_EVT_RAWRES, FIELD_EVT_RES, FIELD_EVT_TRUNCATED,
 	FIELD_EVT_TYPE, FIELD_FD_CIP,
@@ -40,6 +41,17 @@ static const field_id sensor_fields[] = {
 	FIELD_THREAD_CAP_EFFECTIVE, FIELD_THREAD_CAP_INHERITABLE, FIELD_THREAD_CAP_PERMITTED,
 	FIELD_THREAD_TID, FIELD_THREAD_VTID, FIELD_USER_LOGINNAME, FIELD_USER_LOGINUID, FIELD_USER_NAME,
 	FIELD_USER_UID, FIELD_PROC_ANAME,
+};
+
+/* And only if a rule asks for it (sensor/enrich_asked.c). */
+static const char *const asked_fields[] = {
+	"proc.pgid.exe", "proc.pgid.exepath", "proc.vpgid.exe", "proc.vpgid.exepath", "proc.loginshellid",
+	"proc.cmdlenargs", "proc.stdin.type", "proc.stdout.type", "proc.stderr.type", "thread.ismain",
+	"evt.category", "evt.count", "evt.count.exit", "evt.count.error", "evt.is_async", "evt.is_io",
+	"evt.is_io_read", "evt.is_io_write", "evt.io_dir", "evt.abspath",  
+	"fd.containername", "fd.containerdirectory", "fd.uid", "fd.cproto", "fd.sproto", "fd.lproto", "fd.rproto",
+	"fd.is_upper_layer", "fd.is_lower_layer", "fs.path.name", "fs.path.nameraw", "fs.path.source",
+	"fs.path.sourceraw", "fs.path.target", "fs.path.targetraw", "evt.rawarg", "proc.aenv", "proc.aargs",
 };
 
 /* What every event has, wherever it comes from. */
@@ -127,12 +139,15 @@ static bool holds(const field_id *ids, size_t count, field_id id)
 }
 
 /* Who supplies it: a sensor, the evaluator from other fields, every event, or others' events only. */
-static const char *origin(field_id id)
+static const char *origin(field_id id, struct str name)
 {
 	if (holds(event_fields, ARRAY_LEN(event_fields), id))
 		return "every event";
 	if (holds(sensor_fields, ARRAY_LEN(sensor_fields), id))
 		return "sensor";
+	for (size_t i = 0; i < ARRAY_LEN(asked_fields); i++)
+		if (str_eq(name, str_of(asked_fields[i])))
+			return "sensor";
 	return rules_field_is_derived(id) ? "derived" : "others";
 }
 
@@ -196,16 +211,16 @@ static size_t add_all(const char *pattern, struct table *table, struct buf *out)
 		const struct field_info *info = field_info_at(id);
 		struct buf flags = { 0 };
 
-		if (!is_wanted(pattern, info->name, origin(id)))
+		if (!is_wanted(pattern, info->name, origin(id, info->name)))
 			continue;
 		count++;
 		add_flags(&flags, info, ", ");
 		if (cli.json)
-			add_json(out, info->name.at, argument_name(info), type_name(info), origin(id), info, NULL);
+			add_json(out, info->name.at, argument_name(info), type_name(info), origin(id, info->name), info, NULL);
 		else if (markdown)
-			add_markdown(out, info->name.at, argument_name(info), type_name(info), origin(id), buf_str(&flags));
+			add_markdown(out, info->name.at, argument_name(info), type_name(info), origin(id, info->name), buf_str(&flags));
 		else
-			add_text(table, info->name.at, argument_name(info), type_name(info), origin(id), buf_str(&flags));
+			add_text(table, info->name.at, argument_name(info), type_name(info), origin(id, info->name), buf_str(&flags));
 		buf_done(&flags);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(hub_fields); i++) {

@@ -17,7 +17,7 @@ RULES = """
   priority: WARNING
 - rule: Never
   desc: Makes the sensor look at every writing open, connect and new program.
-  condition: evt.type in (open, openat, connect, execve, mkdir) and proc.name = nothing-has-this-name
+  condition: evt.type in (open, openat, connect, execve, mkdir) and proc.cmdline = nothing-has-this-line
   output: "%evt.type"
   priority: NOTICE
 """

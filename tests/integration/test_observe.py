@@ -108,7 +108,7 @@ def test_follow_goes_on_with_all_that_a_process_starts():
     (["--filter", " "], "--filter: column 1: a condition is missing"),
     (["--filter", "proc.name = '\x1b[31m' and"], r"\\x1b|column"),
     (["--filter", "x" * 5000], "too long"),
-    (["--filter", "evt.type = read"], "no system call that a sensor observes"),
+    (["--filter", "evt.type = getpid"], "no system call that a sensor observes"),
     (["--event", "opne"], "\"opne\" is nothing that a sensor observes. Did you mean 'open'"),
     (["--event", ""], "is nothing that a sensor observes"),
     (["--follow"], "whom"),
