@@ -48,7 +48,7 @@ static const char *const asked_fields[] = {
 	"proc.pgid.exe", "proc.pgid.exepath", "proc.vpgid.exe", "proc.vpgid.exepath", "proc.loginshellid",
 	"proc.cmdlenargs", "proc.stdin.type", "proc.stdout.type", "proc.stderr.type", "thread.ismain",
 	"evt.category", "evt.count", "evt.count.exit", "evt.count.error", "evt.is_async", "evt.is_io",
-	"evt.is_io_read", "evt.is_io_write", "evt.io_dir", "evt.abspath",  
+	"evt.is_io_read", "evt.is_io_write", "evt.io_dir", "evt.abspath",
 	"fd.containername", "fd.containerdirectory", "fd.uid", "fd.cproto", "fd.sproto", "fd.lproto", "fd.rproto",
 	"fd.is_upper_layer", "fd.is_lower_layer", "fs.path.name", "fs.path.nameraw", "fs.path.source",
 	"fs.path.sourceraw", "fs.path.target", "fs.path.targetraw", "evt.rawarg", "proc.aenv", "proc.aargs",
