@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/call_numbers.h"
+#include "sensor/seccomp/listener.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -54,7 +55,7 @@ static bool settle(const struct keeper *keeper, const struct seccomp_notif *noti
 
 	if (keeper->profile != NULL && atomic_load(&keeper->shared->step) == KEEPER_RUNS)
 		return decider_settle(keeper->profile, keeper->listener, notif);
-	return ioctl(keeper->listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on) == 0;
+	return listener_answer(keeper->listener, &go_on);
 }
 
 /* False: the worker was quicker, or the process is gone. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "sensor/ptrace/notify.h"
 #include "sensor/ptrace/tracee.h"
+#include "sensor/seccomp/listener.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,25 +22,15 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS	   SECCOMP_IOW(4, __u64)
 #endif
 
-enum {
-	ANSWER_MAX = 128, /* bytes: newer kernels may have longer ones */
-	WATCH_MS = 20,
-};
+enum { WATCH_MS = 20 };
 
 /* ---- answers ---- */
 
 static void answer(struct notify *notify, struct seccomp_notif *asked, int error, int64_t value, uint32_t flags)
 {
-	char room[ANSWER_MAX] = { 0 };
-	struct seccomp_notif_resp *answer = (struct seccomp_notif_resp *)(void *)room;
+	const struct seccomp_notif_resp answer = { .id = asked->id, .error = error, .val = value, .flags = flags };
 
-	answer->id = asked->id;
-	answer->error = error;
-	answer->val = value;
-	answer->flags = flags;
-	/* ENOENT: the thread has been killed meanwhile, or a keeper was quicker. */
-	while (ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_SEND, answer) < 0 && errno == EINTR)
-		;
+	(void)listener_answer(notify->listener, &answer);
 	keeper_answered(notify->keeper, asked);
 }
 
@@ -56,17 +47,6 @@ void notify_answer(struct notify *notify, struct seccomp_notif *asked, int error
 void notify_answer_with(struct notify *notify, struct seccomp_notif *asked, int error, int64_t value)
 {
 	answer(notify, asked, error, value, 0);
-}
-
-/* What was read of a thread is another one's if that has got its number meanwhile. */
-static bool is_still(struct notify *notify, uint64_t id)
-{
-	int r;
-
-	do
-		r = ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
-	while (r < 0 && errno == EINTR);
-	return r == 0;
 }
 
 /* ---- calls ---- */
@@ -133,7 +113,7 @@ static struct record *begin_wanted(struct notify *notify, struct seccomp_notif *
 {
 	struct record *record = begin(notify, entry);
 
-	if (record != NULL && is_still(notify, asked->id))
+	if (record != NULL && listener_waits(notify->listener, asked->id))
 		return record;
 	notify_continue(notify, asked);
 	notify_put_back(notify, record);
@@ -366,7 +346,7 @@ int receiver_start(struct notify *notify)
 
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
 		return -errno;
-	if (sizes.seccomp_notif_resp > ANSWER_MAX)
+	if (sizes.seccomp_notif_resp > LISTENER_ANSWER_MAX)
 		return -EOVERFLOW;
 	notify->image = calloc(1, RECORD_MAX);
 	if (notify->image == NULL)

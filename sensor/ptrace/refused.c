@@ -6,6 +6,7 @@
 #include "sensor/ptrace/tracee.h"
 #include "sensor/record_text.h"
 #include "sensor/seccomp/compile.h"
+#include "sensor/seccomp/listener.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -105,11 +106,6 @@ static void tell(struct notify *notify, const struct seccomp_notif *asked, const
 	free(record);
 }
 
-static bool is_still(const struct notify *notify, uint64_t id)
-{
-	return ioctl(notify->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
-}
-
 bool refused_take(struct notify *notify, struct seccomp_notif *asked)
 {
 	struct decided decision;
@@ -125,7 +121,7 @@ bool refused_take(struct notify *notify, struct seccomp_notif *asked)
 	tell(notify, asked, &decision, &answer);
 	if (answer.goes_on)
 		return false;
-	if (!is_still(notify, asked->id))
+	if (!listener_waits(notify->listener, asked->id))
 		; /* killed meanwhile */
 	else if (answer.traps)
 		held_trap(notify, asked, decision.said & SECCOMP_RET_DATA);

@@ -1,6 +1,8 @@
 /* Decisions, and how they are carried out from outside of the process. */
 #include "sensor/seccomp/decide.h"
 
+#include "sensor/seccomp/listener.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -157,17 +159,14 @@ bool decider_settle(const struct decider *decider, int listener, const struct se
 {
 	const struct decided decision = decider_ask(decider, &asked->data);
 	const struct decide_answer answer = decider_answer(&decision, &asked->data, asked->pid);
-	union {
-		struct seccomp_notif_resp response;
-		char room[256]; /* newer kernels have a longer one */
-	} out = { .room = { 0 } };
-	uint64_t id = asked->id;
+	const struct seccomp_notif_resp out = {
+		.id = asked->id,
+		.val = answer.value,
+		.error = answer.error,
+		.flags = answer.goes_on ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0,
+	};
 
-	if (answer.signal != 0 && ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0)
+	if (answer.signal != 0 && listener_waits(listener, asked->id))
 		kill((pid_t)asked->pid, answer.signal);
-	out.response.id = id;
-	out.response.val = answer.value;
-	out.response.error = answer.error;
-	out.response.flags = answer.goes_on ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
-	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &out) == 0;
+	return listener_answer(listener, &out);
 }

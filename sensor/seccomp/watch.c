@@ -2,6 +2,7 @@
 #include "sensor/seccomp/watch.h"
 
 #include "base/cleanup.h"
+#include "sensor/seccomp/listener.h"
 #include "sensor/seccomp/profile.h"
 
 #include <errno.h>
@@ -128,23 +129,22 @@ static void note(struct watched *watched, const struct seccomp_data *data)
 	watched->unknown++;
 }
 
-/* The structs are as large as the kernel says, which may be more than ours. */
+/* As large as the kernel says, which may be more than ours. */
 union notification {
 	struct seccomp_notif notif;
-	struct seccomp_notif_resp response;
 	char room[1024];
 };
 
 static void take_one(int listener, struct watched *watched)
 {
-	union notification got = { 0 }, answer = { 0 };
+	union notification got = { 0 };
+	struct seccomp_notif_resp answer = { .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
 
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &got) < 0)
 		return; /* it died, or was interrupted */
 	note(watched, &got.notif.data);
-	answer.response.id = got.notif.id;
-	answer.response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	answer.id = got.notif.id;
+	(void)listener_answer(listener, &answer);
 }
 
 /* Those that were orphaned are ours: a filter ends only when the last that had it is gone for good. */
