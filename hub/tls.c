@@ -57,19 +57,6 @@ static int refuse(char *error, const char *path, int code)
 	return -EINVAL;
 }
 
-/* A key that is not the certificate's would fail every connection. */
-static int check_match(const struct config_tls *settings, char *error)
-{
-	gnutls_certificate_credentials_t both;
-	int r = gnutls_certificate_allocate_credentials(&both);
-
-	if (r < 0)
-		return -ENOMEM;
-	r = gnutls_certificate_set_x509_key_file(both, settings->cert_file, settings->key_file, GNUTLS_X509_FMT_PEM);
-	gnutls_certificate_free_credentials(both);
-	return r == GNUTLS_E_CERTIFICATE_KEY_MISMATCH ? refuse(error, settings->key_file, r) : 0;
-}
-
 static int read_chain(struct pair *pair, const char *path, char *error)
 {
 	unsigned count = TLS_CHAIN_MAX;
@@ -102,6 +89,27 @@ static int read_key(struct pair *pair, const char *path, char *error)
 	return r < 0 ? refuse(error, path, r) : 0;
 }
 
+/* A key that is not the certificate's would fail every connection. */
+static int check_match(const struct pair *pair, const char *path, char *error)
+{
+	unsigned char ids[2][64];
+	size_t lens[2] = { sizeof(ids[0]), sizeof(ids[1]) };
+	gnutls_pubkey_t own;
+	int r = gnutls_pubkey_init(&own);
+
+	if (r < 0)
+		return -ENOMEM;
+	r = gnutls_pubkey_import_privkey(own, pair->key, 0, 0);
+	if (r == 0)
+		r = gnutls_pubkey_get_key_id(own, 0, ids[0], &lens[0]);
+	if (r == 0)
+		r = gnutls_pubkey_get_key_id(pair->chain[0].pubkey, 0, ids[1], &lens[1]);
+	if (r == 0 && (lens[0] != lens[1] || memcmp(ids[0], ids[1], lens[0]) != 0))
+		r = GNUTLS_E_CERTIFICATE_KEY_MISMATCH;
+	gnutls_pubkey_deinit(own);
+	return r < 0 ? refuse(error, path, r) : 0;
+}
+
 static int pair_new(const struct config_tls *settings, struct pair **ret, char *error)
 {
 	CLEANUP(pair_free_p) struct pair *pair = calloc(1, sizeof(*pair));
@@ -113,7 +121,7 @@ static int pair_new(const struct config_tls *settings, struct pair **ret, char *
 	if (r == 0)
 		r = read_key(pair, settings->key_file, error);
 	if (r == 0)
-		r = check_match(settings, error);
+		r = check_match(pair, settings->key_file, error);
 	if (r < 0)
 		return r;
 	*ret = TAKE(pair);

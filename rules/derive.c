@@ -2,7 +2,7 @@
  * that whoever asks a sensor for a field asks for those too. */
 #include "rules/derive.h"
 
-#include <ctype.h>
+#include "rules/text.h"
 
 enum { INPUTS_MAX = 4 };
 
@@ -158,27 +158,11 @@ static bool proc_arg(struct rules_scratch *scratch, const struct term *term, str
 	return false;
 }
 
-/* Where in a text of "NAME=value NAME=value" the next name begins, or its end. */
-static size_t next_name(struct str text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		size_t at = i + 1;
-
-		if (text.at[i] != ' ')
-			continue;
-		while (at < text.len && (isalnum((unsigned char)text.at[at]) || text.at[at] == '_'))
-			at++;
-		if (at > i + 1 && at < text.len && text.at[at] == '=')
-			return i;
-	}
-	return text.len;
-}
-
 /* A value may hold blanks: it ends where another name begins. */
 static bool env_of_text(struct str text, struct str name, struct value *ret)
 {
 	while (text.len > 0) {
-		size_t len = next_name(text);
+		size_t len = text_next_variable(text);
 		struct str item = str_cut(text, len);
 
 		if (item.len > name.len && str_starts(item, name) && item.at[name.len] == '=')

@@ -228,3 +228,18 @@ bool text_path_prefix(struct str pattern, struct str path)
 			return false;
 	return true;
 }
+
+size_t text_next_variable(struct str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		size_t at = i + 1;
+
+		if (text.at[i] != ' ')
+			continue;
+		while (at < text.len && (isalnum((unsigned char)text.at[at]) || text.at[at] == '_'))
+			at++;
+		if (at > i + 1 && at < text.len && text.at[at] == '=')
+			return i;
+	}
+	return text.len;
+}

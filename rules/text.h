@@ -19,6 +19,9 @@ bool text_wildcard(struct str pattern, struct str value);
  * components of the path. Empty components do not count. */
 bool text_path_prefix(struct str pattern, struct str path);
 
+/* Where in a text of "NAME=value NAME=value" the blank before the next name is, or its end: a value may hold blanks. */
+size_t text_next_variable(struct str text);
+
 /* ASCII only. */
 static inline char text_lower(char c)
 {

@@ -4,9 +4,9 @@
 #include "sensor/enrich_inner.h"
 
 #include "base/cleanup.h"
+#include "rules/text.h"
 #include "sensor/record_text.h"
 
-#include <ctype.h>
 #include <sys/socket.h>
 
 typedef void put_fn(struct enrich *enrich, field_id id, unsigned what);
@@ -85,28 +85,15 @@ static void put_standard(struct enrich *enrich, field_id id, unsigned fd)
 
 /* ---- ancestors ---- */
 
-/* Where in a text of "NAME=value NAME=value" the value ends: before another name. */
-static struct str value_of(struct str text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		size_t at = i + 1;
-
-		if (text.at[i] != ' ')
-			continue;
-		while (at < text.len && (isalnum((unsigned char)text.at[at]) || text.at[at] == '_'))
-			at++;
-		if (at > i + 1 && at < text.len && text.at[at] == '=')
-			return str_cut(text, i);
-	}
-	return text;
-}
-
 static struct str find_variable(struct str env, struct str name)
 {
-	for (size_t i = 0; i + name.len < env.len; i++)
+	for (size_t i = 0; i + name.len < env.len; i++) {
+		struct str value = str_from(env, i + name.len + 1);
+
 		if ((i == 0 || env.at[i - 1] == ' ') && env.at[i + name.len] == '=' &&
 		    memcmp(env.at + i, name.at, name.len) == 0)
-			return value_of(str_from(env, i + name.len + 1));
+			return str_cut(value, text_next_variable(value));
+	}
 	return (struct str){ 0 };
 }
 

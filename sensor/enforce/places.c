@@ -230,14 +230,3 @@ void places_done(struct places *places)
 	free(places->rules);
 	*places = (struct places){ 0 };
 }
-
-bool places_are_same(const struct places *a, const struct places *b)
-{
-	if (a->count != b->count || a->programs != b->programs)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (!str_eq(a->at[i].path, b->at[i].path) || a->at[i].opens != b->at[i].opens ||
-		    a->at[i].execs != b->at[i].execs)
-			return false;
-	return true;
-}

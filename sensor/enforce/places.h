@@ -41,6 +41,4 @@ static inline bool places_are_none(const struct places *places)
 	return places->count == 0 && !places->programs;
 }
 
-bool places_are_same(const struct places *a, const struct places *b);
-
 #endif

@@ -3,7 +3,6 @@
 #include "sensor/ptrace/presume.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "sensor/ptrace/presume_inner.h"
 #include "sensor/ptrace/tracee.h"
 #include "sensor/record_text.h"
@@ -165,11 +164,6 @@ static int follow_scripts(const struct root *root, int file, const char *name, s
 	return -1;
 }
 
-static uint64_t ns_of(struct timespec ts)
-{
-	return (uint64_t)(ts.tv_sec * NS_PER_S + ts.tv_nsec);
-}
-
 static bool put_file(struct record *record, int file)
 {
 	struct path path;
@@ -178,16 +172,7 @@ static bool put_file(struct record *record, int file)
 
 	if (text.len == 0 || fstat(file, &st) < 0)
 		return false;
-	record->flags |= RECORD_HAS_EXE;
-	record->exe_ino = st.st_ino;
-	record->exe_ctime_ns = ns_of(st.st_ctim);
-	record->exe_mtime_ns = ns_of(st.st_mtim);
-	record->exe_mode = st.st_mode;
-	record->exe_uid = st.st_uid;
-	record->exe_gid = st.st_gid;
-	if (str_starts(text, STR("/memfd:")))
-		record->flags |= RECORD_EXE_MEMFD;
-	record_add(record, RECORD_STRING_EXE, text);
+	tracee_add_executable(record, text, &st);
 	return true;
 }
 

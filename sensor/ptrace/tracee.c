@@ -477,24 +477,29 @@ static uint64_t ns_of(struct timespec ts)
 	return (uint64_t)(ts.tv_sec * NS_PER_S + ts.tv_nsec);
 }
 
+void tracee_add_executable(struct record *record, struct str path, const struct stat *st)
+{
+	if (st != NULL) {
+		record->flags |= RECORD_HAS_EXE;
+		record->exe_ino = st->st_ino;
+		record->exe_ctime_ns = ns_of(st->st_ctim);
+		record->exe_mtime_ns = ns_of(st->st_mtim);
+		record->exe_mode = st->st_mode;
+		record->exe_uid = st->st_uid;
+		record->exe_gid = st->st_gid;
+	}
+	if (str_starts(path, STR("/memfd:")))
+		record->flags |= RECORD_EXE_MEMFD;
+	record_add(record, RECORD_STRING_EXE, path);
+}
+
 void tracee_add_image(struct record *record, const struct proc_facts *facts)
 {
 	char path[64];
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%u/exe", record->tgid);
-	if (stat(path, &st) == 0) {
-		record->flags |= RECORD_HAS_EXE;
-		record->exe_ino = st.st_ino;
-		record->exe_ctime_ns = ns_of(st.st_ctim);
-		record->exe_mtime_ns = ns_of(st.st_mtim);
-		record->exe_mode = st.st_mode;
-		record->exe_uid = st.st_uid;
-		record->exe_gid = st.st_gid;
-	}
-	if (str_starts(buf_str(&facts->exe), STR("/memfd:")))
-		record->flags |= RECORD_EXE_MEMFD;
-	record_add(record, RECORD_STRING_EXE, buf_str(&facts->exe));
+	tracee_add_executable(record, buf_str(&facts->exe), stat(path, &st) == 0 ? &st : NULL);
 	record_add(record, RECORD_STRING_ARGS, buf_str(&facts->args));
 	record_add(record, RECORD_STRING_CWD, buf_str(&facts->cwd));
 	record_add(record, RECORD_STRING_CGROUP, buf_str(&facts->cgroup));

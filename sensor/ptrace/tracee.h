@@ -7,6 +7,8 @@
 #include "sensor/proc_read.h"
 #include "sensor/record.h"
 
+#include <sys/stat.h>
+
 /* `len` bytes at `address`; false when they cannot all be read. */
 bool tracee_read(uint32_t tid, uint64_t address, void *to, size_t len);
 
@@ -40,6 +42,9 @@ void tracee_presume_peer(struct record *record);
 
 /* The time of a record. */
 uint64_t tracee_now(void);
+
+/* What a program was made from; `st`: NULL, the file is not to be had. */
+void tracee_add_executable(struct record *record, struct str path, const struct stat *st);
 
 /* After an exec: the executable, arguments, working directory, cgroup and, if read, environment. */
 void tracee_add_image(struct record *record, const struct proc_facts *facts);

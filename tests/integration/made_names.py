@@ -5,7 +5,7 @@ import os
 import random
 import sys
 
-from made_opens import CLONE_NEWNS, MS_BIND, MS_PRIVATE_REC, PARTS, Opener, in_child, make, names_of
+from made_opens import PARTS, Opener, everywhere, make, names_of
 
 libc = ctypes.CDLL(None)
 FDCWD = -100
@@ -70,19 +70,7 @@ def main(tree, seed, count):
         for _ in range(count):
             caller.call_one()
 
-    def jailed():
-        os.chroot(tree)
-        calls("", "chroot")
-
-    def moved():
-        if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(None, b"/", None, MS_PRIVATE_REC, None) != 0:
-            return
-        libc.mount(f"{tree}/.qssh".encode(), f"{tree}/qetc/qhome".encode(), None, MS_BIND, None)
-        calls(tree, "mounts")
-
-    in_child(lambda: calls(tree, "here"))
-    in_child(jailed)
-    in_child(moved)
+    everywhere(tree, calls)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,26 @@ def in_child(work):
     os.waitpid(pid, 0)
 
 
+def everywhere(tree, work):
+    """work(root of names, salt): here, after a chroot, and in a mount namespace of its own."""
+    libc = ctypes.CDLL(None)
+
+    def jailed():
+        os.chroot(tree)
+        os.chdir("/")
+        work("", "chroot")
+
+    def moved():
+        if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(None, b"/", None, MS_PRIVATE_REC, None) != 0:
+            return
+        libc.mount(f"{tree}/.qssh".encode(), f"{tree}/qetc/qhome".encode(), None, MS_BIND, None)
+        work(tree, "mounts")
+
+    in_child(lambda: work(tree, "here"))
+    in_child(jailed)
+    in_child(moved)
+
+
 def main(tree, seed, count):
     libc = ctypes.CDLL(None)
     if not os.path.exists(f"{tree}/qetc"):
@@ -95,20 +115,7 @@ def main(tree, seed, count):
         for _ in range(count):
             opener.open_one()
 
-    def jailed():
-        os.chroot(tree)
-        os.chdir("/")
-        opens("", "chroot")
-
-    def moved():
-        if libc.unshare(CLONE_NEWNS) != 0 or libc.mount(None, b"/", None, MS_PRIVATE_REC, None) != 0:
-            return
-        libc.mount(f"{tree}/.qssh".encode(), f"{tree}/qetc/qhome".encode(), None, MS_BIND, None)
-        opens(tree, "mounts")
-
-    in_child(lambda: opens(tree, "here"))
-    in_child(jailed)
-    in_child(moved)
+    everywhere(tree, opens)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,13 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import subprocess
 
 import pytest
 
 from hub import BUILD, Hub
 from servers import wait_for
-from test_sensor import SENSOR, Sensor, ebpf_lacks
+from test_sensor import Sensor, ebpf_lacks, observed_by
 
 pytestmark = [
     pytest.mark.skipif(ebpf_lacks() is not None, reason=f"skipped, because {ebpf_lacks()}"),
@@ -154,19 +153,10 @@ def rules():
                    + " ".join(f"%{name}" for name in deed.fields) + "\n  priority: NOTICE\n  source: syscall\n" for deed in TABLE)
 
 
-def observed(probe, hub, folder):
-    """What runs a command below a sensor, or beside one that is attached to it first."""
-    options = ["--hub", f"http://127.0.0.1:{hub.port}", "--spool-dir", str(folder / "spool")]
-    if probe == "run":
-        return [SENSOR, "run", *options, "--"]
-    attach = shlex.join([SENSOR, "attach", *options])
-    return ["sh", "-c", f"{attach} $$ & while grep -q 'TracerPid:.0$' /proc/$$/status; do sleep 0.05; done; exec \"$@\"", "sh"]
-
-
 @contextlib.contextmanager
 def beside(probe, hub, folder):
     if probe != "ebpf":
-        yield observed(probe, hub, folder)
+        yield observed_by(probe, ["--hub", f"http://127.0.0.1:{hub.port}", "--spool-dir", str(folder / "spool")])
         return
     sensor = Sensor(folder / "spool", hub.port)
     try:

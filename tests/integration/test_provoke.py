@@ -17,7 +17,7 @@ import pytest
 from hub import BUILD, ROOT, Hub
 from servers import wait_for
 from test_containers import FALCO, LIMITS, MISSING, in_terminal, podman, run
-from test_sensor import SENSOR, Sensor, ebpf_lacks
+from test_sensor import Sensor, ebpf_lacks, observed_by
 
 sys.path.insert(0, str(ROOT / "tests" / "attacks"))
 import detections  # noqa: E402
@@ -189,14 +189,6 @@ def in_cluster(range_):
     hosts = range_.folder / "hosts"
     hosts.write_text("127.0.0.1 localhost\n10.96.0.1 kubernetes.default.svc.cluster.local\n")
     return ["unshare", "-m", "--propagation", "slave", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
-
-
-def observed_by(probe, options):
-    """What runs a command below a sensor, or beside one that is attached to it first."""
-    if probe == "run":
-        return [SENSOR, "run", *options, "--"]
-    attach = shlex.join([SENSOR, "attach", *options])
-    return ["sh", "-c", f"{attach} $$ & while grep -q 'TracerPid:.0$' /proc/$$/status; do sleep 0.05; done; exec \"$@\"", "sh"]
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -185,6 +186,14 @@ class Sensor:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(20)
+
+
+def observed_by(probe, options):
+    """What runs a command below a sensor, or beside one that is attached to it first."""
+    if probe == "run":
+        return [SENSOR, "run", *options, "--"]
+    attach = shlex.join([SENSOR, "attach", *options])
+    return ["sh", "-c", f"{attach} $$ & while grep -q 'TracerPid:.0$' /proc/$$/status; do sleep 0.05; done; exec \"$@\"", "sh"]
 
 
 @pytest.fixture
