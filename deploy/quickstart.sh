@@ -62,7 +62,8 @@ say "1. What it needs"
 bash "$root/deploy/setup.sh"
 
 say "2. Building (into $build)"
-[ -f "$build/build.ninja" ] || meson setup "$build" "$root" >/dev/null
+mkdir -p "$build"
+[ -f "$build/build.ninja" ] || meson setup "$build" "$root" >"$build/setup.log" || { tail -20 "$build/setup.log"; exit 1; }
 ninja -C "$build" hub/tocsin-hub sensor/tocsin-sensor cli/tocsin | tail -1
 
 work=$(mktemp -d /tmp/tocsin.XXXXXX)

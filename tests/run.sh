@@ -21,7 +21,7 @@ say() { printf '\n== %s\n' "$*"; }
 build() {
 	local name=$1
 	shift
-	[ -f "$builds/$name/build.ninja" ] || meson setup "$builds/$name" "$@" >"$results/setup-$name.log" 2>&1 ||
+	[ -f "$builds/$name/build.ninja" ] || meson setup "$builds/$name" -Dtests=enabled "$@" >"$results/setup-$name.log" 2>&1 ||
 		{ tail -20 "$results/setup-$name.log"; return 1; }
 	ninja -C "$builds/$name" >"$results/build-$name.log" 2>&1 ||
 		{ grep -E -A4 'error|FAILED' "$results/build-$name.log" | head -60; return 1; }

@@ -65,6 +65,27 @@ def test_the_manual_names_every_verb():
         assert re.search(rf"^\.It Cm {verb}\b", manual, re.M), verb
 
 
+def test_who_only_builds_needs_no_package_of_the_tests(tmp_path):
+    """As on a machine where nobody installed more than deploy/setup.sh does."""
+    packages = subprocess.run(["bash", "-c", ". deploy/packages.sh; echo $test_packages"], cwd=ROOT, capture_output=True,
+                              text=True, check=True).stdout.split()
+    listed = subprocess.run(["dpkg", "-L", *packages], capture_output=True, text=True).stdout.split("\n")
+    theirs = {os.path.basename(path) for path in listed if path.endswith(".pc")}
+    assert "cmocka.pc" in theirs
+    folders = subprocess.run(["pkg-config", "--variable", "pc_path", "pkg-config"], capture_output=True, text=True,
+                             check=True).stdout.strip().split(":")
+    (tmp_path / "pc").mkdir()
+    for folder in folders:
+        for name in os.listdir(folder) if os.path.isdir(folder) else []:
+            if name not in theirs and not (tmp_path / "pc" / name).exists():
+                (tmp_path / "pc" / name).symlink_to(os.path.join(folder, name))
+    (tmp_path / "native.ini").write_text("[binaries]\ncmake = 'false'\n")
+    done = subprocess.run(["meson", "setup", "--native-file", tmp_path / "native.ini", tmp_path / "build", ROOT], capture_output=True, text=True,
+                          env={**ENVIRONMENT, "PKG_CONFIG_LIBDIR": str(tmp_path / "pc")})
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Run-time dependency cmocka found: NO" in done.stdout and "Run-time dependency libbpf found: YES" in done.stdout
+
+
 @pytest.mark.parametrize("page", sorted((DEPLOY / "man").iterdir()), ids=lambda page: page.name)
 def test_the_manual_is_clean(page):
     if not shutil.which("mandoc"):
