@@ -281,20 +281,16 @@ static bool has_threads(uint32_t tid)
 	return stat(path, &st) < 0 || st.st_nlink > 3;
 }
 
-static bool read_how(const struct entry *entry, uint64_t *ret_flags, uint64_t *ret_mode)
+static bool read_how(const struct entry *entry, struct open_how *ret)
 {
 	const struct plan *plan = &entry->call->plan;
-	struct open_how how;
 
-	if (!(plan->flags & PLAN_OPEN_HOW)) {
-		*ret_flags = plan->open_arg == 0 ? (uint64_t)(O_CREAT | O_TRUNC | O_WRONLY) : arg(entry, plan->open_arg);
-		*ret_mode = arg(entry, plan->mode_arg);
-		return true;
-	}
-	if (!tracee_read(entry->tid, entry->args[2], &how, sizeof(how)))
-		return false;
-	*ret_flags = how.flags;
-	*ret_mode = how.mode;
+	if (plan->flags & PLAN_OPEN_HOW)
+		return tracee_read(entry->tid, entry->args[2], ret, sizeof(*ret));
+	*ret = (struct open_how){
+		.flags = plan->open_arg == 0 ? (uint64_t)(O_CREAT | O_TRUNC | O_WRONLY) : arg(entry, plan->open_arg),
+		.mode = arg(entry, plan->mode_arg),
+	};
 	return true;
 }
 
@@ -309,19 +305,22 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 {
 	const struct plan *plan = &entry->call->plan;
 	const struct plan_interest *of = &interest->calls[entry->call->nr];
-	uint64_t flags, mode;
+	struct open_how how;
 	struct str given, path;
+	uint64_t flags;
 	uint16_t kinds;
 
-	if (!read_how(entry, &flags, &mode))
+	if (!read_how(entry, &how))
 		return true;
+	flags = how.flags;
 	if ((flags & O_ACCMODE) == O_RDONLY && ((flags & O_PATH) || (!interest->folders && asks_for_folder(plan, flags))))
 		return false;
-	kinds = plan_open_kind(plan->open_arg == 0, flags, mode, false) |
-		plan_open_kind(plan->open_arg == 0, flags, mode, true);
+	kinds = plan_open_kind(plan->open_arg == 0, flags, how.mode, false) |
+		plan_open_kind(plan->open_arg == 0, flags, how.mode, true);
 	if (!(of->can & kinds))
 		return false;
-	if ((of->pass & kinds) || plan->name_arg[0] == 0)
+	/* A directory that is a root for this name alone makes another path of it. */
+	if ((of->pass & kinds) || plan->name_arg[0] == 0 || (how.resolve & RESOLVE_IN_ROOT))
 		return true;
 	given = read_name(entry->tid, arg(entry, plan->name_arg[0]), names->given, sizeof(names->given));
 	if (given.at == NULL)

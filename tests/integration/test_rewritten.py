@@ -79,3 +79,20 @@ def test_a_name_that_another_thread_writes_over_hides_nothing(case, tmp_path, pr
     opened = int(output.split()[-1])
     shed = racing.receiver.heartbeats[-1]["stats"]["lost_calls"].get("openat", {}).get("budget", 0)
     assert len(alerts) + shed == opened and (alerts or opened == 0)
+
+
+IN_ROOT = """
+import ctypes, os, struct, sys
+folder = os.open(sys.argv[1], os.O_PATH)
+os.path.exists("/secret")  # the kernel remembers that there is none
+how = struct.pack("QQQ", os.O_RDONLY, 0, 0x10)  # RESOLVE_IN_ROOT
+print(ctypes.CDLL(None, use_errno=True).syscall(437, folder, b"/secret", how, len(how)), ctypes.get_errno())
+"""
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_directory_that_is_made_the_root_of_a_name_hides_nothing(case, tmp_path, probe):
+    (tmp_path / "secret").write_text("x")
+    output, alerts = case(probe, tmp_path / "secret").run("/usr/bin/python3", "-c", IN_ROOT, tmp_path)
+    assert int(output.split()[0]) >= 0, output
+    assert [alert["fields"]["fd.name"] for alert in alerts] == [str(tmp_path / "secret")], json.dumps(alerts)
