@@ -300,6 +300,14 @@ static bool asks_for_folder(const struct plan *plan, uint64_t flags)
 	return !(plan->flags & PLAN_OPEN_HOW) && (flags & (O_DIRECTORY | PLAN_O_CREAT | PLAN_O_TMPFILE)) == O_DIRECTORY;
 }
 
+/* A name in a directory that may not be a link: no link is on the way. File-tree walkers ask so. */
+static bool is_one_step(struct str given, uint64_t flags)
+{
+	bool follows = !(flags & O_NOFOLLOW) && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+
+	return !follows && memchr(given.at, '/', given.len) == NULL && !str_eq(given, STR(".")) && !str_eq(given, STR(".."));
+}
+
 static bool open_is_wanted(const struct entry *entry, const struct interest *interest, struct str comm,
 			   struct entry_names *names)
 {
@@ -332,6 +340,8 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 		return true;
 	if (entry->at_its_end && has_threads(entry->tid))
 		return true;
+	if (is_one_step(given, flags))
+		return false;
 	path = follow_links(entry, (flags & (O_CREAT | O_TMPFILE)) != 0, names);
 	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path, path, comm);
 }
