@@ -169,18 +169,16 @@ static bool add_components(char *path, size_t *len, struct str name)
 }
 
 /* What a relative name starts from. Removed directories and those of other roots have no path here. */
-static bool read_directory(const struct entry *entry, char *path, size_t *len)
+static bool read_directory(const struct entry *entry, struct entry_view *view, size_t *len)
 {
 	uint8_t place = entry->call->plan.dir_arg[0];
-	char link[48];
+	char link[16] = "cwd";
 	ssize_t n;
 
 	if (place != 0 && (int32_t)arg(entry, place) >= 0)
-		snprintf(link, sizeof(link), "/proc/%u/fd/%d", entry->tid, (int32_t)arg(entry, place));
-	else
-		snprintf(link, sizeof(link), "/proc/%u/cwd", entry->tid);
-	n = readlink(link, path, RECORD_STRING_MAX);
-	if (n <= 0 || n == RECORD_STRING_MAX || path[0] != '/')
+		snprintf(link, sizeof(link), "fd/%d", (int32_t)arg(entry, place));
+	n = tracee_link(&view->folders, entry->tid, link, view->path, RECORD_STRING_MAX);
+	if (n <= 0 || n == RECORD_STRING_MAX || view->path[0] != '/')
 		return false;
 	*len = n == 1 ? 0 : (size_t)n;
 	return true;
@@ -202,30 +200,48 @@ static bool is_magic(struct str path)
 }
 
 /* .at NULL: nobody can tell before the call has ended. */
-static struct str path_of(const struct entry *entry, struct str given, struct entry_names *names)
+static struct str path_of(const struct entry *entry, struct str given, struct entry_view *view)
 {
 	size_t len = 0;
 	struct str path;
 
 	if (given.len == 0)
 		return (struct str){ NULL, 0 };
-	if (given.at[0] != '/' && !read_directory(entry, names->path, &len))
+	if (given.at[0] != '/' && !read_directory(entry, view, &len))
 		return (struct str){ NULL, 0 };
-	if (!add_components(names->path, &len, given))
+	if (!add_components(view->path, &len, given))
 		return (struct str){ NULL, 0 };
-	names->path[len] = '\0';
-	path = (struct str){ names->path, len };
+	view->path[len] = '\0';
+	path = (struct str){ view->path, len };
 	return is_magic(path) ? (struct str){ NULL, 0 } : path;
 }
 
 /* ---- links on the way ---- */
 
+void entry_view_done(struct entry_view *view)
+{
+	tracee_folders_done(&view->folders);
+	entry_roots_differ(view);
+}
+
+void entry_roots_are_ours(struct entry_view *view)
+{
+	view->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+void entry_roots_differ(struct entry_view *view)
+{
+	if (view->root >= 0)
+		close(view->root);
+	view->root = -1;
+}
+
 /* Opens a path as the process would, without asking any file system: one may belong to a process that is waiting for us.
  * -errno: ELOOP where a link is on the way and `follow` is 0; EAGAIN where the kernel does not remember all of it; before
  * Linux 5.12 always. */
-static int open_known(int root, const char *path, uint64_t follow)
+static int open_known(int root, const char *path, uint64_t flags, uint64_t follow)
 {
-	const struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+	const struct open_how how = { .flags = O_PATH | O_CLOEXEC | flags,
 				      .resolve = RESOLVE_IN_ROOT | RESOLVE_CACHED | RESOLVE_NO_MAGICLINKS | follow };
 	int fd = (int)syscall(SYS_openat2, root, path[0] == '\0' ? "." : path, &how, sizeof(how));
 
@@ -233,52 +249,58 @@ static int open_known(int root, const char *path, uint64_t follow)
 }
 
 /* Whether paths mean the same to the process as to us. */
-static bool has_our_root(uint32_t tid)
+static bool has_our_root(uint32_t tid, struct entry_view *view)
 {
-	char link[48], theirs[64] = "", ours[64] = "";
+	char theirs[64] = "", ours[64] = "";
 
-	snprintf(link, sizeof(link), "/proc/%u/ns/mnt", tid);
-	if (readlink(link, theirs, sizeof(theirs) - 1) < 0 || readlink("/proc/self/ns/mnt", ours, sizeof(ours) - 1) < 0 ||
-	    strcmp(theirs, ours) != 0)
+	if (view->root >= 0)
+		return true;
+	if (tracee_link(&view->folders, tid, "ns/mnt", theirs, sizeof(theirs) - 1) < 0 ||
+	    readlink("/proc/self/ns/mnt", ours, sizeof(ours) - 1) < 0 || strcmp(theirs, ours) != 0)
 		return false;
-	snprintf(link, sizeof(link), "/proc/%u/root", tid);
-	return readlink(link, theirs, sizeof(theirs)) == 1 && theirs[0] == '/';
+	return tracee_link(&view->folders, tid, "root", theirs, sizeof(theirs)) == 1 && theirs[0] == '/';
 }
 
-/* Puts the path without links in the place of names->path. .at NULL: nobody can tell before the call has ended. */
-static struct str follow_links(const struct entry *entry, bool creates, struct entry_names *names)
+static int open_root(uint32_t tid)
 {
 	char link[48];
-	autoclose int root = -1, plain = -1, fd = -1;
+
+	snprintf(link, sizeof(link), "/proc/%u/root", tid);
+	return open(link, O_PATH | O_CLOEXEC);
+}
+
+/* Puts the path without links in the place of view->path. .at NULL: nobody can tell before the call has ended. A file that
+ * is looked up as if it were a directory is found and not opened: there is nothing to close. */
+static struct str follow_links(const struct entry *entry, bool creates, struct entry_view *view)
+{
+	char link[48];
+	autoclose int own = view->root >= 0 ? -1 : open_root(entry->tid), plain = -1, fd = -1;
+	int root = view->root >= 0 ? view->root : own;
 	ssize_t len;
 
-	snprintf(link, sizeof(link), "/proc/%u/root", entry->tid);
-	root = open(link, O_PATH | O_CLOEXEC);
-	plain = root < 0 ? -errno : open_known(root, names->path, RESOLVE_NO_SYMLINKS);
+	plain = root < 0 ? -ESRCH : open_known(root, view->path, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 	if (plain >= 0 || plain == -ENOENT || plain == -ENOTDIR)
-		return str_of(names->path);
-	if (plain != -ELOOP || !has_our_root(entry->tid))
+		return str_of(view->path);
+	if (plain != -ELOOP || !has_our_root(entry->tid, view))
 		return (struct str){ NULL, 0 };
-	fd = open_known(root, names->path, 0);
+	fd = open_known(root, view->path, 0, 0);
 	if (fd == -ENOENT && !creates)
-		return str_of(names->path); /* it fails, and is known by its name */
+		return str_of(view->path); /* it fails, and is known by its name */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = fd < 0 ? -1 : readlink(link, names->path, RECORD_STRING_MAX);
+	len = fd < 0 ? -1 : readlink(link, view->path, RECORD_STRING_MAX);
 	if (len <= 0 || len == RECORD_STRING_MAX)
 		return (struct str){ NULL, 0 };
-	return (struct str){ names->path, (size_t)len };
+	return (struct str){ view->path, (size_t)len };
 }
 
 /* ---- wanted ---- */
 
 /* Who shares the memory can write over the name that was read here, before the kernel reads it. */
-static bool has_threads(uint32_t tid)
+static bool has_threads(uint32_t tid, struct entry_view *view)
 {
-	char path[48];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/%u/task", tid);
-	return stat(path, &st) < 0 || st.st_nlink > 3;
+	return tracee_stat(&view->folders, tid, "task", &st) < 0 || st.st_nlink > 3;
 }
 
 static bool read_how(const struct entry *entry, struct open_how *ret)
@@ -309,7 +331,7 @@ static bool is_one_step(struct str given, uint64_t flags)
 }
 
 static bool open_is_wanted(const struct entry *entry, const struct interest *interest, struct str comm,
-			   struct entry_names *names)
+			   struct entry_view *view)
 {
 	const struct plan *plan = &entry->call->plan;
 	const struct plan_interest *of = &interest->calls[entry->call->nr];
@@ -330,19 +352,19 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 	/* A directory that is a root for this name alone makes another path of it. */
 	if ((of->pass & kinds) || plan->name_arg[0] == 0 || (how.resolve & RESOLVE_IN_ROOT))
 		return true;
-	given = read_name(entry->tid, arg(entry, plan->name_arg[0]), names->given, sizeof(names->given));
+	given = read_name(entry->tid, arg(entry, plan->name_arg[0]), view->given, sizeof(view->given));
 	if (given.at == NULL)
 		return true;
-	path = path_of(entry, given, names);
+	path = path_of(entry, given, view);
 	/* More words than it needs are gone from the path; two dots some rules want to see. */
 	if (path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path,
 						   str_find(given, STR("..")) >= 0 ? given : path, comm))
 		return true;
-	if (entry->at_its_end && has_threads(entry->tid))
+	if (entry->at_its_end && has_threads(entry->tid, view))
 		return true;
 	if (is_one_step(given, flags))
 		return false;
-	path = follow_links(entry, (flags & (O_CREAT | O_TMPFILE)) != 0, names);
+	path = follow_links(entry, (flags & (O_CREAT | O_TMPFILE)) != 0, view);
 	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path, path, comm);
 }
 
@@ -375,39 +397,39 @@ static bool network_is_wanted(const struct entry *entry, const struct interest *
 }
 
 /* The lowest that is free is taken: none of the first three when they are all in use. */
-static bool dup_may_take_standard(const struct entry *entry)
+static bool dup_may_take_standard(const struct entry *entry, struct entry_view *view)
 {
-	char link[48], target[1];
+	static const char *const links[] = { "fd/0", "fd/1", "fd/2" };
+	char target[1];
 
-	for (int fd = 0; fd < 3; fd++) {
-		snprintf(link, sizeof(link), "/proc/%u/fd/%d", entry->tid, fd);
-		if (readlink(link, target, sizeof(target)) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		if (tracee_link(&view->folders, entry->tid, links[i], target, sizeof(target)) < 0)
 			return true;
-	}
 	return false;
 }
 
 /* Neither socket nor anything that has no name. */
-static bool is_plain(const struct entry *entry, int fd)
+static bool is_plain(const struct entry *entry, int fd, struct entry_view *view)
 {
-	char link[48], text[16];
+	char link[16], text[16];
 	struct str target;
 	ssize_t len;
 
-	snprintf(link, sizeof(link), "/proc/%u/fd/%d", entry->tid, fd);
-	len = readlink(link, text, sizeof(text));
+	snprintf(link, sizeof(link), "fd/%d", fd);
+	len = tracee_link(&view->folders, entry->tid, link, text, sizeof(text));
 	target = (struct str){ text, len < 0 ? 0 : (size_t)len };
 	return (str_starts(target, STR("/")) && !str_starts(target, STR("/memfd:"))) || str_starts(target, STR("pipe:["));
 }
 
-static bool dup_is_wanted(const struct entry *entry, const struct interest *interest)
+static bool dup_is_wanted(const struct entry *entry, const struct interest *interest, struct entry_view *view)
 {
 	bool others = (interest->calls[entry->call->nr].can & 1U << PLAN_KIND_OTHER_FD) != 0;
 
-	if (entry->call->nr == SYS_dup && !others && !dup_may_take_standard(entry))
+	if (entry->call->nr == SYS_dup && !others && !dup_may_take_standard(entry, view))
 		return false;
 	/* Another thread may put something else there. */
-	return interest->plain_dups || !is_plain(entry, (int)entry->args[0]) || has_threads(entry->tid);
+	return interest->plain_dups || !is_plain(entry, (int)entry->args[0], view) ||
+	       has_threads(entry->tid, view);
 }
 
 static bool makes_a_thread(const struct entry *entry)
@@ -420,7 +442,7 @@ static bool makes_a_thread(const struct entry *entry)
 }
 
 bool entry_wants(const struct entry *entry, const struct interest *interest, struct str comm,
-		 struct entry_names *names)
+		 struct entry_view *view)
 {
 	const struct call *call = entry->call;
 
@@ -431,8 +453,8 @@ bool entry_wants(const struct entry *entry, const struct interest *interest, str
 	if (interest->calls[call->nr].can == 0)
 		return false;
 	if (call->plan.flags & PLAN_OPEN)
-		return open_is_wanted(entry, interest, comm, names);
+		return open_is_wanted(entry, interest, comm, view);
 	if (call->plan.class == RECORD_CLASS_NET)
 		return network_is_wanted(entry, interest);
-	return !(call->plan.flags & PLAN_STANDARD_FD) || dup_is_wanted(entry, interest);
+	return !(call->plan.flags & PLAN_STANDARD_FD) || dup_is_wanted(entry, interest, view);
 }

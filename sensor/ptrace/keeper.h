@@ -102,6 +102,9 @@ bool keeper_is_ending(const struct keeper *keeper);
 
 void keeper_failures(struct keeper *keeper, struct keeper_failures *ret);
 
+/* Nothing has gone wrong so far: every notification came to this worker. Cheap. */
+bool keeper_saw_all(const struct keeper *keeper);
+
 /* The sensor's id where no file keeps it: `id` is noted by the first worker, and given to those that follow. */
 void keeper_same_id(struct keeper *keeper, char *id, size_t size);
 

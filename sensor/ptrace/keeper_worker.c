@@ -449,6 +449,11 @@ static uint64_t failures_of(const struct keeper_shared *shared)
 	return atomic_load(&shared->deaths) + atomic_load(&shared->stalls) + atomic_load(&shared->keepers);
 }
 
+bool keeper_saw_all(const struct keeper *keeper)
+{
+	return failures_of(keeper->shared) == 0;
+}
+
 void keeper_failures(struct keeper *keeper, struct keeper_failures *ret)
 {
 	struct keeper_shared *shared = keeper->shared;

@@ -94,7 +94,7 @@ struct notify {
 	size_t held_count;
 	struct unheld unheld[UNHELD_MAX];
 	size_t unheld_count;
-	struct entry_names names;
+	struct entry_view view;
 	struct proc_facts facts;
 	struct record *image, *spare; /* RECORD_MAX bytes: of an exec; of the next call, or NULL */
 	sigset_t while_waiting;
@@ -145,7 +145,7 @@ int judged_poll(struct notify *notify);
 bool judged_waits(struct notify *notify);
 
 /* Whether a rule that responds can match the call; of an open, once more by what it is presumed to open. */
-bool judged_wants(const struct interest *judged, const struct entry *entry, struct str comm, struct entry_names *names);
+bool judged_wants(const struct interest *judged, const struct entry *entry, struct str comm, struct entry_view *view);
 bool judged_still_wants(struct notify *notify, const struct question *question);
 
 /* None can: the call takes the way of all others. */

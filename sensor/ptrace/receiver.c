@@ -120,6 +120,21 @@ static struct record *begin_wanted(struct notify *notify, struct seccomp_notif *
 	return NULL;
 }
 
+static bool changes_root(const struct call *call)
+{
+	return call->plan.group == PLAN_GROUP_MOUNT || call->nr == SYS_setns || call->nr == SYS_unshare;
+}
+
+/* What was known of processes may not be so any more. That a new one has a namespace of its own is not seen: as long as
+ * nothing is mounted in that, names mean the same. */
+static void note_change(struct notify *notify, const struct entry *entry)
+{
+	if (entry->call->plan.class == RECORD_CLASS_PRIVILEGE)
+		life_changed(notify->life, tracee_tgid(entry->tid));
+	if (changes_root(entry->call) || !keeper_saw_all(notify->keeper))
+		entry_roots_differ(&notify->view);
+}
+
 /* What rules want to know of it, and whether one of them has to be asked first. */
 struct want {
 	bool look, ask;
@@ -138,9 +153,9 @@ static struct want want_of(struct notify *notify, struct entry *entry)
 	if (interest->kinds[RULES_FACT_COMM] != 0 || (judged != NULL && judged->kinds[RULES_FACT_COMM] != 0))
 		comm = life_comm(notify->life, tracee_tgid(entry->tid), name);
 	entry->at_its_end = true;
-	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->names);
+	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->view);
 	entry->at_its_end = false;
-	want.ask = judged != NULL && judged_wants(judged, entry, comm, &notify->names);
+	want.ask = judged != NULL && judged_wants(judged, entry, comm, &notify->view);
 	pthread_rwlock_unlock(&notify->lock);
 	return want;
 }
@@ -174,8 +189,7 @@ static void take(struct notify *notify, struct seccomp_notif *asked)
 		notify_continue(notify, asked);
 		return;
 	}
-	if (entry.call->plan.class == RECORD_CLASS_PRIVILEGE)
-		life_changed(notify->life, tracee_tgid(asked->pid));
+	note_change(notify, &entry);
 	want = want_of(notify, &entry);
 	if (!want.look && !want.ask) {
 		notify_continue(notify, asked);
@@ -351,6 +365,7 @@ int receiver_start(struct notify *notify)
 	notify->image = calloc(1, RECORD_MAX);
 	if (notify->image == NULL)
 		return -ENOMEM;
+	entry_roots_are_ours(&notify->view);
 	notify->stops = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (notify->stops < 0)
 		return -errno;
@@ -392,5 +407,6 @@ void receiver_stop(struct notify *notify)
 	notify->stops = -1;
 	free(TAKE(notify->image));
 	free(TAKE(notify->spare));
+	entry_view_done(&notify->view);
 	proc_facts_done(&notify->facts);
 }

@@ -96,3 +96,20 @@ def test_a_directory_that_is_made_the_root_of_a_name_hides_nothing(case, tmp_pat
     output, alerts = case(probe, tmp_path / "secret").run("/usr/bin/python3", "-c", IN_ROOT, tmp_path)
     assert int(output.split()[0]) >= 0, output
     assert [alert["fields"]["fd.name"] for alert in alerts] == [str(tmp_path / "secret")], json.dumps(alerts)
+
+
+@pytest.mark.parametrize("way", ["another root", "a mount of its own"])
+def test_a_link_that_others_do_not_see_is_followed(case, tmp_path, way):
+    """Names mean something else to the process than to the sensor, from the moment on that it sees to that."""
+    place = tmp_path / "place"
+    place.mkdir()
+    (tmp_path / "secret").write_text("x")
+    begin = "import ctypes, os, sys\nlibc = ctypes.CDLL(None)\nplace, secret, way = sys.argv[1:]\n"
+    doing = {"another root": "os.link(secret, place + '/secret'); os.symlink('secret', place + '/link'); os.chroot(place); name = '/link'",
+             "a mount of its own": "print(libc.unshare(0x20000), libc.mount(b'none', b'/', None, 0x44000, None),\n"
+                                   "      libc.mount(b'tmpfs', place.encode(), b'tmpfs', 0, None))\n"
+                                   "os.symlink(secret, place + '/link'); name = place + '/link'"}[way]
+    looks = "for _ in range(3):\n    os.path.exists('/link'); os.path.exists(place + '/link')\n"  # the kernel remembers that there is none
+    done, alerts = case("run", (place if way == "another root" else tmp_path) / "secret").run(
+        "/usr/bin/python3", "-c", begin + looks + doing + "\nos.stat(name); print('opened', os.open(name, 0))", place, tmp_path / "secret", way)
+    assert "opened" in done and len(alerts) == 1, (done, alerts)
