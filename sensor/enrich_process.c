@@ -158,8 +158,10 @@ static void put_image(struct enrich *enrich, int64_t boot_offset_ns)
 
 	enrich_put_borrowed(enrich, FIELD_PROC_EXE, image->argv0);
 	enrich_put_borrowed(enrich, FIELD_PROC_EXEPATH, image->exepath);
-	/* To have no arguments is to have the empty text, which rules compare with; not known is another thing. */
-	if (image->args.len > 0 || image->argv0.len > 0)
+	/* To have no arguments, or not even a name for itself, is to have the empty text, which rules compare with; not
+	 * known is another thing.
+	 */
+	if (image->argv0.len > 0 || image->exepath.len > 0)
 		event_set(&enrich->event, FIELD_PROC_ARGS, value_str(image->args));
 	if (enrich_wants(enrich, FIELD_PROC_CMDNARGS))
 		enrich_put_int(enrich, FIELD_PROC_CMDNARGS, image->args_count);
