@@ -477,6 +477,16 @@ const struct call calls[] = {
 
 const size_t calls_count = ARRAY_LEN(calls);
 
+/* ARM has i386's numbers for these. */
+const struct call_alias call_aliases[] = {
+	{ 16, SYS_lchown },	{ 23, SYS_setuid },	{ 46, SYS_setgid },	{ 55, SYS_fcntl },	{ 70, SYS_setreuid },
+	{ 71, SYS_setregid },	{ 81, SYS_setgroups },	{ 95, SYS_fchown },	{ 138, SYS_setfsuid },	{ 139, SYS_setfsgid },
+	{ 164, SYS_setresuid }, { 170, SYS_setresgid }, { 182, SYS_chown },	{ 193, SYS_truncate },	{ 194, SYS_ftruncate },
+	{ 239, SYS_sendfile },	{ 404, SYS_clock_settime }, { 412, SYS_utimensat }, { 417, SYS_recvmmsg },
+};
+
+const size_t call_aliases_count = ARRAY_LEN(call_aliases);
+
 _Static_assert(ARRAY_LEN(calls) <= CALLS_MAX, "CALLS_MAX must hold the table");
 
 bool call_is_traced(const struct call *call)
@@ -489,6 +499,17 @@ const struct call *call_find(uint16_t nr)
 	for (size_t i = 0; i < calls_count; i++)
 		if (calls[i].nr == nr)
 			return &calls[i];
+	return NULL;
+}
+
+const struct call *call_find_compat(uint32_t nr)
+{
+	for (size_t i = 0; i < calls_count; i++)
+		if (calls[i].compat == nr && nr != CALL_COMPAT_NONE)
+			return &calls[i];
+	for (size_t i = 0; i < call_aliases_count; i++)
+		if (call_aliases[i].compat == nr)
+			return call_find(call_aliases[i].nr);
 	return NULL;
 }
 

@@ -76,11 +76,24 @@ struct call {
 extern const struct call calls[];
 extern const size_t calls_count;
 
+/* What 32-bit programs can also make of a call: with 16 bits for an id, which nobody does but who wants to be missed, or
+ * with 64 for a length or a time. */
+struct call_alias {
+	uint16_t compat;
+	uint16_t nr; /* of the call's row */
+};
+
+extern const struct call_alias call_aliases[];
+extern const size_t call_aliases_count;
+
 /* Whether a tracepoint of its own tells of the call, and not its return (fork and its kin). */
 bool call_is_traced(const struct call *call);
 
 /* The row of a call, or NULL. */
 const struct call *call_find(uint16_t nr);
 const struct call *call_find_name(struct str name);
+
+/* The same by a 32-bit program's number, also by an alias. */
+const struct call *call_find_compat(uint32_t nr);
 
 #endif

@@ -63,15 +63,6 @@ static int no_print(enum libbpf_print_level level, const char *format, va_list a
 	return 0;
 }
 
-/* Old 16-bit entry points that nobody uses but who wants to be missed. */
-static const struct {
-	uint16_t compat;
-	const char *name;
-} compat_aliases[] = {
-	{ 23, "setuid" },   { 46, "setgid" },	  { 70, "setreuid" },
-	{ 71, "setregid" }, { 164, "setresuid" }, { 170, "setresgid" },
-};
-
 /* Operations of an io_uring, and the calls that they stand for. */
 static const struct {
 	uint8_t op;
@@ -144,11 +135,8 @@ static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *s
 		if (call->compat < PLAN_COMPAT)
 			object->bss->compat_calls[call->compat] = call->nr;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(compat_aliases); i++) {
-		const struct call *call = call_find_name(str_of(compat_aliases[i].name));
-
-		object->bss->compat_calls[compat_aliases[i].compat] = call->nr;
-	}
+	for (size_t i = 0; i < call_aliases_count; i++)
+		object->bss->compat_calls[call_aliases[i].compat] = call_aliases[i].nr;
 	for (size_t i = 0; i < PLAN_URING; i++)
 		object->bss->uring_calls[i] = PLAN_CALLS;
 	for (size_t i = 0; i < ARRAY_LEN(uring_calls); i++)

@@ -40,15 +40,6 @@ static bool opens_files(const struct call *call)
 	return call != NULL && (call->plan.flags & (PLAN_OPEN | PLAN_FAILED_ONLY)) != 0;
 }
 
-/* By which entry it came nobody says: but of the two calls of a number only one opens files. */
-static const struct call *compat_call(uint64_t nr)
-{
-	for (size_t i = 0; i < calls_count; i++)
-		if (calls[i].compat == nr && opens_files(&calls[i]))
-			return &calls[i];
-	return NULL;
-}
-
 /* The event may come before who made it waits; on a busy machine much before. */
 static void read_waiting(uint32_t tid, char text[TRACEE_FILE])
 {
@@ -75,8 +66,11 @@ static void read_call(uint32_t tid, struct waiting *ret)
 	ret->call = nr < PLAN_FOREIGN ? call_find((uint16_t)nr) : NULL;
 	if (opens_files(ret->call))
 		return;
-	ret->call = compat_call(nr);
-	ret->compat = ret->call != NULL;
+	/* By which entry it came nobody says: but of the two calls of a number only one opens files. */
+	ret->call = nr < PLAN_FOREIGN ? call_find_compat((uint32_t)nr) : NULL;
+	ret->compat = opens_files(ret->call);
+	if (!ret->compat)
+		ret->call = NULL;
 }
 
 /* ---- the record ---- */

@@ -77,14 +77,6 @@ static uint16_t x32_number(uint32_t nr)
 }
 #endif
 
-static const struct call *find_compat(uint32_t nr)
-{
-	for (size_t i = 0; i < calls_count; i++)
-		if (calls[i].compat == nr)
-			return &calls[i];
-	return NULL;
-}
-
 static const struct call *find_native(uint32_t nr)
 {
 	if (nr & FILTER_X32)
@@ -104,7 +96,7 @@ bool entry_read(const struct seccomp_data *data, uint32_t tid, struct entry *ret
 		ret->call = call_find(socketcall_number(data->args[0]));
 		unfold_socketcall(ret);
 	} else {
-		ret->call = ret->compat ? find_compat((uint32_t)data->nr) : find_native((uint32_t)data->nr);
+		ret->call = ret->compat ? call_find_compat((uint32_t)data->nr) : find_native((uint32_t)data->nr);
 	}
 	return ret->call != NULL;
 }

@@ -20,7 +20,7 @@
 #define COMPAT_AUDIT_ARCH AUDIT_ARCH_ARM
 #endif
 
-enum { ENTRIES_MAX = CALLS_MAX + 1 };
+enum { ENTRIES_MAX = 2 * CALLS_MAX };
 
 /* ---- what is wanted ---- */
 
@@ -324,6 +324,12 @@ static size_t entries_of(const struct filter_cover *cover, bool compat, struct e
 		network |= calls[i].plan.class == RECORD_CLASS_NET;
 		if (compat ? nr != CALL_COMPAT_NONE : nr < PLAN_FOREIGN)
 			entries[count++] = (struct entry){ nr, i };
+	}
+	for (size_t i = 0; compat && i < call_aliases_count; i++) {
+		size_t row = (size_t)(call_find(call_aliases[i].nr) - calls);
+
+		if (cover->of[row].taken)
+			entries[count++] = (struct entry){ call_aliases[i].compat, row };
 	}
 	if (compat && network && COMPAT_AUDIT_ARCH == AUDIT_ARCH_I386)
 		entries[count++] = (struct entry){ COMPAT_SOCKETCALL, calls_count };

@@ -133,6 +133,8 @@ TABLE = [
     Deed("wipes_history", "evt.type=unlinkat and evt.arg.name endswith .bash_history",
       {"evt.arg.name": "{dir}/.bash_history", "evt.abspath": "{dir}/.bash_history", "evt.rawarg.name": ".bash_history"}),
     Deed("profiles", "evt.type=perf_event_open", {"evt.category": "system"}),
+    Deed("nameless", f"evt.type=execve and proc.args='' and proc.name=exe and proc.exepath={DEEDS}",
+      {"proc.args": "", "proc.cmdline": "exe", "proc.pname": "sh"}, mine=False),
     Deed("nothing", "evt.type=execve",
       {"proc.name": "deeds", "proc.exe": DEEDS, "proc.exepath": DEEDS, "proc.args": "nothing", "proc.args[0]": "nothing",
        "proc.cmdline": "deeds nothing", "proc.exeline": f"{DEEDS} nothing", "proc.cmdnargs": 1, "proc.cmdlenargs": 7,
@@ -145,6 +147,14 @@ TABLE = [
        "proc.sid": int, "proc.vpgid": int, "proc.pgid.exepath": re.compile("/.*"), "thread.tid": int, "proc.duration": int,
        "thread.cap_permitted": re.compile(".*CAP_SYS_ADMIN|CAP_.*"), "evt.type": "execve", "syscall.type": "execve"}),
 ]
+
+# By numbers that 32-bit programs have besides.
+if os.path.exists(DEEDS) and subprocess.run([DEEDS, "by_old_entry"], check=False).returncode == 0 and os.uname().machine == "x86_64":
+    TABLE += [
+        Deed("by_old_entry", SHADOW, {"fd.name": "/etc/shadow", "evt.type": "open"}),
+        Deed("by_older_numbers", "evt.type=setuid", {"evt.arg.uid": "nobody", "user.uid": 65534}),
+        Deed("by_older_numbers", "evt.type=truncate", {"evt.arg.path": "{dir}/wtmp", "evt.arg.length": "0"}, rule="cut by an older number"),
+    ]
 
 
 def rules():

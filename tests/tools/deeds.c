@@ -614,19 +614,47 @@ static void profiles(void)
 }
 
 #if defined(__x86_64__)
-static void by_old_entry(void)
+static void old_entry(long number, const void *a, long b)
 {
-	char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	long result;
 
-	strcpy(low, "/etc/shadow");
-	__asm__ volatile("int $0x80" : "=a"(result) : "a"(5), "b"(low), "c"(0), "d"(0) : "memory");
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(0) : "memory");
+}
+
+static const char *low(const char *text)
+{
+	char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	return strcpy(page, text);
+}
+
+static void by_old_entry(void)
+{
+	old_entry(5, low("/etc/shadow"), 0);
+}
+
+/* The numbers of 16-bit ids, and of 64-bit lengths. */
+static void by_older_numbers(void)
+{
+	touch("wtmp");
+	old_entry(193, low("wtmp"), 0);
+	old_entry(23, (void *)65534, 0);
 }
 #else
 static void by_old_entry(void)
 {
 }
+
+static void by_older_numbers(void)
+{
+}
 #endif
+
+/* A program that is not even given a name for itself. */
+static void nameless(void)
+{
+	execve("/proc/self/exe", (char *[]){ NULL }, (char *[]){ NULL });
+}
 
 static void nothing(void)
 {
@@ -647,7 +675,7 @@ static const struct {
 	DEED(takes_descriptor), DEED(writes_memory), DEED(pokes), DEED(enters), DEED(leaves), DEED(loads_module),
 	DEED(loads_program), DEED(keeps_key), DEED(faults), DEED(hides_memory), DEED(becomes), DEED(gives_up),
 	DEED(gains_later), DEED(makes_device), DEED(writable_code), DEED(wipes_history), DEED(profiles), DEED(by_old_entry),
-	DEED(nothing),
+	DEED(by_older_numbers), DEED(nameless), DEED(nothing),
 };
 
 int main(int argc, char **argv)

@@ -189,6 +189,13 @@ static void test_other_ways_in_are_told_and_never_refused(void **state)
 	assert_true(is_told(&data));
 	data.nr = 11; /* execve */
 	assert_true(is_told(&data));
+	data.nr = 23; /* setuid, of 16 bits */
+	assert_true(is_told(&data));
+	data.nr = 193; /* truncate, of 64 */
+	assert_false(is_told(&data));
+	want(SYS_truncate, ALL);
+	make();
+	assert_true(is_told(&data));
 	assert_true(told(FILTER_X32 | SYS_open, 1, O_WRONLY, 0, 0));
 	assert_false(told(FILTER_X32 | SYS_open, 1, O_RDONLY, 0, 0));
 	assert_true(told(FILTER_X32 | 520, 1, 2, 3, 0)); /* execve of x32 */
