@@ -43,20 +43,44 @@ static const field_id sensor_fields[] = {
 	FIELD_USER_UID, FIELD_PROC_ANAME,
 };
 
-/* And only if a rule asks for it (sensor/enrich_asked.c). */
+/* And only if a rule asks for it. */
 static const char *const asked_fields[] = {
+	/* sensor/enrich_asked.c */
 	"proc.pgid.exe", "proc.pgid.exepath", "proc.vpgid.exe", "proc.vpgid.exepath", "proc.loginshellid",
-	"proc.cmdlenargs", "proc.stdin.type", "proc.stdout.type", "proc.stderr.type", "thread.ismain",
-	"evt.category", "evt.count", "evt.count.exit", "evt.count.error", "evt.is_async", "evt.is_io",
-	"evt.is_io_read", "evt.is_io_write", "evt.io_dir", "evt.abspath",
-	"fd.containername", "fd.containerdirectory", "fd.uid", "fd.cproto", "fd.sproto", "fd.lproto", "fd.rproto",
+	"proc.cmdlenargs", "proc.pidns_init_start_ts", "proc.exe_ino.ctime_duration_pidns_start",
+	"thread.ismain", "thread.nametid", "user.homedir", "user.shell", "evt.abspath", "fd.containername",
+	"fd.containerdirectory", "fd.uid", "fd.cproto", "fd.sproto", "fd.lproto", "fd.rproto",
 	"fd.is_upper_layer", "fd.is_lower_layer", "fs.path.name", "fs.path.nameraw", "fs.path.source",
 	"fs.path.sourceraw", "fs.path.target", "fs.path.targetraw", "evt.rawarg", "proc.aenv", "proc.aargs",
+	/* sensor/enrich_event.c */
+	"evt.category", "evt.count", "evt.count.exit", "evt.count.error", "evt.is_async", "evt.is_io",
+	"evt.is_io_read", "evt.is_io_write", "evt.io_dir", "evt.count.error.file", "evt.count.error.net",
+	"evt.count.error.memory", "evt.count.error.other", "evt.count.procinfo", "evt.count.threadinfo",
+	"evt.is_syslog", "evt.buflen", "evt.buflen.in", "evt.buflen.out", "evt.buflen.file",
+	"evt.buflen.file.in", "evt.buflen.file.out", "evt.buflen.net", "evt.buflen.net.in",
+	"evt.buflen.net.out", "evt.deltatime", "evt.deltatime.s", "evt.deltatime.ns", "evt.reltime",
+	"evt.reltime.s", "evt.reltime.ns", "proc.is_container_healthcheck", "proc.is_container_liveness_probe",
+	"proc.is_container_readiness_probe", "util.cnt",
+	/* sensor/enrich_live.c */
+	"proc.vmsize", "proc.vmrss", "proc.vmswap", "thread.vmsize", "thread.vmrss", "thread.vmsize.b",
+	"thread.vmrss.b", "proc.nthreads", "proc.nchilds", "thread.pfmajor", "thread.pfminor",
+	"proc.fdopencount", "proc.fdlimit", "proc.fdusage", "proc.stdin.type", "proc.stdout.type",
+	"proc.stderr.type", "proc.stdin.name", "proc.stdout.name", "proc.stderr.name", "fd.types",
+	"thread.cgroups", "thread.cgroup",
+	/* sensor/enrich_container.c: what the container's runtime says */
+	"container.duration", "container.host_ipc", "container.host_network", "container.host_pid",
+	"container.image", "container.image.digest", "container.image.id", "container.image.repository",
+	"container.image.tag", "container.ip", "container.label", "container.labels", "container.mounts",
+	"container.privileged", "container.start_ts", "container.type", "k8s.ns.name",
+	"k8s.pod.full_sandbox_id", "k8s.pod.label", "k8s.pod.labels", "k8s.pod.name", "k8s.pod.sandbox_id",
+	"k8s.pod.uid",
 };
 
 /* What every event has, wherever it comes from. */
 static const field_id event_fields[] = {
 	FIELD_EVT_TIME, FIELD_EVT_TIME_S, FIELD_EVT_TIME_ISO8601, FIELD_EVT_DATETIME, FIELD_EVT_DATETIME_S,
+	FIELD_EVT_RAWTIME, FIELD_EVT_RAWTIME_S, FIELD_EVT_RAWTIME_NS, FIELD_EVT_OUTPUTTIME, FIELD_EVT_NUM, FIELD_EVT_SOURCE,
+	FIELD_EVT_HOSTNAME,
 };
 
 /* Fields that are no system call's: of alerts as events, and of the hub's own health. */

@@ -94,7 +94,7 @@ static bool evt_is_open(struct rules_scratch *scratch, const struct term *term, 
 		    str_eq(type, STR("openat2"));
 	bool made = str_eq(type, STR("creat")) || (open && (has_flag(scratch, STR("O_CREAT")) ||
 							    has_flag(scratch, STR("O_TMPFILE"))));
-	__int128 mode = 0;
+	__int128 mode = 0, result;
 
 	open |= str_eq(type, STR("open_by_handle_at"));
 	number_of(scratch, scratch->rules->arg_mode, &mode);
@@ -108,9 +108,23 @@ static bool evt_is_open(struct rules_scratch *scratch, const struct term *term, 
 		       (has_flag(scratch, STR("O_WRONLY")) || has_flag(scratch, STR("O_RDWR")));
 		break;
 	case FIELD_EVT_IS_OPEN_EXEC: open = made && (mode & 0111) != 0; break;
-	default: open = open && has_flag(scratch, STR("O_F_CREATED")); break;
+	default:
+		open = open && (has_flag(scratch, STR("O_F_CREATED")) ||
+				(has_flag(scratch, STR("O_TMPFILE")) && number_of(scratch, FIELD_EVT_RAWRES, &result) &&
+				 result >= 0));
+		break;
 	}
 	*ret = value_bool(open);
+	return true;
+}
+
+/* There are no events of calls that have only begun: Falco has nothing between begin and end any more. */
+static bool evt_latency(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	(void)scratch;
+	if (term->base == FIELD_EVT_LATENCY_HUMAN)
+		return give_text(ret, STR("0ns"));
+	*ret = value_i64(0);
 	return true;
 }
 
@@ -310,6 +324,20 @@ static bool root_name(struct rules_scratch *scratch, const struct term *term, st
 	return number_of(scratch, id, &number) && number == 0 && give_text(ret, STR("root"));
 }
 
+/* An older name. */
+static bool pod_id(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	(void)term;
+	return same(scratch, FIELD_K8S_POD_UID, ret);
+}
+
+/* All containers of a pod have its address. */
+static bool pod_ip(struct rules_scratch *scratch, const struct term *term, struct value *ret)
+{
+	(void)term;
+	return has(get(scratch, FIELD_K8S_POD_UID)) && same(scratch, FIELD_CONTAINER_IP, ret);
+}
+
 static const struct derivation derivations[FIELD_CATALOGUE_END] = {
 	[FIELD_SYSCALL_TYPE] = { evt_syscall_type, { FIELD_EVT_TYPE } },
 	[FIELD_EVT_DIR] = { evt_dir, { 0 } },
@@ -320,6 +348,12 @@ static const struct derivation derivations[FIELD_CATALOGUE_END] = {
 	[FIELD_EVT_IS_OPEN_WRITE] = { evt_is_open, { FIELD_EVT_TYPE } },
 	[FIELD_EVT_IS_OPEN_EXEC] = { evt_is_open, { FIELD_EVT_TYPE } },
 	[FIELD_EVT_IS_OPEN_CREATE] = { evt_is_open, { FIELD_EVT_TYPE } },
+	[FIELD_EVT_LATENCY] = { evt_latency, { 0 } },
+	[FIELD_EVT_LATENCY_S] = { evt_latency, { 0 } },
+	[FIELD_EVT_LATENCY_NS] = { evt_latency, { 0 } },
+	[FIELD_EVT_LATENCY_QUANTIZED] = { evt_latency, { 0 } },
+	[FIELD_EVT_LATENCY_HUMAN] = { evt_latency, { 0 } },
+	[FIELD_EVT_WAIT_LATENCY] = { evt_latency, { 0 } },
 	[FIELD_EVT_IS_IO] = { evt_false, { 0 } },
 	[FIELD_EVT_IS_IO_READ] = { evt_false, { 0 } },
 	[FIELD_EVT_IS_IO_WRITE] = { evt_false, { 0 } },
@@ -382,6 +416,8 @@ static const struct derivation derivations[FIELD_CATALOGUE_END] = {
 			    { FIELD_FD_IS_SERVER, FIELD_FD_RIP, FIELD_FD_CIP, FIELD_FD_SIP } },
 	[FIELD_FD_DEV_MAJOR] = { derive_fd_dev_part, { FIELD_FD_DEV } },
 	[FIELD_FD_DEV_MINOR] = { derive_fd_dev_part, { FIELD_FD_DEV } },
+	[FIELD_K8S_POD_ID] = { pod_id, { FIELD_K8S_POD_UID } },
+	[FIELD_K8S_POD_IP] = { pod_ip, { FIELD_K8S_POD_UID, FIELD_CONTAINER_IP } },
 	[FIELD_CONTAINER_IMAGE] = { derive_container_image,
 				    { FIELD_CONTAINER_IMAGE_REPOSITORY,
 				      FIELD_CONTAINER_IMAGE_TAG } },

@@ -236,12 +236,13 @@ static void add_utc(struct buf *out, int64_t ns)
 /* The times that Falco prints as text and gives as numbers. */
 static bool is_time(field_id base)
 {
-	return base >= FIELD_EVT_TIME && base <= FIELD_EVT_DATETIME_S;
+	return (base >= FIELD_EVT_TIME && base <= FIELD_EVT_DATETIME_S) || base == FIELD_EVT_OUTPUTTIME;
 }
 
 static void add_time(struct buf *out, field_id base, int64_t ns)
 {
 	switch (base) {
+	case FIELD_EVT_OUTPUTTIME:
 	case FIELD_EVT_TIME: add_clock(out, ns, false, true); break;
 	case FIELD_EVT_TIME_S: add_clock(out, ns, false, false); break;
 	case FIELD_EVT_TIME_ISO8601: add_utc(out, ns); break;

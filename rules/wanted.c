@@ -263,7 +263,7 @@ static bool wants_any(const struct rules *rules, bool (*is_it)(const struct term
 
 static bool is_data(const struct term *term)
 {
-	return term->base == FIELD_EVT_BUFFER || term->base == FIELD_EVT_BUFLEN || is_param(term, STR("data"));
+	return term->base == FIELD_EVT_BUFFER || is_param(term, STR("data"));
 }
 
 static bool is_environment(const struct term *term)

@@ -72,6 +72,7 @@ int enrich_new(const struct enrich_settings *settings, struct enrich **ret)
 	if (enrich == NULL)
 		return -ENOMEM;
 	enrich->settings = *settings;
+	enrich->live.folder = -1;
 	arena_init(&enrich->arena, ENRICH_ARENA_MAX);
 	set_machine(enrich);
 	intern_ancestors(enrich);
@@ -321,6 +322,10 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 	event->received_ns = event->time_ns;
 	event->source = STR("syscall");
 	event->hostname = enrich->settings.hostname;
+	enrich->before_ns = enrich->records == 0 ? event->time_ns : enrich->now_ns;
+	enrich->now_ns = event->time_ns;
+	if (enrich->records++ == 0)
+		enrich->first_ns = event->time_ns;
 	put_frame(enrich);
 	if (record->type == RECORD_CALL && record_text(record, RECORD_STRING_ACTION).at != NULL)
 		put_decision(enrich);

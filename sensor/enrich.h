@@ -21,6 +21,7 @@ struct enrich_settings {
 	struct str machine;	/* the kernel's boot id: part of what a process is told by */
 	struct hosts *hosts;	       /* NULL: no addresses have names */
 	struct containers *containers; /* NULL: of a container only what its cgroup tells */
+	const char *proc_folder;       /* "/proc"; NULL: what it alone tells of a running process is not known */
 };
 
 /* 0 or -ENOMEM. Interns the fields of its own into settings->fields; no more may be added after. */

@@ -7,10 +7,6 @@
 #include "rules/text.h"
 #include "sensor/record_text.h"
 
-#include <sys/socket.h>
-
-typedef void put_fn(struct enrich *enrich, field_id id, unsigned what);
-
 /* ---- processes ---- */
 
 enum leader { OF_GROUP, OF_INNER_GROUP };
@@ -49,6 +45,61 @@ static void put_is_main(struct enrich *enrich, field_id id, unsigned unused)
 	enrich_put_bool(enrich, id, enrich->record->tid == enrich->record->tgid);
 }
 
+static void put_name_and_tid(struct enrich *enrich, field_id id, unsigned unused)
+{
+	const struct proc *proc = enrich->proc;
+
+	(void)unused;
+	buf_addf(&enrich->text, "%.*s%u", (int)strnlen(proc->comm, sizeof(proc->comm)), proc->comm, enrich->record->tid);
+	enrich_put_text(enrich, id);
+}
+
+/* When the first process of the namespace of process numbers began: of the nearest ancestor that is one. 0: not known. */
+static uint64_t namespace_start(struct enrich *enrich)
+{
+	const struct proc *proc = enrich->record->pidns_level == 0 ? procs_find(enrich->settings.procs, 1) : enrich->proc;
+
+	for (unsigned n = 0; n < PROCS_ANCESTORS_MAX && proc != NULL && proc->vpid != 1; n++)
+		proc = procs_parent(enrich->settings.procs, proc);
+	return proc != NULL && proc->vpid == 1 ? proc->start_ns : 0;
+}
+
+enum { NAMESPACE_START, NAMESPACE_AGE_OF_EXE };
+
+/* How much younger than its namespace a program is says that it was not in the image. */
+static void put_namespace(struct enrich *enrich, field_id id, unsigned what)
+{
+	const struct value *container = event_get(&enrich->event, FIELD_CONTAINER_START_TS);
+	int64_t offset = enrich->now_ns - (int64_t)enrich->record->time_ns, start = (int64_t)namespace_start(enrich);
+	int64_t ctime = (int64_t)enrich->proc->image->exe_ctime_ns;
+
+	start = start != 0 ? start + offset : container->kind == VALUE_INT ? container->i : 0;
+	if (start == 0)
+		return;
+	if (what == NAMESPACE_START)
+		enrich_put_int(enrich, id, start);
+	else if (ctime > start)
+		enrich_put_int(enrich, id, ctime - start);
+}
+
+enum { ACCOUNT_HOME, ACCOUNT_SHELL };
+
+/* The container's own files have gone first. */
+static void put_account(struct enrich *enrich, field_id id, unsigned what)
+{
+	const struct names *users = enrich->settings.users;
+	uint32_t uid = enrich->record->euid;
+	struct str text = STR("");
+
+	if (event_get(&enrich->event, id)->kind != VALUE_ABSENT)
+		return;
+	if (enrich->proc->container.len == 0)
+		text = what == ACCOUNT_HOME ? names_home(users, uid) : names_shell(users, uid);
+	if (text.len == 0 && uid == 0 && what == ACCOUNT_HOME)
+		text = STR("/root");
+	enrich_put(enrich, id, text.len > 0 ? text : STR("<NA>"));
+}
+
 static void put_args_length(struct enrich *enrich, field_id id, unsigned unused)
 {
 	const struct image *image = enrich->proc->image;
@@ -57,30 +108,6 @@ static void put_args_length(struct enrich *enrich, field_id id, unsigned unused)
 	(void)unused;
 	if (!(image->lacks & (IMAGE_NO_ARGS | IMAGE_ARGS_CUT)) && image->args.len >= blanks)
 		enrich_put_int(enrich, id, (int64_t)(image->args.len - blanks));
-}
-
-/* What a program has for its input and outputs when it is started. */
-static void put_standard(struct enrich *enrich, field_id id, unsigned fd)
-{
-	const struct record *record = enrich->record;
-	unsigned kind = record->args[fd] & 0xff, family = record->args[fd] >> 8 & 0xffff;
-
-	if (record->type != RECORD_EXEC || event_get(&enrich->event, id)->kind != VALUE_ABSENT)
-		return;
-	switch (kind) {
-	case RECORD_OBJECT_FILE:
-	case RECORD_OBJECT_DEVICE: enrich_put_borrowed(enrich, id, STR("file")); break;
-	case RECORD_OBJECT_DIRECTORY: enrich_put_borrowed(enrich, id, STR("directory")); break;
-	case RECORD_OBJECT_PIPE: enrich_put_borrowed(enrich, id, STR("pipe")); break;
-	case RECORD_OBJECT_SOCKET:
-		enrich_put_borrowed(enrich, id,
-				    family == AF_INET	 ? STR("ipv4")
-				    : family == AF_INET6 ? STR("ipv6")
-				    : family == AF_UNIX	 ? STR("unix")
-							 : STR("unknown"));
-		break;
-	default: break;
-	}
 }
 
 /* ---- ancestors ---- */
@@ -129,95 +156,6 @@ static void put_ancestor_args(struct enrich *enrich, field_id id, struct str whi
 		proc = procs_parent(enrich->settings.procs, proc);
 	if (proc != NULL)
 		enrich_put(enrich, id, proc->image->args);
-}
-
-/* ---- the event ---- */
-
-static bool is_one_of(const struct enrich *enrich, const char *const *names)
-{
-	for (; enrich->call != NULL && *names != NULL; names++)
-		if (strcmp(*names, enrich->call->name) == 0)
-			return true;
-	return false;
-}
-
-static const char *const reads[] = { "read", "readv", "pread", "preadv", "recvfrom", "recvmsg", "recvmmsg",
-				     "finit_module", NULL };
-static const char *const writes[] = { "write", "writev", "pwrite", "pwritev", "sendto", "sendmsg", "sendmmsg",
-				      "sendfile", NULL };
-
-enum io { IO_ANY, IO_READ, IO_WRITE };
-
-static void put_is_io(struct enrich *enrich, field_id id, unsigned what)
-{
-	bool is_read = is_one_of(enrich, reads), is_write = is_one_of(enrich, writes);
-
-	enrich_put_bool(enrich, id, what == IO_READ ? is_read : what == IO_WRITE ? is_write : is_read || is_write);
-}
-
-static void put_io_direction(struct enrich *enrich, field_id id, unsigned unused)
-{
-	(void)unused;
-	if (is_one_of(enrich, writes))
-		enrich_put_borrowed(enrich, id, STR("write"));
-	else if (is_one_of(enrich, reads))
-		enrich_put_borrowed(enrich, id, STR("read"));
-}
-
-static void put_count(struct enrich *enrich, field_id id, unsigned errors)
-{
-	enrich_put_int(enrich, id, errors == 0 || (enrich->record->type == RECORD_CALL && enrich->record->ret < 0));
-}
-
-static void put_truth(struct enrich *enrich, field_id id, unsigned truth)
-{
-	enrich_put_bool(enrich, id, truth != 0);
-}
-
-/* Of reads and writes that of what they read and write. */
-static struct str category_of_object(const struct enrich *enrich)
-{
-	switch (enrich->fd_typechar) {
-	case 'f':
-	case 'd': return STR("file");
-	case '4':
-	case '6': return STR("net");
-	case 'u':
-	case 'p': return STR("ipc");
-	default: return STR("unknown");
-	}
-}
-
-static struct str category_of(const struct enrich *enrich)
-{
-	static const char *const users[] = { "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid",
-					     "setfsgid", "setgroups", NULL };
-	static const char *const signals[] = { "kill", "tkill", "tgkill", "pidfd_send_signal", "signalfd", "signalfd4", NULL };
-	static const char *const memory[] = { "mmap", "mprotect", "memfd_create", "memfd_secret", NULL };
-	static const char *const processes[] = { "prctl", "setpgid", "setsid", "setns", "unshare", "ptrace", "seccomp", "chroot",
-						 "capset", "pidfd_open", "pidfd_getfd", NULL };
-	static const char *const ipc[] = { "pipe", "pipe2", "eventfd", "eventfd2", NULL };
-	static const char *const others[] = { "dup", "dup2", "dup3", "fcntl", "ioctl", NULL };
-
-	if (enrich->call == NULL || enrich->call->plan.class == RECORD_CLASS_PROCESS)
-		return STR("process");
-	if (is_one_of(enrich, others) || is_one_of(enrich, reads) || is_one_of(enrich, writes))
-		return category_of_object(enrich);
-	if (enrich->call->plan.class == RECORD_CLASS_NET)
-		return STR("net");
-	return is_one_of(enrich, users)	      ? STR("user")
-	       : is_one_of(enrich, signals)   ? STR("signal")
-	       : is_one_of(enrich, memory)    ? STR("memory")
-	       : is_one_of(enrich, processes) ? STR("process")
-	       : is_one_of(enrich, ipc)	      ? STR("IPC")
-	       : enrich->call->plan.class == RECORD_CLASS_PRIVILEGE && enrich->call->plan.name_arg[0] == 0 ? STR("system")
-											    : STR("file");
-}
-
-static void put_category(struct enrich *enrich, field_id id, unsigned unused)
-{
-	(void)unused;
-	enrich_put_borrowed(enrich, id, category_of(enrich));
 }
 
 /* ---- descriptors ---- */
@@ -280,7 +218,7 @@ static bool is_link(const struct enrich *enrich)
 {
 	static const char *const links[] = { "link", "linkat", "symlink", "symlinkat", NULL };
 
-	return is_one_of(enrich, links);
+	return enrich_call_is(enrich, links);
 }
 
 static struct str first_path(const struct enrich *enrich, bool raw)
@@ -448,36 +386,25 @@ static void put_process_param(struct enrich *enrich, field_id id, struct str nam
 	}
 	if (str_eq(name, STR("env")))
 		enrich_put_borrowed(enrich, id, enrich->proc->image->env);
-	else if (!put_process_number(enrich, id, name))
+	else if (!put_process_number(enrich, id, name) && !enrich_live_param(enrich, id, name))
 		put_as_field(enrich, id, name, raw);
 }
 
 /* ---- what was asked ---- */
 
-static const struct {
-	const char *name;
-	put_fn *put;
-	unsigned what;
-} by_name[] = {
+static const struct asked_row by_name[] = {
 	{ "proc.pgid.exe", put_group_exe, 0 },
 	{ "proc.pgid.exepath", put_group_exe, 1 },
 	{ "proc.vpgid.exe", put_group_exe, 0 },
 	{ "proc.vpgid.exepath", put_group_exe, 1 },
 	{ "proc.loginshellid", put_login_shell, 0 },
 	{ "proc.cmdlenargs", put_args_length, 0 },
-	{ "proc.stdin.type", put_standard, 0 },
-	{ "proc.stdout.type", put_standard, 1 },
-	{ "proc.stderr.type", put_standard, 2 },
+	{ "proc.pidns_init_start_ts", put_namespace, NAMESPACE_START },
+	{ "proc.exe_ino.ctime_duration_pidns_start", put_namespace, NAMESPACE_AGE_OF_EXE },
 	{ "thread.ismain", put_is_main, 0 },
-	{ "evt.category", put_category, 0 },
-	{ "evt.count", put_count, 0 },
-	{ "evt.count.exit", put_count, 0 },
-	{ "evt.count.error", put_count, 1 },
-	{ "evt.is_async", put_truth, 0 },
-	{ "evt.is_io", put_is_io, IO_ANY },
-	{ "evt.is_io_read", put_is_io, IO_READ },
-	{ "evt.is_io_write", put_is_io, IO_WRITE },
-	{ "evt.io_dir", put_io_direction, 0 },
+	{ "thread.nametid", put_name_and_tid, 0 },
+	{ "user.homedir", put_account, ACCOUNT_HOME },
+	{ "user.shell", put_account, ACCOUNT_SHELL },
 	{ "evt.abspath", put_absolute, PATH_NAME },
 	{ "evt.abspath.src", put_absolute, PATH_SOURCE },
 	{ "evt.abspath.dst", put_absolute, PATH_TARGET },
@@ -498,7 +425,15 @@ static const struct {
 	{ "fs.path.targetraw", put_path, PATH_TARGET | PATH_RAW },
 };
 
-enum { ASKED_FIELD, ASKED_PARAM, ASKED_RAW_PARAM, ASKED_ANCESTOR_ENV, ASKED_ANCESTOR_ARGS };
+enum {
+	ASKED_FIELD,
+	ASKED_PARAM,
+	ASKED_RAW_PARAM,
+	ASKED_ANCESTOR_ENV,
+	ASKED_ANCESTOR_ARGS,
+	ASKED_TYPES,
+	ASKED_CGROUP,
+};
 
 static const struct {
 	struct str start;
@@ -508,7 +443,27 @@ static const struct {
 	{ STR("evt.rawarg."), ASKED_RAW_PARAM },
 	{ STR("proc.aenv["), ASKED_ANCESTOR_ENV },
 	{ STR("proc.aargs["), ASKED_ANCESTOR_ARGS },
+	{ STR("fd.types["), ASKED_TYPES },
+	{ STR("thread.cgroup["), ASKED_CGROUP },
+	{ STR("thread.cgroup."), ASKED_CGROUP },
 };
+
+static const struct asked_row *find_row(const struct asked_row *rows, size_t count, struct str name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (str_eq(name, str_of(rows[i].name)))
+			return &rows[i];
+	return NULL;
+}
+
+static const struct asked_row *row_of(struct str name)
+{
+	const struct asked_row *row = find_row(by_name, ARRAY_LEN(by_name), name);
+
+	if (row == NULL)
+		row = find_row(enrich_event_rows, enrich_event_rows_count, name);
+	return row != NULL ? row : find_row(enrich_live_rows, enrich_live_rows_count, name);
+}
 
 void enrich_ask(struct enrich *enrich, field_id id, struct str name)
 {
@@ -525,9 +480,8 @@ void enrich_ask(struct enrich *enrich, field_id id, struct str name)
 			asked.param.len--;
 	}
 	if (asked.what == ASKED_FIELD) {
-		while (asked.row < ARRAY_LEN(by_name) && !str_eq(name, str_of(by_name[asked.row].name)))
-			asked.row++;
-		if (asked.row == ARRAY_LEN(by_name))
+		asked.row = row_of(name);
+		if (asked.row == NULL)
 			return;
 	}
 	enrich->asked[enrich->asked_count++] = asked;
@@ -538,7 +492,9 @@ static void put_asked(struct enrich *enrich, const struct asked *asked)
 	bool is_call = enrich->record->type == RECORD_CALL;
 
 	switch (asked->what) {
-	case ASKED_FIELD: by_name[asked->row].put(enrich, asked->id, by_name[asked->row].what); break;
+	case ASKED_FIELD: asked->row->put(enrich, asked->id, asked->row->what); break;
+	case ASKED_TYPES: enrich_live_types(enrich, asked->id, asked->param); break;
+	case ASKED_CGROUP: enrich_live_cgroup(enrich, asked->id, asked->param); break;
 	case ASKED_ANCESTOR_ENV: put_ancestor_env(enrich, asked->id, asked->param); break;
 	case ASKED_ANCESTOR_ARGS: put_ancestor_args(enrich, asked->id, asked->param); break;
 	case ASKED_RAW_PARAM:
@@ -558,4 +514,5 @@ void enrich_asked(struct enrich *enrich)
 {
 	for (size_t i = 0; i < enrich->asked_count; i++)
 		put_asked(enrich, &enrich->asked[i]);
+	enrich_live_end(enrich);
 }

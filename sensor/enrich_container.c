@@ -97,6 +97,21 @@ static void put_user_name(struct event *event, field_id id, field_id name, const
 		put(event, name, box_name_of(names, (uint32_t)number->i));
 }
 
+static void put_account(const struct enrich *enrich, struct event *event, const struct box_names *names)
+{
+	const struct value *number = event_get(event, FIELD_USER_UID);
+	const struct box_name *user;
+
+	if (number->kind != VALUE_INT || number->i < 0 ||
+	    (!enrich_wants(enrich, FIELD_USER_HOMEDIR) && !enrich_wants(enrich, FIELD_USER_SHELL)))
+		return;
+	user = box_find(names, (uint32_t)number->i);
+	if (user == NULL)
+		return;
+	put(event, FIELD_USER_HOMEDIR, user->home);
+	put(event, FIELD_USER_SHELL, user->shell);
+}
+
 static void put_start(struct event *event, int64_t start)
 {
 	event_set(event, FIELD_CONTAINER_START_TS, value_i64(start));
@@ -132,6 +147,7 @@ void enrich_put_box(const struct enrich *enrich, struct event *event, const stru
 	if (enrich_wants(enrich, FIELD_K8S_POD_LABELS))
 		put(event, FIELD_K8S_POD_LABELS, box->pod_labels.text);
 	put_labels(enrich, event, box);
+	put_account(enrich, event, &box->users);
 	put_user_name(event, FIELD_USER_UID, FIELD_USER_NAME, &box->users);
 	put_user_name(event, FIELD_GROUP_GID, FIELD_GROUP_NAME, &box->groups);
 	if (event_get(event, FIELD_CONTAINER_START_TS)->kind != VALUE_ABSENT)

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "sensor/calls.h"
 #include "sensor/enrich.h"
+#include "sensor/proc_read.h"
 
 enum {
 	ENRICH_ARENA_MAX =
@@ -46,12 +47,29 @@ struct wanted_label {
 	bool of_pod;
 };
 
+struct enrich;
+
+/* How a field is filled that a rule asks for by its name. */
+struct asked_row {
+	const char *name;
+	void (*put)(struct enrich *enrich, field_id id, unsigned what);
+	unsigned what;
+};
+
 /* A field that is only filled because a rule asks for it. */
 struct asked {
 	field_id id;
 	uint8_t what;	  /* enrich_asked.c says of which sort it is */
-	size_t row;	  /* of its table */
+	const struct asked_row *row;
 	struct str param; /* of evt.arg, which calls' records have anyway, or evt.rawarg; of an ancestor; the registry's */
+};
+
+/* What /proc tells of the process at hand, once a field has asked. */
+struct live {
+	int folder; /* -1: none */
+	bool looked;
+	size_t status_len;
+	char status[PROC_TEXT_MAX];
 };
 
 struct enrich {
@@ -83,6 +101,9 @@ struct enrich {
 	struct value cut[ENRICH_CUT_MAX]; /* names of fields that are not whole */
 	unsigned cut_count;
 	char fd_typechar; /* '\0': it has no object */
+	struct live live;
+	int64_t first_ns, before_ns, now_ns; /* when the first record was made, the one before, and the one at hand */
+	uint64_t records;
 	const struct box *box; /* of its container; NULL: none, or not known */
 	enum containers_state container_state;
 };
@@ -129,6 +150,26 @@ void enrich_asked(struct enrich *enrich);
 
 /* The parameter of the call as it was given. */
 void enrich_raw_param(struct enrich *enrich, field_id id, struct str name);
+
+/* Fields that are filled when they are asked for, by room: of the event, and what only /proc tells. */
+extern const struct asked_row enrich_event_rows[], enrich_live_rows[];
+extern const size_t enrich_event_rows_count, enrich_live_rows_count;
+
+/* Whether it is a call of one of these names, of which the last is NULL. */
+bool enrich_call_is(const struct enrich *enrich, const char *const *names);
+
+/* What of a process that still runs: the type of one descriptor, one control group, a parameter of its events (true: it
+ * is one of these). At the event's end the process is let go. */
+void enrich_live_types(struct enrich *enrich, field_id id, struct str number);
+void enrich_live_cgroup(struct enrich *enrich, field_id id, struct str subsystem);
+bool enrich_live_param(struct enrich *enrich, field_id id, struct str name);
+void enrich_live_end(struct enrich *enrich);
+
+/* Falco's name of what has none in a file system, as the kernel calls it ("[eventfd]"). */
+const char *enrich_anonymous(struct str name);
+
+/* Of the socket that a program has for its input at its exec; in the arena. */
+struct str enrich_stdin_name(struct enrich *enrich);
 
 /* The parts, in this order: the process, the descriptor, the call's parameters. */
 void enrich_process(struct enrich *enrich, int64_t boot_offset_ns);

@@ -50,17 +50,35 @@ static void put_name(struct enrich *enrich, struct str name)
 	enrich_put_borrowed(enrich, FIELD_FD_NAME, name);
 }
 
+static size_t anonymous_row(struct str name)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(anonymous) && !str_starts(name, str_of(anonymous[i].prefix)))
+		i++;
+	return i;
+}
+
+const char *enrich_anonymous(struct str name)
+{
+	size_t i = anonymous_row(name);
+
+	return i < ARRAY_LEN(anonymous) ? anonymous[i].type : "unknown";
+}
+
 static void put_anonymous(struct enrich *enrich, struct str name)
 {
+	size_t i;
+
 	name = str_from(name, 1); /* the walk's slash */
-	for (size_t i = 0; i < ARRAY_LEN(anonymous); i++)
-		if (str_starts(name, str_of(anonymous[i].prefix))) {
-			put_type(enrich, anonymous[i].type, anonymous[i].typechar);
-			if (anonymous[i].typechar == 'm')
-				put_name(enrich, str_from(name, strlen(anonymous[i].prefix)));
-			return;
-		}
-	put_type(enrich, "unknown", 'o');
+	i = anonymous_row(name);
+	if (i == ARRAY_LEN(anonymous)) {
+		put_type(enrich, "unknown", 'o');
+		return;
+	}
+	put_type(enrich, anonymous[i].type, anonymous[i].typechar);
+	if (anonymous[i].typechar == 'm')
+		put_name(enrich, str_from(name, strlen(anonymous[i].prefix)));
 }
 
 /* Four numbers with dots, many times a second, where inet_ntop() would go through printf. */
@@ -187,6 +205,21 @@ static void add_endpoint(struct buf *out, const struct endpoint *endpoint)
 	buf_add_u64(out, endpoint->port);
 }
 
+/* Who serves, alone or with who is served before it. */
+static struct str name_of_ends(struct enrich *enrich, const struct endpoint *client, const struct endpoint *server)
+{
+	struct str name;
+
+	if (client != NULL) {
+		add_endpoint(&enrich->text, client);
+		buf_add(&enrich->text, STR("->"));
+	}
+	add_endpoint(&enrich->text, server);
+	name = arena_str(&enrich->arena, buf_str(&enrich->text));
+	buf_clear(&enrich->text);
+	return name;
+}
+
 static void put_endpoints(struct enrich *enrich, const struct endpoint *local,
 			  const struct endpoint *remote, enum socket_role role)
 {
@@ -207,12 +240,8 @@ static void put_endpoints(struct enrich *enrich, const struct endpoint *local,
 		enrich_put_int(enrich, FIELD_FD_CPORT, client->port);
 		put_host(enrich, FIELD_FD_RIP_NAME, remote);
 		put_host(enrich, FIELD_FD_CIP_NAME, client);
-		add_endpoint(&enrich->text, client);
-		buf_add(&enrich->text, STR("->"));
 	}
-	add_endpoint(&enrich->text, server);
-	put_name(enrich, arena_str(&enrich->arena, buf_str(&enrich->text)));
-	buf_clear(&enrich->text);
+	put_name(enrich, name_of_ends(enrich, alone ? NULL : client, server));
 	enrich_put_bool(enrich, FIELD_FD_IS_SERVER, role == SOCKET_SERVER);
 }
 
@@ -242,6 +271,34 @@ static void put_inet(struct enrich *enrich)
 		put_endpoints(enrich, &local, &remote, role);
 }
 
+/* Falco shows both ends' kernel addresses here; ours are not given away. */
+static struct str name_of_unix(struct enrich *enrich, struct str path)
+{
+	struct str name;
+
+	buf_add(&enrich->text, STR("0->0 "));
+	buf_add(&enrich->text, path);
+	name = arena_str(&enrich->arena, buf_str(&enrich->text));
+	buf_clear(&enrich->text);
+	return name;
+}
+
+struct str enrich_stdin_name(struct enrich *enrich)
+{
+	const struct record_object *object = &enrich->record->object;
+	struct endpoint local = { .port = object->local_port }, remote = { .port = object->remote_port };
+	bool serves;
+
+	if (object->family == AF_UNIX)
+		return name_of_unix(enrich, record_text(enrich->record, RECORD_STRING_UNIX));
+	if (object->family != AF_INET && object->family != AF_INET6)
+		return STR("");
+	ip_text(object->family, object->local, local.ip);
+	ip_text(object->family, object->remote, remote.ip);
+	serves = role_of(enrich) == SOCKET_SERVER;
+	return serves ? name_of_ends(enrich, &remote, &local) : name_of_ends(enrich, &local, &remote);
+}
+
 static void put_unix(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
@@ -255,11 +312,7 @@ static void put_unix(struct enrich *enrich)
 	put_type(enrich, "unix", 'u');
 	enrich_put_borrowed(enrich, FIELD_FD_SOCKFAMILY, STR("unix"));
 	enrich_put_borrowed(enrich, FIELD_FD_L4PROTO, STR("<NA>"));
-	/* Falco shows both ends' kernel addresses here; ours are not given away. */
-	buf_add(&enrich->text, STR("0->0 "));
-	buf_add(&enrich->text, path);
-	put_name(enrich, arena_str(&enrich->arena, buf_str(&enrich->text)));
-	buf_clear(&enrich->text);
+	put_name(enrich, name_of_unix(enrich, path));
 }
 
 static void put_socket(struct enrich *enrich)

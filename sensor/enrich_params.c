@@ -253,7 +253,8 @@ static void put_open(struct enrich *enrich)
 	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_READ, !is_creat && access != O_WRONLY);
 	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_WRITE, !is_creat && access != O_RDONLY);
 	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_EXEC, makes && (mode & 0111) != 0);
-	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_CREATE, (record->flags & RECORD_CREATED) != 0);
+	enrich_put_bool(enrich, FIELD_EVT_IS_OPEN_CREATE,
+			(record->flags & RECORD_CREATED) || (record->ret >= 0 && (flags & (O_TMPFILE & ~O_DIRECTORY))));
 }
 
 static void put_exec(struct enrich *enrich)
@@ -426,7 +427,6 @@ static void put_data(struct enrich *enrich)
 	if (!(enrich->call->plan.flags & (PLAN_DATA_BUFFER | PLAN_DATA_VECTOR)) || data.at == NULL)
 		return;
 	enrich_put_borrowed(enrich, FIELD_EVT_BUFFER, data);
-	enrich_put_int(enrich, FIELD_EVT_BUFLEN, (int64_t)data.len);
 }
 
 void enrich_params(struct enrich *enrich)

@@ -9,6 +9,7 @@
 struct name {
 	uint32_t id;
 	char text[NAMES_LEN_MAX + 1];
+	char home[NAMES_HOME_MAX + 1], shell[NAMES_HOME_MAX + 1];
 };
 
 struct names {
@@ -26,29 +27,52 @@ static int name_cmp(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* "name:x:1000:…" */
-static bool name_parse(struct str line, struct name *ret)
+/* Columns have a colon between them. */
+static struct str column(struct str line, unsigned number)
 {
-	const char *first = memchr(line.at, ':', line.len), *second, *third;
-	struct str name, number;
+	const char *colon = line.len == 0 ? NULL : memchr(line.at, ':', line.len);
+
+	for (; number > 0 && colon != NULL; number--) {
+		line = str_from(line, (size_t)(colon - line.at) + 1);
+		colon = line.len == 0 ? NULL : memchr(line.at, ':', line.len);
+	}
+	if (number > 0)
+		return STR("");
+	return colon == NULL ? line : str_cut(line, (size_t)(colon - line.at));
+}
+
+/* "name:x:1000:1000:Name:/home/name:/bin/sh" */
+bool names_parse(struct str line, struct names_line *ret)
+{
+	struct names_line one = { .name = column(line, 0), .home = column(line, 5), .shell = column(line, 6) };
 	uint64_t id;
 
-	if (first == NULL)
+	if (one.name.len == 0 || one.name.len > NAMES_LEN_MAX || !str_to_u64(column(line, 2), &id) || id > UINT32_MAX)
 		return false;
-	name = (struct str){ line.at, (size_t)(first - line.at) };
-	second = memchr(first + 1, ':', line.len - name.len - 1);
-	if (second == NULL)
-		return false;
-	number = str_from(line, (size_t)(second - line.at) + 1);
-	third = memchr(number.at, ':', number.len);
-	if (third != NULL)
-		number.len = (size_t)(third - number.at);
-	if (name.len == 0 || name.len > NAMES_LEN_MAX || !str_to_u64(number, &id) ||
-	    id > UINT32_MAX)
-		return false;
-	*ret = (struct name){ .id = (uint32_t)id };
-	memcpy(ret->text, name.at, name.len);
+	one.id = (uint32_t)id;
+	*ret = one;
 	return true;
+}
+
+static void keep(char *to, size_t max, struct str text)
+{
+	memset(to, 0, max + 1);
+	if (text.len > 0 && text.len <= max)
+		memcpy(to, text.at, text.len);
+}
+
+static void add_line(struct names *names, struct str line)
+{
+	struct names_line one;
+	struct name *row = &names->rows[names->count];
+
+	if (!names_parse(line, &one))
+		return;
+	row->id = one.id;
+	keep(row->text, NAMES_LEN_MAX, one.name);
+	keep(row->home, NAMES_HOME_MAX, one.home);
+	keep(row->shell, NAMES_HOME_MAX, one.shell);
+	names->count++;
 }
 
 static void names_read(struct names *names)
@@ -58,8 +82,7 @@ static void names_read(struct names *names)
 
 	names->count = 0;
 	while (file != NULL && names->count < NAMES_MAX && fgets(line, sizeof(line), file) != NULL)
-		if (name_parse(str_trim(str_of(line)), &names->rows[names->count]))
-			names->count++;
+		add_line(names, str_trim(str_of(line)));
 	qsort(names->rows, names->count, sizeof(names->rows[0]), name_cmp);
 }
 
@@ -71,8 +94,7 @@ struct names *names_new_text(struct str text)
 		const char *end = memchr(text.at, '\n', text.len);
 		size_t len = end == NULL ? text.len : (size_t)(end - text.at);
 
-		if (name_parse(str_cut(text, len), &names->rows[names->count]))
-			names->count++;
+		add_line(names, str_cut(text, len));
 		text = str_from(text, len + 1);
 	}
 	if (names != NULL)
@@ -83,7 +105,8 @@ struct names *names_new_text(struct str text)
 void names_add_text(const struct names *names, struct buf *out)
 {
 	for (size_t i = 0; i < names->count; i++)
-		buf_addf(out, "%s:x:%u\n", names->rows[i].text, names->rows[i].id);
+		buf_addf(out, "%s:x:%u:::%s:%s\n", names->rows[i].text, names->rows[i].id, names->rows[i].home,
+			 names->rows[i].shell);
 }
 
 struct names *names_new(const char *path)
@@ -126,11 +149,30 @@ void names_refresh(struct names *names, int64_t now_ns)
 	names_read(names);
 }
 
-struct str names_find(const struct names *names, uint32_t id)
+static const struct name *find(const struct names *names, uint32_t id)
 {
 	struct name key = { .id = id };
-	const struct name *row =
-		bsearch(&key, names->rows, names->count, sizeof(names->rows[0]), name_cmp);
+
+	return bsearch(&key, names->rows, names->count, sizeof(names->rows[0]), name_cmp);
+}
+
+struct str names_find(const struct names *names, uint32_t id)
+{
+	const struct name *row = find(names, id);
 
 	return row == NULL ? STR("") : str_of(row->text);
+}
+
+struct str names_home(const struct names *names, uint32_t id)
+{
+	const struct name *row = find(names, id);
+
+	return row == NULL ? STR("") : str_of(row->home);
+}
+
+struct str names_shell(const struct names *names, uint32_t id)
+{
+	const struct name *row = find(names, id);
+
+	return row == NULL ? STR("") : str_of(row->shell);
 }

@@ -3,12 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "sensor/procs.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-
-enum { FILE_BYTES = 8192 };
 
 static int folder_open(const char *folder, uint32_t tgid)
 {
@@ -20,8 +19,7 @@ static int folder_open(const char *folder, uint32_t tgid)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The first `max` bytes of a file. The kernel gives as many at once: what is less is the whole. */
-static ssize_t file_read(int folder, const char *name, char *to, size_t max)
+ssize_t proc_read_file(int folder, const char *name, char *to, size_t max)
 {
 	autoclose int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
 	ssize_t len = fd < 0 ? -1 : read(fd, to, max);
@@ -42,7 +40,7 @@ static void link_read(int folder, const char *name, struct buf *out)
 static void bytes_read(int folder, const char *name, struct buf *out)
 {
 	char text[RECORD_STRING_MAX];
-	ssize_t len = file_read(folder, name, text, sizeof(text));
+	ssize_t len = proc_read_file(folder, name, text, sizeof(text));
 
 	buf_clear(out);
 	if (len > 0)
@@ -149,8 +147,8 @@ static void cgroup_parse(char *text, struct buf *out)
 
 static void cgroup_read(int folder, struct buf *out)
 {
-	char text[FILE_BYTES + 1];
-	ssize_t len = file_read(folder, "cgroup", text, FILE_BYTES);
+	char text[PROC_TEXT_MAX + 1];
+	ssize_t len = proc_read_file(folder, "cgroup", text, PROC_TEXT_MAX);
 
 	text[len < 0 ? 0 : len] = '\0';
 	cgroup_parse(text, out);
@@ -165,13 +163,28 @@ static void image_read(int folder, struct proc_facts *ret)
 
 static int stat_read(int folder, const char *name, struct proc_facts *ret)
 {
-	char text[FILE_BYTES + 1];
-	ssize_t len = file_read(folder, name, text, FILE_BYTES);
+	char text[PROC_TEXT_MAX + 1];
+	ssize_t len = proc_read_file(folder, name, text, PROC_TEXT_MAX);
 
 	if (len <= 0)
 		return -ESRCH;
 	text[len] = '\0';
 	return stat_parse(text, ret) ? 0 : -EBADMSG;
+}
+
+int proc_open(const char *folder, uint32_t tgid, uint64_t start_ns)
+{
+	autoclose int fd = folder_open(folder, tgid);
+	struct proc_facts facts = { 0 };
+	int r = fd < 0 ? fd : stat_read(fd, "stat", &facts);
+
+	if (r < 0)
+		return r;
+	if (start_ns != 0 && start_ns / PROCS_TICK_NS > facts.start_ns / PROCS_TICK_NS + 1)
+		return -ESRCH;
+	if (start_ns != 0 && facts.start_ns / PROCS_TICK_NS > start_ns / PROCS_TICK_NS + 1)
+		return -ESRCH;
+	return TAKE_FD(fd);
 }
 
 int proc_read_stat(const char *folder, uint32_t tgid, struct proc_facts *ret)
@@ -186,7 +199,7 @@ int proc_read_stat(const char *folder, uint32_t tgid, struct proc_facts *ret)
 int proc_read(const char *folder, uint32_t tgid, unsigned what, struct proc_facts *ret)
 {
 	autoclose int fd = folder_open(folder, tgid);
-	char text[FILE_BYTES + 1];
+	char text[PROC_TEXT_MAX + 1];
 	ssize_t len;
 	int r;
 
@@ -196,12 +209,12 @@ int proc_read(const char *folder, uint32_t tgid, unsigned what, struct proc_fact
 	r = stat_read(fd, "stat", ret);
 	if (r < 0)
 		return r;
-	len = file_read(fd, "status", text, FILE_BYTES);
+	len = proc_read_file(fd, "status", text, PROC_TEXT_MAX);
 	if (len <= 0)
 		return -ESRCH;
 	text[len] = '\0';
 	status_parse(text, ret);
-	len = file_read(fd, "loginuid", text, 16);
+	len = proc_read_file(fd, "loginuid", text, 16);
 	text[len < 0 ? 0 : len] = '\0';
 	ret->loginuid = (uint32_t)-1;
 	sscanf(text, "%u", &ret->loginuid);

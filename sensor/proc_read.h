@@ -6,6 +6,8 @@
 #include "base/buf.h"
 #include "sensor/record.h"
 
+#include <sys/types.h>
+
 struct proc_facts {
 	uint32_t tgid, ppid, pgid, sid, vpid, vpgid, vsid, tty;
 	uint32_t uid, euid, gid, egid, loginuid;
@@ -21,6 +23,14 @@ enum proc_read_what {
 	PROC_READ_ENV = 1 << 1,
 	PROC_READ_CGROUP = 1 << 2, /* ... only that: nothing of the process's own memory */
 };
+
+enum { PROC_TEXT_MAX = 8192 }; /* bytes of a file that are looked at */
+
+/* The folder of the process that began then, to a tick or two; 0: whenever. A descriptor or -errno. */
+int proc_open(const char *folder, uint32_t tgid, uint64_t start_ns);
+
+/* The first `max` bytes of a file in it. The kernel gives as many at once: what is less is the whole. */
+ssize_t proc_read_file(int folder, const char *name, char *to, size_t max);
 
 /* Facts of a process under `folder` ("/proc"). 0 or -errno (-ESRCH: it is gone). The buffers are
  * reused and stay the caller's, who ends with proc_facts_done(). */

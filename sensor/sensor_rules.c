@@ -20,6 +20,7 @@ int sensor_new_enrich(const struct sensor *sensor, struct fields *fields,
 		.containers = sensor->containers,
 		.machine = str_of(sensor->machine),
 		.hosts = sensor->hosts,
+		.proc_folder = sensor->tape.replay == NULL ? "/proc" : NULL,
 	};
 	int r = enrich_new(&settings, ret);
 

@@ -226,12 +226,19 @@ static void put_labels(struct box_labels *labels, struct box_label *room, char *
 	labels->text.len = (size_t)(*to - labels->text.at);
 }
 
-struct str box_name_of(const struct box_names *names, uint32_t id)
+const struct box_name *box_find(const struct box_names *names, uint32_t id)
 {
 	for (size_t i = 0; i < names->count; i++)
 		if (names->at[i].id == id)
-			return names->at[i].name;
-	return (struct str){ 0 };
+			return &names->at[i];
+	return NULL;
+}
+
+struct str box_name_of(const struct box_names *names, uint32_t id)
+{
+	const struct box_name *one = box_find(names, id);
+
+	return one == NULL ? (struct str){ 0 } : one->name;
 }
 
 static size_t names_text_len(const struct box_names *names)
@@ -239,14 +246,15 @@ static size_t names_text_len(const struct box_names *names)
 	size_t len = 0;
 
 	for (size_t i = 0; i < names->count; i++)
-		len += names->at[i].name.len;
+		len += names->at[i].name.len + names->at[i].home.len + names->at[i].shell.len;
 	return len;
 }
 
 static void put_names(struct box_names *names, struct box_name *room, char **to)
 {
 	for (size_t i = 0; i < names->count; i++)
-		room[i] = (struct box_name){ names->at[i].id, put(to, names->at[i].name) };
+		room[i] = (struct box_name){ names->at[i].id, put(to, names->at[i].name), put(to, names->at[i].home),
+					     put(to, names->at[i].shell) };
 	names->at = room;
 }
 

@@ -15,7 +15,6 @@ enum {
 	BOX_LABELS_MAX = 64,	 /* of the container, and as many of the pod */
 	BOX_MOUNTS_MAX = 64,
 	BOX_NAMES_MAX = 256,	 /* users, and as many groups */
-	BOX_NAME_MAX = 32,	 /* bytes of a user's or a group's name */
 	BOX_ARENA_MAX = 256 << 10, /* bytes of a draft */
 };
 
@@ -46,10 +45,10 @@ struct box_labels {
 	struct str text; /* "key:value, key:value" */
 };
 
-/* A user or a group. */
+/* A user, or a group, which has neither home nor shell. */
 struct box_name {
 	uint32_t id;
-	struct str name;
+	struct str name, home, shell;
 };
 
 struct box_names {
@@ -104,6 +103,9 @@ void box_add_mount(struct box_draft *draft, struct str source, struct str destin
 
 /* Nanoseconds since the epoch of an RFC 3339 time in UTC; 0: it is none, or stands for "never". */
 int64_t box_time(struct str text);
+
+/* Who has this number; NULL when not known. */
+const struct box_name *box_find(const struct box_names *names, uint32_t id);
 
 /* The name of a number; empty when not known. */
 struct str box_name_of(const struct box_names *names, uint32_t id);

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/read.h"
+#include "sensor/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,27 +13,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* "name:x:1000:…" */
-static bool parse_line(struct str line, struct box_name *ret)
+/* Of a home directory and a shell that are too long nothing is known. */
+static bool keep(struct box_draft *draft, const struct names_line *line, struct box_name *ret)
 {
-	const char *first = memchr(line.at, ':', line.len), *second, *third;
-	struct str number;
-	uint64_t id;
-
-	if (first == NULL || first == line.at)
-		return false;
-	second = memchr(first + 1, ':', line.len - (size_t)(first - line.at) - 1);
-	if (second == NULL)
-		return false;
-	number = str_from(line, (size_t)(second - line.at) + 1);
-	third = memchr(number.at, ':', number.len);
-	if (third != NULL)
-		number.len = (size_t)(third - number.at);
-	ret->name = (struct str){ line.at, (size_t)(first - line.at) };
-	if (ret->name.len > BOX_NAME_MAX || !str_to_u64(number, &id) || id > UINT32_MAX)
-		return false;
-	ret->id = (uint32_t)id;
-	return true;
+	*ret = (struct box_name){ .id = line->id, .name = arena_str(&draft->arena, line->name) };
+	if (line->home.len <= NAMES_HOME_MAX)
+		ret->home = arena_str(&draft->arena, line->home);
+	if (line->shell.len <= NAMES_HOME_MAX)
+		ret->shell = arena_str(&draft->arena, line->shell);
+	return ret->name.at != NULL;
 }
 
 void passwd_parse(struct box_draft *draft, struct str text, struct box_names *names, struct box_name *room)
@@ -41,17 +30,16 @@ void passwd_parse(struct box_draft *draft, struct str text, struct box_names *na
 	while (text.len > 0) {
 		const char *end = memchr(text.at, '\n', text.len);
 		struct str line = str_cut(text, end == NULL ? text.len : (size_t)(end - text.at));
-		struct box_name one;
+		struct names_line one;
 
 		text = str_from(text, line.len + 1);
-		if (!parse_line(line, &one))
+		if (!names_parse(line, &one))
 			continue;
-		one.name = arena_str(&draft->arena, one.name);
-		if (names->count == BOX_NAMES_MAX || one.name.at == NULL) {
+		if (names->count == BOX_NAMES_MAX || !keep(draft, &one, &room[names->count])) {
 			draft->box.has |= BOX_CUT;
 			return;
 		}
-		room[names->count++] = one;
+		names->count++;
 	}
 }
 

@@ -287,12 +287,11 @@ static void a_container_is_found_once_and_then_known(void **state)
 	assert_int_equal(containers_stats(rig->containers)->by_way[0].answered, 1);
 }
 
-/* Whether the name of a number in the files below "/fs" is this one; NULL: it has none. */
-static void assert_user(const struct rig *rig, uint32_t id, const char *name)
+/* With the users of the files below "/fs". */
+static struct box *box_of_files(const struct rig *rig)
 {
 	CLEANUP(cleanup_free) struct box_draft *draft = calloc(1, sizeof(*draft));
-	CLEANUP(cleanup_free) struct box *box = NULL;
-	struct str found;
+	struct box *box;
 
 	assert_non_null(draft);
 	box_draft_begin(draft);
@@ -301,6 +300,24 @@ static void assert_user(const struct rig *rig, uint32_t id, const char *name)
 	box = box_seal(draft);
 	box_draft_done(draft);
 	assert_non_null(box);
+	return box;
+}
+
+static void assert_home(const struct rig *rig, uint32_t id, const char *home, const char *shell)
+{
+	CLEANUP(cleanup_free) struct box *box = box_of_files(rig);
+	const struct box_name *user = box_find(&box->users, id);
+
+	assert_non_null(user);
+	assert_true(str_eq(user->home, str_of(home)) && str_eq(user->shell, str_of(shell)));
+}
+
+/* Whether the name of a number in them is this one; NULL: it has none. */
+static void assert_user(const struct rig *rig, uint32_t id, const char *name)
+{
+	CLEANUP(cleanup_free) struct box *box = box_of_files(rig);
+	struct str found;
+
 	found = box_name_of(&box->users, id);
 	assert_int_equal(found.len, name == NULL ? 0 : strlen(name));
 	if (name != NULL)
@@ -317,6 +334,7 @@ static void users_are_the_container_s(void **state)
 	put_file(rig, "/fs/etc", "passwd", "root:x:0:0::/:/bin/sh\nweb:x:33:33::/:/bin/sh\n:x:1:\nbad:x:-4:\nshort:x\nx:y:99999999999:\nlast:x:7");
 	assert_user(rig, 33, "web");
 	assert_user(rig, 7, "last");
+	assert_home(rig, 33, "/", "/bin/sh");
 	assert_user(rig, 1, NULL);
 	assert_user(rig, UINT32_MAX - 3, NULL);
 	for (unsigned i = 0; i < 600; i++)

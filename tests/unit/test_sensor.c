@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <cmocka.h>
@@ -527,6 +528,153 @@ static void start_shell_and_touch(struct rig *rig)
 	give(rig, exec_of(4242, 4200, "touch", "/usr/bin/touch", STR("touch\0/bin/surprise\0")));
 }
 
+/* Another enrich, of which these fields are asked; the rig's goes with it. */
+static void ask(struct rig *rig, const char *proc_folder, const char *const *names)
+{
+	struct enrich_settings settings = { .fields = rig->fields, .procs = rig->procs, .users = rig->users,
+					    .groups = rig->groups, .hostname = STR("n1"), .proc_folder = proc_folder };
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		assert_int_not_equal(fields_intern(rig->fields, str_of(names[i])), FIELD_NONE);
+	enrich_free(rig->enrich);
+	assert_int_equal(enrich_new(&settings, &rig->enrich), 0);
+	for (size_t i = 0; names[i] != NULL; i++)
+		enrich_want(rig->enrich, fields_find(rig->fields, str_of(names[i])));
+}
+
+static const struct value *value_of(const struct rig *rig, const struct event *event, const char *name)
+{
+	return event_get(event, fields_find(rig->fields, str_of(name)));
+}
+
+/* Of this process. */
+static struct record *own_read(uint32_t tgid)
+{
+	struct record *record = record_begin(RECORD_CALL, SYS_read);
+	struct proc_facts facts = { 0 };
+
+	assert_int_equal(proc_read_stat("/proc", (uint32_t)getpid(), &facts), 0);
+	record->tid = record->tgid = tgid;
+	record->start_ns = facts.start_ns;
+	record->ret = 100;
+	record->args[0] = 5;
+	record->flags = RECORD_HAS_OBJECT;
+	record->object = (struct record_object){ .fd = 5, .kind = RECORD_OBJECT_FILE };
+	record_add(record, RECORD_STRING_PATH, STR("/etc/hosts"));
+	return record;
+}
+
+static const char *const live_names[] = {
+	"proc.vmsize", "proc.vmrss", "proc.vmswap", "thread.vmsize", "thread.vmsize.b", "proc.nthreads", "proc.nchilds",
+	"thread.pfminor", "thread.pfmajor", "proc.fdopencount", "proc.fdlimit", "proc.fdusage", "proc.stdin.type",
+	"proc.stdin.name", "fd.types", "fd.types[0]", "thread.cgroups", "thread.cgroup.memory", "evt.buflen", NULL,
+};
+
+static void what_proc_tells_is_of_a_process_that_still_runs(void **state)
+{
+	struct rig *rig = *state;
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), kept = dup(0);
+	const struct event *event;
+	struct rlimit limit;
+	struct record *other;
+
+	ask(rig, "/proc", live_names);
+	assert_return_code(dup2(null, 0), errno);
+	event = give(rig, own_read((uint32_t)getpid()));
+	assert_return_code(dup2(kept, 0), errno);
+	assert_true(value_of(rig, event, "proc.vmsize")->i >= value_of(rig, event, "proc.vmrss")->i);
+	assert_true(value_of(rig, event, "proc.vmrss")->i > 0);
+	assert_int_equal(value_of(rig, event, "thread.vmsize.b")->i, value_of(rig, event, "thread.vmsize")->i * 1024);
+	assert_int_equal(value_of(rig, event, "proc.nchilds")->i, value_of(rig, event, "proc.nthreads")->i - 1);
+	assert_true(value_of(rig, event, "thread.pfminor")->i > 0);
+	assert_return_code(getrlimit(RLIMIT_NOFILE, &limit), errno);
+	assert_int_equal(value_of(rig, event, "proc.fdlimit")->i, (int64_t)limit.rlim_cur);
+	assert_true(value_of(rig, event, "proc.fdopencount")->i >= 3);
+	assert_int_equal(value_of(rig, event, "proc.fdusage")->kind, VALUE_DOUBLE);
+	assert_text(rig, event, "proc.stdin.type", "file");
+	assert_text(rig, event, "proc.stdin.name", "/dev/null");
+	assert_int_equal(value_of(rig, event, "fd.types")->kind, VALUE_LIST);
+	assert_int_equal(value_of(rig, event, "fd.types[0]")->len, 1);
+	assert_memory_equal(value_of(rig, event, "fd.types[0]")->list->s, "file", 4);
+	assert_memory_equal(value_of(rig, event, "thread.cgroups")->s, "cpuset=/", 8);
+	assert_int_equal(value_of(rig, event, "thread.cgroup.memory")->s[0], '/');
+	assert_int_equal(value_of(rig, event, "evt.buflen")->i, 100);
+
+	/* Another one of that number is none. */
+	other = own_read((uint32_t)getpid());
+	other->start_ns += 1000000000;
+	event = give(rig, other);
+	assert_int_equal(value_of(rig, event, "proc.vmsize")->kind, VALUE_NULL);
+	assert_int_equal(value_of(rig, event, "fd.types")->kind, VALUE_NULL);
+	assert_int_equal(value_of(rig, event, "proc.stdin.type")->kind, VALUE_NULL);
+	assert_int_equal(value_of(rig, event, "evt.buflen")->i, 100);
+	close(null);
+	close(kept);
+}
+
+static const char *const event_names[] = {
+	"evt.deltatime", "evt.deltatime.s", "evt.reltime.ns", "evt.is_syslog", "evt.count.error.file", "evt.count.error.net",
+	"evt.count.error.other", "thread.nametid", "util.cnt", "user.homedir", "user.shell", "proc.vmsize",
+	"proc.pidns_init_start_ts", "proc.exe_ino.ctime_duration_pidns_start", NULL,
+};
+
+static void what_a_rule_asks_of_an_event_is_there(void **state)
+{
+	struct rig *rig = *state;
+	const struct event *event;
+	struct record *record;
+	int64_t before;
+
+	ask(rig, NULL, event_names);
+	give(rig, exec_of(1, 0, "init", "/sbin/init", STR("init\0")));
+	record = exec_of(4300, 1, "new", "/usr/bin/new", STR("new\0"));
+	record->flags |= RECORD_HAS_EXE;
+	record->exe_ctime_ns = 1000000000000000000ULL + 1000000 + 500;
+	event = give(rig, record);
+	before = event->time_ns;
+	assert_int_equal(value_of(rig, event, "proc.pidns_init_start_ts")->i, 1000000000001000000);
+	assert_int_equal(value_of(rig, event, "proc.exe_ino.ctime_duration_pidns_start")->i, 500);
+	record = record_begin(RECORD_CALL, SYS_openat);
+	record->time_ns += 2500000000;
+	record->ret = -ENOENT;
+	record_add(record, RECORD_STRING_NAME, STR("/nowhere"));
+	event = give(rig, record);
+	assert_int_equal(value_of(rig, event, "evt.deltatime")->i, event->time_ns - before);
+	assert_int_equal(value_of(rig, event, "evt.deltatime.s")->i, (event->time_ns - before) / 1000000000);
+	assert_int_equal(value_of(rig, event, "evt.count.error.file")->i, 1);
+	assert_int_equal(value_of(rig, event, "evt.count.error.net")->kind, VALUE_ABSENT);
+	assert_int_equal(value_of(rig, event, "evt.count.error.other")->kind, VALUE_ABSENT);
+	assert_int_equal(value_of(rig, event, "util.cnt")->i, 3);
+	assert_text(rig, event, "user.homedir", "/root");
+	assert_text(rig, event, "user.shell", "<NA>");
+	assert_int_equal(value_of(rig, event, "proc.vmsize")->kind, VALUE_NULL); /* nobody is to look */
+}
+
+static void lines_of_passwd_have_homes_and_shells(void **state)
+{
+	struct names *names = names_new_text(STR("root:x:0:0::/root:/bin/bash\namy:x:1000:1000:Amy, of:/home/amy\ngroup:x:7:a,b\n"
+						 ":x:3:3:::\nwrong:x:-1:3:::\nodd:x:9:9::relative:\n"));
+	struct names *again;
+	struct buf text = { 0 };
+
+	(void)state;
+	assert_non_null(names);
+	for (int round = 0; round < 2; round++) {
+		assert_true(str_eq(names_home(names, 0), STR("/root")) && str_eq(names_shell(names, 0), STR("/bin/bash")));
+		assert_true(str_eq(names_home(names, 1000), STR("/home/amy")) && names_shell(names, 1000).len == 0);
+		assert_true(str_eq(names_find(names, 7), STR("group")) && names_home(names, 7).len == 0);
+		assert_true(names_find(names, 3).len == 0 && str_eq(names_home(names, 9), STR("relative")));
+		buf_clear(&text);
+		names_add_text(names, &text);
+		again = names_new_text(buf_str(&text));
+		assert_non_null(again);
+		names_free(names);
+		names = again;
+	}
+	names_free(names);
+	buf_done(&text);
+}
+
 static void an_open_becomes_the_json_that_the_hub_expects(void **state)
 {
 	struct rig *rig = *state;
@@ -996,6 +1144,9 @@ int main(void)
 		cmocka_unit_test(an_address_has_the_name_that_rules_know),
 		cmocka_unit_test(a_record_that_is_not_whole_is_refused),
 		RIG_TEST(what_was_cut_or_not_read_is_marked),
+		RIG_TEST(what_proc_tells_is_of_a_process_that_still_runs),
+		RIG_TEST(what_a_rule_asks_of_an_event_is_there),
+		cmocka_unit_test(lines_of_passwd_have_homes_and_shells),
 		cmocka_unit_test(losses_are_shown_by_call),
 		cmocka_unit_test(the_table_of_calls_is_whole),
 		cmocka_unit_test(a_sensor_that_does_not_see_its_own_call_says_so),
