@@ -5,7 +5,7 @@
 #include <ctype.h>
 
 /* What the literal is compared to. */
-enum part { PART_PATH, PART_DIRECTORY, PART_LAST, PART_GIVEN, PART_COMM, PART_PORT, PART_NONE };
+enum part { PART_PATH, PART_DIRECTORY, PART_LAST, PART_GIVEN, PART_COMM, PART_PARENT, PART_ANCESTOR, PART_PORT, PART_NONE };
 
 struct finding {
 	struct arena *arena;
@@ -24,6 +24,8 @@ static float chance_of(const struct rules_fact *fact)
 	case RULES_FACT_WHOLE: return 0.001f;
 	case RULES_FACT_ENDING: return fact->text.len > 3 ? 0.02f : 0.2f;
 	case RULES_FACT_COMM: return 0.05f;
+	case RULES_FACT_PARENT: return 0.31f; /* not every probe can tell: only where a path says next to nothing */
+	case RULES_FACT_ANCESTOR: return 0.35f;
 	case RULES_FACT_PORT: return 0.01f;
 	case RULES_FACT_ANY_LEAD:
 	case RULES_FACT_LEAD: return fact->text.len > 1 ? 0.02f : 0.04f;
@@ -124,6 +126,8 @@ static void offer_whole(struct finding *finding, struct str text)
 	case PART_DIRECTORY: offer_directory(finding, text); break;
 	case PART_LAST: offer(finding, RULES_FACT_LAST, text); break;
 	case PART_COMM: offer(finding, RULES_FACT_COMM, text); break;
+	case PART_PARENT: offer(finding, RULES_FACT_PARENT, text); break;
+	case PART_ANCESTOR: offer(finding, RULES_FACT_ANCESTOR, text); break;
 	case PART_GIVEN:
 	case PART_PORT:
 	case PART_NONE: break;
@@ -283,6 +287,12 @@ const struct term *facts_field(const struct rules *rules, const struct predicate
 	return *ret_last ? &rules->terms[term->items[0]] : term;
 }
 
+/* The process itself is its own generation 0. */
+static enum part part_of_ancestor(const struct term *term)
+{
+	return term->index == 0 ? PART_COMM : term->index == 1 ? PART_PARENT : PART_ANCESTOR;
+}
+
 static enum part part_of_field(const struct rules_asked *asked, const struct term *term)
 {
 	if (term->kind != AST_FIELD || term->is_list)
@@ -305,6 +315,8 @@ static enum part part_of_field(const struct rules_asked *asked, const struct ter
 	case FIELD_FD_FILENAME: return PART_LAST;
 	case FIELD_FD_NAMERAW: return PART_GIVEN;
 	case FIELD_PROC_NAME: return PART_COMM;
+	case FIELD_PROC_PNAME: return PART_PARENT;
+	case FIELD_PROC_ANAME: return part_of_ancestor(term);
 	case FIELD_EVT_ARG: return part_of_param(asked, term);
 	default: return PART_NONE;
 	}

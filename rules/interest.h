@@ -22,6 +22,8 @@ enum rules_fact_kind {
 	RULES_FACT_ANY_LEAD,   /* one of its components begins so */
 	RULES_FACT_ENDING,     /* its last component ends so */
 	RULES_FACT_COMM,       /* proc.name is this */
+	RULES_FACT_PARENT,     /* proc.pname is this */
+	RULES_FACT_ANCESTOR,   /* proc.aname of some generation, the parent's included, is this */
 	RULES_FACT_DOTS,       /* the name as given has two dots side by side; the text is ".." */
 	RULES_FACT_PORT,       /* one of the connection's ends has this port; the text is two bytes, as on the wire */
 	RULES_FACT_KINDS,
@@ -29,6 +31,7 @@ enum rules_fact_kind {
 	RULES_FACTS_OF_PATHS = 1 << RULES_FACT_PREFIX | 1 << RULES_FACT_WHOLE | 1 << RULES_FACT_LAST |
 			       1 << RULES_FACT_COMPONENT | 1 << RULES_FACT_LEAD | 1 << RULES_FACT_ANY_LEAD |
 			       1 << RULES_FACT_ENDING,
+	RULES_FACTS_OF_PROCESSES = 1 << RULES_FACT_COMM | 1 << RULES_FACT_PARENT | 1 << RULES_FACT_ANCESTOR,
 };
 
 struct rules_fact {

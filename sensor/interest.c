@@ -146,7 +146,7 @@ static struct str compared(struct arena *arena, const struct rules_fact *fact)
 	if (fact->kind == RULES_FACT_LEAD || fact->kind == RULES_FACT_ANY_LEAD)
 		text = str_cut(text, PLAN_NAME_MAX);
 	is_whole = is_whole && text.len + needs_slash < PLAN_PREFIX_MAX;
-	text = str_cut(text, fact->kind == RULES_FACT_COMM ? PLAN_COMM - 1 : PLAN_PREFIX_MAX - needs_slash);
+	text = str_cut(text, (RULES_FACTS_OF_PROCESSES & 1U << fact->kind) ? PLAN_COMM - 1 : PLAN_PREFIX_MAX - needs_slash);
 	out = arena_alloc(arena, text.len + 2);
 	if (out == NULL)
 		return (struct str){ 0 };
@@ -203,10 +203,10 @@ static plan_bits bit_of(const struct call *call, unsigned kind)
 static unsigned facts_of_call(const struct call *call)
 {
 	if (call->plan.flags & PLAN_OPEN)
-		return RULES_FACTS_OF_PATHS | 1U << RULES_FACT_COMM | 1U << RULES_FACT_DOTS;
+		return RULES_FACTS_OF_PATHS | RULES_FACTS_OF_PROCESSES | 1U << RULES_FACT_DOTS;
 	if (call->plan.class == RECORD_CLASS_NET)
-		return 1U << RULES_FACT_COMM | 1U << RULES_FACT_PORT;
-	return RULES_FACTS_OF_PATHS | 1U << RULES_FACT_COMM;
+		return RULES_FACTS_OF_PROCESSES | 1U << RULES_FACT_PORT;
+	return RULES_FACTS_OF_PATHS | RULES_FACTS_OF_PROCESSES;
 }
 
 /* Those that are names are looked at, made absolute or as they were given. */
@@ -724,6 +724,12 @@ static bool is_roundabout(struct str name)
 	       str_find(name, STR("//")) >= 0 || name.at[name.len - 1] == '/';
 }
 
+/* These probes look no further than at the process itself: whom it descends from may be anybody. */
+static bool lineage_may_hold(const struct interest *interest, plan_bits kind)
+{
+	return ((interest->kinds[RULES_FACT_PARENT] | interest->kinds[RULES_FACT_ANCESTOR]) & kind) != 0;
+}
+
 static bool path_holds(const struct interest *interest, plan_bits kind, struct str path)
 {
 	return ((kinds_of_prefix(interest, path) | kinds_of_name(interest, kind, path) |
@@ -733,7 +739,7 @@ static bool path_holds(const struct interest *interest, plan_bits kind, struct s
 static bool one_holds(const struct interest *interest, plan_bits kind, struct str path, struct str given,
 		      struct str comm)
 {
-	return path_holds(interest, kind, path) ||
+	return path_holds(interest, kind, path) || lineage_may_hold(interest, kind) ||
 	       ((kinds_of_dots(interest, kind, given) | kinds_of_whole(interest, RULES_FACT_COMM, comm)) & kind) != 0;
 }
 
@@ -756,8 +762,10 @@ bool interest_wants_port(const struct interest *interest, const struct call *cal
 {
 	const char text[2] = { (char)(port >> 8), (char)(port & 0xff) };
 
-	return (interest_kinds(interest, RULES_FACT_PORT, (struct str){ text, 2 }) &
-		bit_of(call, 0) << (on_host ? PLAN_HOST_SHIFT : 0)) != 0;
+	const plan_bits bit = bit_of(call, 0) << (on_host ? PLAN_HOST_SHIFT : 0);
+
+	return (interest_kinds(interest, RULES_FACT_PORT, (struct str){ text, 2 }) & bit) != 0 ||
+	       lineage_may_hold(interest, bit);
 }
 
 bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind, bool on_host,
@@ -768,7 +776,8 @@ bool interest_wants_call(const struct interest *interest, const struct call *cal
 
 	if (!((on_host ? of->host_can : of->can) & kind))
 		return false;
-	if (((on_host ? of->host_pass : of->pass) & kind) || (kinds_of_whole(interest, RULES_FACT_COMM, comm) & bit))
+	if (((on_host ? of->host_pass : of->pass) & kind) || lineage_may_hold(interest, bit) ||
+	    (kinds_of_whole(interest, RULES_FACT_COMM, comm) & bit))
 		return true;
 	for (size_t i = 0; i < count; i++)
 		if (path_holds(interest, bit, paths[i]))

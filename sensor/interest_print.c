@@ -115,6 +115,8 @@ void interest_print(const struct interest *interest, struct buf *out)
 		[RULES_FACT_LEAD] = "last component begins with",
 		[RULES_FACT_ANY_LEAD] = "a component begins with",
 		[RULES_FACT_ENDING] = "path ends with",
+		[RULES_FACT_PARENT] = "parent is called",
+		[RULES_FACT_ANCESTOR] = "an ancestor is called",
 		[RULES_FACT_DOTS] = "name as given contains",
 		[RULES_FACT_COMM] = "process is called",
 		[RULES_FACT_PORT] = "port is",

@@ -191,6 +191,7 @@ enum plan_place { PLAN_PLACE_UNKNOWN = 0, PLAN_PLACE_HOST, PLAN_PLACE_CONTAINER 
 
 #define PLAN_PLACES_MAX 4096  /* cgroups of which it is known */
 #define PLAN_MOVED_MAX	16384 /* processes that changed their cgroup since their last exec */
+#define PLAN_STRAYS_MAX 16384 /* ... of which the process table may not know the name, or the ancestors */
 
 /* What was lost, by call and cause; written only where something is lost. Rows beyond the calls' are of
  * the end of a process, and of what no call is known for. */
@@ -246,6 +247,11 @@ struct plan_sender {
 	__u32 pid, uid;
 	char comm[16];
 	__u32 unused;
+};
+
+/* What a name of a process lets pass: the process itself, its children, all that came of it. */
+struct plan_comm_kinds {
+	plan_bits own, parent, ancestor;
 };
 
 #define PLAN_PREFIXES_MAX 16384 /* entries of the table of prefixes; memory only for those that are used */

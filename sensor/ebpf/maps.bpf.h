@@ -95,7 +95,7 @@ struct {
 } peers SEC(".maps");
 
 /* One slot a program: a program cannot interrupt itself, but may interrupt another one. */
-enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOT_URING, SLOTS };
+enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOT_URING, SLOT_NAME, SLOTS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -161,7 +161,7 @@ struct {
 	__uint(max_entries, PLAN_TEXTS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct plan_comm);
-	__type(value, plan_bits);
+	__type(value, struct plan_comm_kinds);
 } watched_comms SEC(".maps");
 
 /* By port, as on the wire. */
@@ -191,6 +191,25 @@ struct {
 	__type(value, __u32);
 } moved SEC(".maps");
 
+/* What is to be known of a process's place in the tree beside what the kernel has: lineage.bpf.h. */
+struct stray {
+	struct plan_comm was; /* the process table may still call it so; empty: it does not */
+	__u32 many;	      /* it had more names than that since */
+	__u32 version;	      /* of the tables by which this was looked up: */
+	plan_bits lost;	      /* what ancestors let pass that have ended */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PLAN_STRAYS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct stray);
+} strays SEC(".maps");
+
+#define STRAY_SLOTS 1024
+__u32 strays_at[STRAY_SLOTS]; /* how many of them there are, by the end of their id: most are in none */
+
 __u64 either[PLAN_CALLS / 64]; /* as a 64-bit number or as an i386 one it is a wanted call */
 __u64 wanted[PLAN_CALLS / 64];
 struct plan plans[PLAN_CALLS];
@@ -199,9 +218,11 @@ struct plan_interest interests[PLAN_CALLS];
 struct plan_firsts firsts[2]; /* of opens; of other calls */
 __u64 comm_pairs[PLAN_PAIRS];
 /* What some entry of each table lets pass: the others need no look. */
-plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, dots_kinds, port_kinds;
+plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, parent_kinds, ancestor_kinds, dots_kinds, port_kinds;
 __u32 own_tgid;
 bool take_environment;
+__u32 lineage_version;  /* another one whenever the tables change */
+bool lineage_is_known;  /* else everybody may descend from anybody */
 bool places_are_known; /* else nobody is taken to be on the host */
 struct plan_reader reader;
 

@@ -36,7 +36,7 @@
 enum {
 	POLL_RECORDS = 4096,
 	PAUSE_MS = 1,
-	SLOTS = 5, /* of counters: maps.bpf.h */
+	SLOTS = 6, /* of counters: maps.bpf.h */
 	PLACES_TOLD = 256, /* a power of two */
 	NICE = -10, /* of the thread that reads: who floods all processors must not also starve it */
 };
@@ -92,8 +92,11 @@ static struct watched tables(const struct tocsin_bpf *object)
 		.ending_kinds = &object->bss->ending_kinds,
 		.name_kinds = &object->bss->name_kinds,
 		.comm_kinds = &object->bss->comm_kinds,
+		.parent_kinds = &object->bss->parent_kinds,
+		.ancestor_kinds = &object->bss->ancestor_kinds,
 		.dots_kinds = &object->bss->dots_kinds,
 		.port_kinds = &object->bss->port_kinds,
+		.lineage_version = &object->bss->lineage_version,
 	};
 }
 
@@ -202,6 +205,7 @@ static void fit_to_kernel(struct tocsin_bpf *object)
 					  tracepoint_arguments(btf, "btf_trace_io_uring_cqe_overflow") > 0);
 	bpf_program__set_autoload(object->progs.on_moved,
 				  tracepoint_arguments(btf, "btf_trace_cgroup_attach_task") >= 5);
+	bpf_program__set_autoload(object->progs.on_named, tracepoint_arguments(btf, "btf_trace_task_rename") >= 3);
 	bpf_program__set_autoload(object->progs.on_renamed, tracepoint_arguments(btf, "btf_trace_cgroup_rename") >= 3);
 	btf__free(btf);
 }
@@ -286,6 +290,7 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	if (r < 0)
 		return r;
 	ebpf->object->bss->places_are_known = bpf_program__autoload(ebpf->object->progs.on_moved);
+	ebpf->object->bss->lineage_is_known = bpf_program__autoload(ebpf->object->progs.on_named);
 	guard_keep(bpf_map__fd(ebpf->object->maps.senders), settings->pin, &ebpf->killer);
 	*ret_why = "the rings could not be mapped";
 	r = open_rings(ebpf);
@@ -504,6 +509,7 @@ static void add_misses(struct tocsin_bpf *object, struct probe_counts *ret)
 		{ object->progs.on_exec, RECORD_CLASS_PROCESS },
 		{ object->progs.on_fork, RECORD_CLASS_PROCESS },
 		{ object->progs.on_exit, RECORD_CLASS_PROCESS },
+		{ object->progs.on_named, RECORD_CLASS_PRIVILEGE },
 		{ object->progs.on_uring_submit, RECORD_CLASS_OTHER },
 		{ object->progs.on_uring_complete, RECORD_CLASS_OTHER },
 		{ object->progs.on_uring_overflow, RECORD_CLASS_OTHER },

@@ -8,6 +8,7 @@
 #include "refuse.bpf.h"
 #include "given.bpf.h"
 #include "place.bpf.h"
+#include "lineage.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -138,15 +139,21 @@ static __always_inline void add_address(struct scratch *scratch, const struct pl
 static __always_inline plan_bits comm_found(struct scratch *scratch, struct task_struct *task, plan_bits kinds)
 {
 	struct task_struct *leader = task->group_leader;
-	plan_bits *found;
+	const struct plan_comm_kinds *found;
 
 	if (!(comm_kinds & kinds))
 		return 0;
 	read_16(scratch->comm.text, &leader->comm);
-	if (!has_pair(comm_pairs, scratch->comm.text[0], scratch->comm.text[1]))
-		return 0;
-	found = bpf_map_lookup_elem(&watched_comms, &scratch->comm);
-	return found != NULL ? *found & kinds : 0;
+	found = kinds_of_comm(&scratch->comm);
+	return found != NULL ? found->own & kinds : 0;
+}
+
+/* What the process's name lets pass, or what it descends from. */
+static __always_inline plan_bits process_found(struct scratch *scratch, struct task_struct *task, plan_bits kinds)
+{
+	plan_bits found = comm_found(scratch, task, kinds);
+
+	return ((parent_kinds | ancestor_kinds) & kinds & ~found) ? found | lineage_found(scratch, kinds) : found;
 }
 
 /* Puts flags and mode where other opens have them: args[4] and args[5]. */
@@ -178,11 +185,13 @@ static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_
 	*ret_linked = false;
 	if (asked == 0)
 		return false;
-	found = asked == PLAN_BITS_ALL ? 0 : comm_found(scratch, task, asked);
+	found = asked == PLAN_BITS_ALL ? 0 : process_found(scratch, task, asked);
 	passes = asked == PLAN_BITS_ALL || bits_suffice(scratch, asked, found);
 	if (file == NULL) /* a descriptor that is closed already: what it was of nobody knows */
 		return passes || scratch->record.ret >= 0 ||
 		       bits_suffice(scratch, asked, found | given_found(scratch, asked, true));
+	if (!passes && !((prefix_kinds | name_kinds | dots_kinds) & asked))
+		return false;
 	walk_path(walk, scratch, task, &file->f_path, passes ? 0 : asked);
 	*ret_linked = !given_is_path(scratch, directory_of(&scratch->record, task, plan->dir_arg[0]));
 	if (passes)
@@ -437,7 +446,7 @@ static __always_inline bool call_is_wanted(struct scratch *scratch, struct task_
 
 	if (asked == 0 || asked == PLAN_BITS_ALL || names_its_process(&scratch->record, task, plan))
 		return asked != 0;
-	found = comm_found(scratch, task, asked);
+	found = process_found(scratch, task, asked);
 	if (plan->class == RECORD_CLASS_NET)
 		found |= (port_kinds & asked) ? socket_found(scratch, asked) : 0;
 	else if ((prefix_kinds | name_kinds) & asked)
@@ -722,8 +731,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		add_user_bytes(scratch, READ(mm, env_start),
 			       READ(mm, env_end) - READ(mm, env_start),
 			       RECORD_STRING_ENV);
-	if (emit(scratch, counters))
+	if (emit(scratch, counters)) {
 		forget_moved(task);
+		stray_settle((__u32)task->tgid);
+	}
 	return 0;
 }
 
@@ -770,6 +781,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	struct plan_counters *counters;
 	struct scratch *scratch;
 
+	leave_orphans(scratch_of(SLOT_EXIT));
 	if (task->signal->live.counter != 0)
 		return 0; /* other threads go on */
 	scratch = begin_process(SLOT_EXIT, &counters);
@@ -779,6 +791,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	fill_head(&scratch->record, task, RECORD_EXIT, RECORD_CLASS_PROCESS);
 	emit(scratch, counters);
 	forget_moved(task);
+	stray_forget((__u32)task->tgid);
 	return 0;
 }
 

@@ -305,7 +305,7 @@ static __always_inline bool asked_is_wanted(struct scratch *scratch, struct task
 
 	if (bits == 0 || bits == PLAN_BITS_ALL)
 		return bits != 0;
-	found = comm_found(scratch, task, bits);
+	found = process_found(scratch, task, bits);
 	if (plan->class == RECORD_CLASS_NET)
 		found |= ports_found(file, (const __u16 *)asked->address, bits);
 	else

@@ -32,6 +32,10 @@ struct thread_info {
 };
 #endif
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+
 typedef struct {
 	__u32 val;
 } kuid_t;
@@ -188,6 +192,7 @@ struct task_struct {
 	__u64 start_boottime;
 	__u64 self_exec_id;
 	struct task_struct *real_parent, *group_leader;
+	struct list_head children, sibling;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct files_struct *files;

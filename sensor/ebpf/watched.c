@@ -14,6 +14,11 @@ union key {
 	char port[2];
 };
 
+static bool is_comm(const struct interest_entry *entry)
+{
+	return (RULES_FACTS_OF_PROCESSES & 1U << entry->kind) != 0;
+}
+
 /* The entry's map and its key there; -1: it has none. */
 static int key_of(const struct watched *watched, const struct interest_entry *entry, union key *ret)
 {
@@ -34,7 +39,7 @@ static int key_of(const struct watched *watched, const struct interest_entry *en
 		memcpy(ret->port, text.at, sizeof(ret->port));
 		return watched->ports;
 	}
-	if (entry->kind == RULES_FACT_COMM) {
+	if (is_comm(entry)) {
 		memcpy(ret->comm.text, text.at, text.len);
 		return watched->comms;
 	}
@@ -72,6 +77,13 @@ static struct plan_name_kinds kinds_of(const struct interest *interest, const st
 					 interest_kinds(interest, RULES_FACT_COMPONENT, entry->text) };
 }
 
+static struct plan_comm_kinds kinds_of_comm(const struct interest *interest, struct str comm)
+{
+	return (struct plan_comm_kinds){ interest_kinds(interest, RULES_FACT_COMM, comm),
+					 interest_kinds(interest, RULES_FACT_PARENT, comm),
+					 interest_kinds(interest, RULES_FACT_ANCESTOR, comm) };
+}
+
 /* A text that begins so is in the table. An entry of one letter stands for all second ones. */
 static void note_pair(__u64 *pairs, struct str text)
 {
@@ -104,13 +116,17 @@ static int put_entry(const struct watched *watched, const struct interest *inter
 {
 	bool is_component = is_name(entry) || is_lead(entry);
 	struct plan_name_kinds kinds;
+	struct plan_comm_kinds comm_kinds;
 	union key key;
 	int map = key_of(watched, entry, &key);
 
 	if (map < 0)
 		return 0;
-	if (entry->kind == RULES_FACT_COMM)
+	if (is_comm(entry)) {
 		note_pair(watched->comm_pairs, entry->text);
+		comm_kinds = kinds_of_comm(interest, entry->text);
+		return bpf_map_update_elem(map, &key, &comm_kinds, BPF_ANY);
+	}
 	if (entry->kinds & PLAN_BITS_OF_OPENS)
 		note_first(&watched->firsts[0], entry);
 	if (entry->kinds & ~PLAN_BITS_OF_OPENS)
@@ -128,6 +144,11 @@ static bool is_wanted(const struct interest *interest, const struct interest_ent
 	if (is_name(entry))
 		return (interest_kinds(interest, RULES_FACT_LAST, entry->text) |
 			interest_kinds(interest, RULES_FACT_COMPONENT, entry->text)) != 0;
+	if (is_comm(entry)) {
+		const struct plan_comm_kinds kinds = kinds_of_comm(interest, entry->text);
+
+		return (kinds.own | kinds.parent | kinds.ancestor) != 0;
+	}
 	return interest_kinds(interest, entry->kind, entry->text) != 0;
 }
 
@@ -162,6 +183,9 @@ static void narrow(const struct watched *watched, const struct interest *interes
 	*watched->prefix_kinds = interest->kinds[RULES_FACT_PREFIX];
 	*watched->ending_kinds = interest->kinds[RULES_FACT_ENDING];
 	*watched->comm_kinds = interest->kinds[RULES_FACT_COMM];
+	*watched->parent_kinds = interest->kinds[RULES_FACT_PARENT];
+	*watched->ancestor_kinds = interest->kinds[RULES_FACT_ANCESTOR];
+	__atomic_fetch_add(watched->lineage_version, 1, __ATOMIC_SEQ_CST);
 	*watched->dots_kinds = interest->kinds[RULES_FACT_DOTS];
 	*watched->port_kinds = interest->kinds[RULES_FACT_PORT];
 	/* What a failed open's name is not searched for. */

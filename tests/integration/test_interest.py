@@ -307,6 +307,82 @@ def test_what_a_rule_wants_passes_by_the_ports(receiver, sensors, tmp_path, rece
     assert sum(seen["all"].values()) > 10 and not any(f":{other}" in str(key[1]) for key in seen["few"])
 
 
+# The names of made_kin.py. The last makes each call pass, and is of the same calls: what no rule asks for no sensor sees.
+KIN_LOOKS = ["proc.pname = kin-a", "proc.aname in (kin-b, nobody)", "proc.aname[2] in (kin-a, kin-c)",
+             "(proc.aname[3] = kin-a or proc.name = kin-b)"]
+
+
+@needs_ebpf
+@pytest.mark.parametrize("seed", range(len(KIN_LOOKS)))
+def test_what_a_rule_wants_passes_by_whom_it_descends_from(receiver, sensors, tmp_path, seed):  # noqa: F811
+    """Held against a sensor to which every such call comes, over processes that change their names, programs and parents."""
+    tree, ids = tmp_path / "tree", {}
+    tree.mkdir()
+    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump([
+            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%evt.arg.path",
+             "condition": f"evt.type in (mkdir, mkdirat) and {text}"}
+            for number, text in enumerate([KIN_LOOKS[seed], f"evt.arg.path = {tree}/the-end", *more])]))
+        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
+        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    assert "always" not in interest(tmp_path / "few.yaml")[1]
+    try:
+        subprocess.run([sys.executable, os.path.join(HERE, "made_kin.py"), str(tree), str(seed), "60"], check=True)
+        os.mkdir(tree / "the-end")
+        wait_for(lambda: len([event for event in receiver.find() if event["fields"]["evt.arg.path"] == f"{tree}/the-end"]) >= 2)
+    finally:
+        (tree / "over").touch()
+    seen = {name: collections.Counter() for name in ids}
+    for event in receiver.find():
+        seen["few" if event["sensor"]["id"] == ids["few"] else "all"][event["fields"]["evt.arg.path"]] += 1
+    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    assert 1 < sum(seen["all"].values()) < len(os.listdir(tree))
+
+
+# An orphan's child makes a folder, and both have ended before anybody can ask who took the orphan in.
+MOURNERS = """
+import os, sys
+def below(act, waits=True):
+    pid = os.fork()
+    if pid == 0:
+        act()
+        os._exit(0)
+    if waits:
+        os.waitpid(pid, 0)
+def orphan():
+    while os.getppid() == above:
+        pass
+    below(lambda: os.mkdir(sys.argv[1]))
+    os.write(told, b'x')
+def named():
+    global above
+    above = os.getpid()
+    with open('/proc/self/comm', 'w') as comm:
+        comm.write('kin-ended')
+    below(orphan, False)
+came, told = os.pipe()
+below(named)
+os.read(came, 1)
+"""
+
+
+@needs_ebpf
+def test_an_ancestor_that_has_ended_is_not_missed(receiver, sensors, tmp_path):  # noqa: F811
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump([
+        {"rule": "r", "desc": "d", "priority": "INFO", "output": "%proc.aname[2]",
+         "condition": f"evt.type in (mkdir, mkdirat) and (proc.aname = kin-ended or evt.arg.path = {tmp_path}/the-end)"}]))
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    sensor.process.send_signal(signal.SIGSTOP)
+    try:
+        subprocess.run([sys.executable, "-c", MOURNERS, str(tmp_path / "made")], check=True)
+    finally:
+        sensor.process.send_signal(signal.SIGCONT)
+    os.mkdir(tmp_path / "the-end")
+    wait_for(lambda: any(event["fields"]["evt.arg.path"].endswith("the-end") for event in receiver.find()))
+    assert [os.path.basename(event["fields"]["evt.arg.path"]) for event in receiver.find()] == ["made", "the-end"]
+
+
 # What a process does that moves from one cgroup to another: its name says where it thinks it is.
 MOVER = """
 import os, sys

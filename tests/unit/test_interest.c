@@ -191,6 +191,52 @@ static void processes_pass_by_their_name(void **state)
 	unload(loaded);
 }
 
+/* Only the eBPF probe looks at ancestors, so paths are asked for rather, and other probes let pass. */
+static void processes_pass_by_their_ancestors(void **state)
+{
+	static const struct {
+		const char *condition;
+		enum rules_fact_kind kind;
+		const char *text; /* NULL: there is no fact */
+	} cases[] = {
+		{ "proc.pname = sshd", RULES_FACT_PARENT, "sshd" },
+		{ "proc.pname in (sshd, cron)", RULES_FACT_PARENT, "cron" },
+		{ "proc.aname[1] = sshd", RULES_FACT_PARENT, "sshd" },
+		{ "proc.aname = sshd", RULES_FACT_ANCESTOR, "sshd" },
+		{ "proc.aname[2] in (sshd, a_name_beyond_fifteen)", RULES_FACT_ANCESTOR, "a_name_beyond_f" },
+		{ "proc.aname[0] = sshd", RULES_FACT_COMM, "sshd" },
+		{ "proc.aname = sshd and fd.name startswith /etc/", RULES_FACT_PREFIX, "/etc/" },
+		{ "proc.aname = sshd and not fd.name startswith /etc/", RULES_FACT_ANCESTOR, "sshd" },
+		{ "proc.pname = sshd and proc.name = cat", RULES_FACT_COMM, "cat" },
+		{ "proc.pname != sshd", 0, NULL },
+		{ "not proc.aname in (sshd)", 0, NULL },
+		{ "proc.aname startswith ssh", 0, NULL },
+	};
+	const uint16_t kind = plan_open_kind(0, O_RDONLY, 0, 0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct interest *interest;
+		struct loaded *loaded;
+		char condition[256];
+		plan_bits bits;
+
+		snprintf(condition, sizeof(condition), O READ "%s", cases[i].condition);
+		loaded = load(condition);
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		assert_true(interest->calls[SYS_openat].can & kind);
+		bits = cases[i].text == NULL ? 0 : interest_kinds(interest, cases[i].kind, str_of(cases[i].text));
+		if (!(interest->calls[SYS_openat].pass & kind) != (cases[i].text != NULL) ||
+		    (cases[i].text != NULL && !(bits & kind)))
+			fail_msg("%s: pass %x, bits %llx", condition, interest->calls[SYS_openat].pass,
+				 (unsigned long long)bits);
+		if (cases[i].kind == RULES_FACT_PARENT || cases[i].kind == RULES_FACT_ANCESTOR)
+			assert_true(passes(interest, "/x", kind));
+		interest_free(interest);
+		unload(loaded);
+	}
+}
+
 static void calls_pass_by_family_and_result(void **state)
 {
 	struct loaded *loaded = load("(evt.type = connect and fd.typechar in (4, 6) and evt.failed = false) or "
@@ -316,7 +362,7 @@ static const char *const regexes[] = { "/etc/.*", ".*/id", "/(etc|home)/.*", "/[
 static void add_text_check(struct dice *dice, struct buf *out)
 {
 	static const char *const fields[] = { "fd.name", "fd.name", "fd.directory", "fd.filename",
-					      "fd.nameraw", "proc.name" };
+					      "fd.nameraw", "proc.name", "proc.pname", "proc.aname" };
 	static const char *const ops[] = { "=", "!=", "contains", "startswith", "endswith", "icontains" };
 	const char *field = ROLL_OF(dice, fields);
 
@@ -441,6 +487,7 @@ static void make_event(struct event *event, const struct fields *fields, const s
 	set(event, fields, "fd.name", value_str(str_of(name)));
 	set(event, fields, "fd.nameraw", value_str(str_of(open->given)));
 	set(event, fields, "proc.name", value_str(STR("cat")));
+	set(event, fields, "proc.pname", value_str(STR("id")));
 }
 
 static void check_random(uint64_t seed, size_t *matched, size_t *stopped)
@@ -504,7 +551,8 @@ static void add_name_check(struct dice *dice, struct buf *out)
 	static const char *const fields[] = { "evt.arg.path", "evt.arg.name", "evt.arg.oldpath", "evt.arg.newpath",
 					      "evt.arg.target", "evt.arg.linkpath", "evt.arg.filename",
 					      "evt.arg.arg2_str", "basename(evt.arg.path)", "basename(evt.arg.target)",
-					      "fd.name", "fd.filename", "evt.arg.flags", "proc.name", "toupper(evt.arg.path)" };
+					      "fd.name", "fd.filename", "evt.arg.flags", "proc.name", "proc.aname[1]",
+					      "toupper(evt.arg.path)" };
 	static const char *const ops[] = { "=", "!=", "contains", "startswith", "endswith" };
 	static const char *const places[] = { "container.id != host", "container.id = host", "container.name = web",
 					      "container.id exists", "k8s.ns.name exists",
@@ -559,6 +607,7 @@ static size_t make_named(struct dice *dice, struct event *event, const struct fi
 	set(event, fields, "evt.rawres", value_i64(named->failed ? -2 : 0));
 	set(event, fields, "evt.res", value_str(named->failed ? STR("ENOENT") : STR("SUCCESS")));
 	set(event, fields, "proc.name", value_str(STR("cat")));
+	set(event, fields, "proc.pname", value_str(STR("id")));
 	set(event, fields, "container.id", value_str(named->on_host ? STR("host") : STR("0123456789ab")));
 	set(event, fields, "container.name", value_str(named->on_host ? STR("host") : STR("web")));
 	if (!named->on_host) {
@@ -752,6 +801,7 @@ int main(void)
 		cmocka_unit_test(messages_of_connections_pass_for_rules_that_name_them),
 		cmocka_unit_test(links_pass_by_either_name),
 		cmocka_unit_test(processes_pass_by_their_name),
+		cmocka_unit_test(processes_pass_by_their_ancestors),
 		cmocka_unit_test(calls_pass_by_family_and_result),
 		cmocka_unit_test(types_that_no_rule_wants_are_known),
 		cmocka_unit_test(without_rules_everything_passes),
