@@ -35,6 +35,7 @@ static const struct {
 	{ "[io_uring]", "io_uring", 'r' },
 	{ "[pidfd]", "pidfd", 'P' },
 	{ "bpf-", "bpf", 'b' },
+	{ "/", "pidfd", 'P' }, /* since 6.9 in a file system of its own, where the kernel's walk finds no name */
 };
 
 static void put_type(struct enrich *enrich, const char *type, char typechar)
@@ -326,12 +327,30 @@ static void put_socket(struct enrich *enrich)
 	}
 }
 
+/* Of a file that is in no directory, a namespace's: as it was asked for, else by its number. The kernel's walk finds no
+ * name, /proc one like "uts:[4026531838]".
+ */
+static struct str name_of_namespace(struct enrich *enrich, struct str path)
+{
+	if (str_starts(enrich->path, STR("/")) && !str_eq(enrich->path, path))
+		return enrich->path;
+	if (!str_starts(path, STR("/")))
+		return path;
+	buf_addf(&enrich->text, "namespace:[%llu]", (unsigned long long)enrich->record->object.ino);
+	path = arena_str(&enrich->arena, buf_str(&enrich->text));
+	buf_clear(&enrich->text);
+	return path;
+}
+
 /* The base path of directory and file name are the rules' to derive; the hub does not need them on
  * the wire. */
 static void put_file(struct enrich *enrich, const char *type, char typechar)
 {
+	struct str path = record_text(enrich->record, RECORD_STRING_PATH);
+	bool nowhere = path.len > 0 && (path.at[0] != '/' || str_eq(path, STR("//")));
+
 	put_type(enrich, type, typechar);
-	put_name(enrich, record_text(enrich->record, RECORD_STRING_PATH));
+	put_name(enrich, nowhere ? name_of_namespace(enrich, path) : path);
 	if (enrich->fd_name.at == NULL)
 		enrich_put_null(enrich, FIELD_FD_NAME);
 	else if (record_is_cut(enrich->record, RECORD_STRING_PATH))

@@ -322,8 +322,10 @@ static uint8_t kind_of(mode_t mode, const char *target)
 	case S_IFBLK: return RECORD_OBJECT_DEVICE;
 	default: break;
 	}
-	return target[0] != '/' || strncmp(target, "/memfd:", 7) == 0 ? RECORD_OBJECT_ANONYMOUS
-								      : RECORD_OBJECT_FILE;
+	/* What else has no path is a namespace's file, "uts:[4026531838]". */
+	return strncmp(target, "/memfd:", 7) == 0 || strncmp(target, "anon_inode:", 11) == 0 || strncmp(target, "pidfd:", 6) == 0
+		       ? RECORD_OBJECT_ANONYMOUS
+		       : RECORD_OBJECT_FILE;
 }
 
 static uint64_t standard_kind(uint32_t tgid, int number)
@@ -351,11 +353,19 @@ void tracee_add_standard(struct record *record)
 		record->args[fd] = standard_kind(record->tgid, fd);
 }
 
+/* The kernel says so behind the path of a file that is gone; its own walk, and who looks for the name, do not. */
+static struct str without_deleted(struct str target, const struct stat *st)
+{
+	return st->st_nlink == 0 && str_ends(target, STR(" (deleted)")) ? str_cut(target, target.len - 10) : target;
+}
+
 /* "anon_inode:[eventfd]" as the kernel's own walk shows it: "/[eventfd]". */
 static void add_object_path(struct record *record, struct str target)
 {
 	char text[RECORD_STRING_MAX];
 
+	if (str_starts(target, STR("pidfd:")))
+		target = STR("/[pidfd]"); /* of newer kernels, with a number */
 	if (str_starts(target, STR("anon_inode:"))) {
 		int len = snprintf(text, sizeof(text), "/%.*s", (int)(target.len - 11),
 				   target.at + 11);
@@ -392,7 +402,7 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 	if (object->kind == RECORD_OBJECT_SOCKET)
 		fill_socket(record, record->tgid, fd);
 	else if (object->kind != RECORD_OBJECT_PIPE)
-		add_object_path(record, (struct str){ target, (size_t)len });
+		add_object_path(record, without_deleted((struct str){ target, (size_t)len }, &st));
 }
 
 uint64_t tracee_now(void)

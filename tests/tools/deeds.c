@@ -530,6 +530,15 @@ static void enters(void)
 	int fd = open("/proc/self/ns/uts", O_RDONLY);
 
 	setns(fd, CLONE_NEWUTS);
+	setns((int)syscall(SYS_pidfd_open, getpid(), 0), CLONE_NEWUTS);
+}
+
+static void gone(void)
+{
+	int fd = open("gone", O_RDWR | O_CREAT, 0600);
+
+	unlink("gone");
+	fchmod(fd, 0700);
 }
 
 static void leaves(void)
@@ -675,7 +684,7 @@ static const struct {
 	DEED(takes_descriptor), DEED(writes_memory), DEED(pokes), DEED(enters), DEED(leaves), DEED(loads_module),
 	DEED(loads_program), DEED(keeps_key), DEED(faults), DEED(hides_memory), DEED(becomes), DEED(gives_up),
 	DEED(gains_later), DEED(makes_device), DEED(writable_code), DEED(wipes_history), DEED(profiles), DEED(by_old_entry),
-	DEED(by_older_numbers), DEED(nameless), DEED(nothing),
+	DEED(by_older_numbers), DEED(nameless), DEED(gone), DEED(nothing),
 };
 
 int main(int argc, char **argv)
