@@ -164,12 +164,9 @@ static bool add_components(char *path, size_t *len, struct str name)
 static bool read_directory(const struct entry *entry, struct entry_view *view, size_t *len)
 {
 	uint8_t place = entry->call->plan.dir_arg[0];
-	char link[16] = "cwd";
-	ssize_t n;
+	int32_t fd = place == 0 ? KEPT_CWD : (int32_t)arg(entry, place);
+	ssize_t n = kept_link(&view->kept, entry->tid, fd < 0 ? KEPT_CWD : fd, view->path, RECORD_STRING_MAX);
 
-	if (place != 0 && (int32_t)arg(entry, place) >= 0)
-		snprintf(link, sizeof(link), "fd/%d", (int32_t)arg(entry, place));
-	n = tracee_link(&view->folders, entry->tid, link, view->path, RECORD_STRING_MAX);
 	if (n <= 0 || n == RECORD_STRING_MAX || view->path[0] != '/')
 		return false;
 	*len = n == 1 ? 0 : (size_t)n;
@@ -210,12 +207,6 @@ static struct str path_of(const struct entry *entry, struct str given, struct en
 
 /* ---- links on the way ---- */
 
-void entry_view_done(struct entry_view *view)
-{
-	tracee_folders_done(&view->folders);
-	entry_roots_differ(view);
-}
-
 void entry_roots_are_ours(struct entry_view *view)
 {
 	view->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -226,6 +217,12 @@ void entry_roots_differ(struct entry_view *view)
 	if (view->root >= 0)
 		close(view->root);
 	view->root = -1;
+}
+
+void entry_view_done(struct entry_view *view)
+{
+	kept_done(&view->kept);
+	entry_roots_differ(view);
 }
 
 /* Opens a path as the process would, without asking any file system: one may belong to a process that is waiting for us.
@@ -241,16 +238,18 @@ static int open_known(int root, const char *path, uint64_t flags, uint64_t follo
 }
 
 /* Whether paths mean the same to the process as to us. */
-static bool has_our_root(uint32_t tid, struct entry_view *view)
+static bool has_our_root(uint32_t tid, const struct entry_view *view)
 {
-	char theirs[64] = "", ours[64] = "";
+	char link[48], theirs[64] = "", ours[64] = "";
 
 	if (view->root >= 0)
 		return true;
-	if (tracee_link(&view->folders, tid, "ns/mnt", theirs, sizeof(theirs) - 1) < 0 ||
-	    readlink("/proc/self/ns/mnt", ours, sizeof(ours) - 1) < 0 || strcmp(theirs, ours) != 0)
+	snprintf(link, sizeof(link), "/proc/%u/ns/mnt", tid);
+	if (readlink(link, theirs, sizeof(theirs) - 1) < 0 || readlink("/proc/self/ns/mnt", ours, sizeof(ours) - 1) < 0 ||
+	    strcmp(theirs, ours) != 0)
 		return false;
-	return tracee_link(&view->folders, tid, "root", theirs, sizeof(theirs)) == 1 && theirs[0] == '/';
+	snprintf(link, sizeof(link), "/proc/%u/root", tid);
+	return readlink(link, theirs, sizeof(theirs)) == 1 && theirs[0] == '/';
 }
 
 static int open_root(uint32_t tid)
@@ -286,14 +285,6 @@ static struct str follow_links(const struct entry *entry, bool creates, struct e
 }
 
 /* ---- wanted ---- */
-
-/* Who shares the memory can write over the name that was read here, before the kernel reads it. */
-static bool has_threads(uint32_t tid, struct entry_view *view)
-{
-	struct stat st;
-
-	return tracee_stat(&view->folders, tid, "task", &st) < 0 || st.st_nlink > 3;
-}
 
 static bool read_how(const struct entry *entry, struct open_how *ret)
 {
@@ -352,7 +343,8 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 	if (path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path,
 						   str_find(given, STR("..")) >= 0 ? given : path, comm))
 		return true;
-	if (entry->at_its_end && has_threads(entry->tid, view))
+	/* Who shares the memory can write over the name that was read here, before the kernel reads it. */
+	if (entry->at_its_end && !kept_is_alone(&view->kept, entry->tid))
 		return true;
 	if (is_one_step(given, flags))
 		return false;
@@ -391,11 +383,10 @@ static bool network_is_wanted(const struct entry *entry, const struct interest *
 /* The lowest that is free is taken: none of the first three when they are all in use. */
 static bool dup_may_take_standard(const struct entry *entry, struct entry_view *view)
 {
-	static const char *const links[] = { "fd/0", "fd/1", "fd/2" };
 	char target[1];
 
-	for (size_t i = 0; i < ARRAY_LEN(links); i++)
-		if (tracee_link(&view->folders, entry->tid, links[i], target, sizeof(target)) < 0)
+	for (int fd = 0; fd < 3; fd++)
+		if (kept_link(&view->kept, entry->tid, fd, target, sizeof(target)) < 0)
 			return true;
 	return false;
 }
@@ -403,12 +394,10 @@ static bool dup_may_take_standard(const struct entry *entry, struct entry_view *
 /* Neither socket nor anything that has no name. */
 static bool is_plain(const struct entry *entry, int fd, struct entry_view *view)
 {
-	char link[16], text[16];
+	char text[16];
+	ssize_t len = fd < 0 ? -1 : kept_link(&view->kept, entry->tid, fd, text, sizeof(text));
 	struct str target;
-	ssize_t len;
 
-	snprintf(link, sizeof(link), "fd/%d", fd);
-	len = tracee_link(&view->folders, entry->tid, link, text, sizeof(text));
 	target = (struct str){ text, len < 0 ? 0 : (size_t)len };
 	return (str_starts(target, STR("/")) && !str_starts(target, STR("/memfd:"))) || str_starts(target, STR("pipe:["));
 }
@@ -421,7 +410,7 @@ static bool dup_is_wanted(const struct entry *entry, const struct interest *inte
 		return false;
 	/* Another thread may put something else there. */
 	return interest->plain_dups || !is_plain(entry, (int)entry->args[0], view) ||
-	       has_threads(entry->tid, view);
+	       !kept_is_alone(&view->kept, entry->tid);
 }
 
 static bool makes_a_thread(const struct entry *entry)

@@ -5,7 +5,7 @@
 
 #include "sensor/calls.h"
 #include "sensor/interest.h"
-#include "sensor/ptrace/tracee.h"
+#include "sensor/ptrace/kept.h"
 #include "sensor/record.h"
 
 #include <linux/seccomp.h>
@@ -22,22 +22,23 @@ struct entry {
  * for, and what is kept open from one call to the next. */
 struct entry_view {
 	char given[RECORD_STRING_MAX], path[2 * RECORD_STRING_MAX + 2];
-	struct tracee_folders folders;
+	struct kept kept;
 	int root; /* of the sensor and of all whose calls come; -1: each may have its own */
 };
-void entry_view_done(struct entry_view *view);
-
 /* Names mean the same to the processes as to the sensor, until one of them changes its root, its mounts or its namespace:
  * that must be told before it is done. */
 void entry_roots_are_ours(struct entry_view *view);
 void entry_roots_differ(struct entry_view *view);
+
+/* Closes what is kept: it would be in the way of who unmounts something. Roots differ from then on. */
+void entry_view_done(struct entry_view *view);
 
 /* False: no call that the sensor knows. Reads the process's memory where arguments stand in an array. */
 bool entry_read(const struct seccomp_data *data, uint32_t tid, struct entry *ret);
 
 /* Yes too often, never no too often: where a link is on the way, or the kernel does not remember the path, the call's end
  * tells; so it does where other threads can write over a name. What somebody else writes over it, who shares the memory, is
- * not seen. `comm` is of the process. */
+ * not seen. `comm`, which opens are asked about, is of the process. */
 bool entry_wants(const struct entry *entry, const struct interest *interest, struct str comm,
 		 struct entry_view *view);
 

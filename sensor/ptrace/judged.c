@@ -21,7 +21,7 @@ static bool may_open_so(const struct entry *entry, uint16_t can)
 }
 
 /* Of an open it must first be known where links lead. */
-bool judged_wants(const struct interest *judged, const struct entry *entry, struct str comm, struct entry_view *view)
+bool judged_wants(const struct interest *judged, const struct entry *entry, struct entry_view *view)
 {
 	const struct call *call = entry->call;
 	uint16_t can = judged->calls[call->nr].can;
@@ -30,7 +30,9 @@ bool judged_wants(const struct interest *judged, const struct entry *entry, stru
 		return judged->execs;
 	if (can == 0 || call_is_traced(call)) /* what a new process will be is not known before it is there */
 		return false;
-	return (call->plan.flags & PLAN_OPEN) ? may_open_so(entry, can) : entry_wants(entry, judged, comm, view);
+	if (call->plan.flags & PLAN_OPEN)
+		return may_open_so(entry, can);
+	return entry_wants(entry, judged, (struct str){ NULL, 0 }, view);
 }
 
 bool judged_still_wants(struct notify *notify, const struct question *question)

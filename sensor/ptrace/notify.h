@@ -145,7 +145,7 @@ int judged_poll(struct notify *notify);
 bool judged_waits(struct notify *notify);
 
 /* Whether a rule that responds can match the call; of an open, once more by what it is presumed to open. */
-bool judged_wants(const struct interest *judged, const struct entry *entry, struct str comm, struct entry_view *view);
+bool judged_wants(const struct interest *judged, const struct entry *entry, struct entry_view *view);
 bool judged_still_wants(struct notify *notify, const struct question *question);
 
 /* None can: the call takes the way of all others. */

@@ -131,7 +131,9 @@ static void note_change(struct notify *notify, const struct entry *entry)
 {
 	if (entry->call->plan.class == RECORD_CLASS_PRIVILEGE)
 		life_changed(notify->life, tracee_tgid(entry->tid));
-	if (changes_root(entry->call) || !keeper_saw_all(notify->keeper))
+	if (changes_root(entry->call))
+		entry_view_done(&notify->view);
+	else if (!keeper_saw_all(notify->keeper))
 		entry_roots_differ(&notify->view);
 }
 
@@ -150,12 +152,12 @@ static struct want want_of(struct notify *notify, struct entry *entry)
 	pthread_rwlock_rdlock(&notify->lock);
 	interest = notify->settings.interest;
 	judged = notify->settings.judged;
-	if (interest->kinds[RULES_FACT_COMM] != 0 || (judged != NULL && judged->kinds[RULES_FACT_COMM] != 0))
+	if ((entry->call->plan.flags & PLAN_OPEN) && (interest->kinds[RULES_FACT_COMM] & PLAN_BITS_OF_OPENS))
 		comm = life_comm(notify->life, tracee_tgid(entry->tid), name);
 	entry->at_its_end = true;
 	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->view);
 	entry->at_its_end = false;
-	want.ask = judged != NULL && judged_wants(judged, entry, comm, &notify->view);
+	want.ask = judged != NULL && judged_wants(judged, entry, &notify->view);
 	pthread_rwlock_unlock(&notify->lock);
 	return want;
 }

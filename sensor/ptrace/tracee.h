@@ -8,7 +8,6 @@
 #include "sensor/record.h"
 
 #include <sys/stat.h>
-#include <sys/types.h>
 
 /* `len` bytes at `address`; false when they cannot all be read. */
 bool tracee_read(uint32_t tid, uint64_t address, void *to, size_t len);
@@ -63,24 +62,6 @@ enum { TRACEE_FILE = 4096 };
 
 /* The start of a text in /proc/TID; empty: it cannot be read. */
 void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE]);
-
-/* The folders of threads in /proc that were looked at last, kept open: who looks at a thread does so again and again. One
- * stands for the thread and not for its number: when that has become somebody else's nothing is found in it any more.
- * Zeroed before its first use. */
-enum { TRACEE_FOLDERS = 8 };
-
-struct tracee_folders {
-	struct {
-		uint32_t tid; /* 0: none */
-		int fd;
-	} at[TRACEE_FOLDERS];
-};
-
-void tracee_folders_done(struct tracee_folders *folders);
-
-/* As readlink(2) and stat(2), of a name in /proc/TID; -1: not to be had. */
-ssize_t tracee_link(struct tracee_folders *folders, uint32_t tid, const char *name, char *to, size_t size);
-int tracee_stat(struct tracee_folders *folders, uint32_t tid, const char *name, struct stat *ret);
 
 /* Its name as it is now. */
 void tracee_comm(uint32_t tid, char comm[RECORD_COMM]);

@@ -21,46 +21,6 @@ void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE])
 	text[len > 0 ? len : 0] = '\0';
 }
 
-/* -1: there is no such thread. */
-static int folder_of(struct tracee_folders *folders, uint32_t tid, bool anew)
-{
-	size_t place = tid % TRACEE_FOLDERS;
-	char path[48];
-	int fd;
-
-	if (folders->at[place].tid == tid && !anew)
-		return folders->at[place].fd;
-	if (folders->at[place].tid != 0)
-		close(folders->at[place].fd);
-	snprintf(path, sizeof(path), "/proc/%u", tid);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	folders->at[place].tid = fd < 0 ? 0 : tid;
-	folders->at[place].fd = fd;
-	return fd;
-}
-
-void tracee_folders_done(struct tracee_folders *folders)
-{
-	for (size_t i = 0; i < TRACEE_FOLDERS; i++)
-		if (folders->at[i].tid != 0)
-			close(folders->at[i].fd);
-	*folders = (struct tracee_folders){ 0 };
-}
-
-ssize_t tracee_link(struct tracee_folders *folders, uint32_t tid, const char *name, char *to, size_t size)
-{
-	ssize_t len = readlinkat(folder_of(folders, tid, false), name, to, size);
-
-	return len < 0 ? readlinkat(folder_of(folders, tid, true), name, to, size) : len;
-}
-
-int tracee_stat(struct tracee_folders *folders, uint32_t tid, const char *name, struct stat *ret)
-{
-	int r = fstatat(folder_of(folders, tid, false), name, ret, 0);
-
-	return r < 0 ? fstatat(folder_of(folders, tid, true), name, ret, 0) : r;
-}
-
 void tracee_comm(uint32_t tid, char comm[RECORD_COMM])
 {
 	char text[TRACEE_FILE];

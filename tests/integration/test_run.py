@@ -527,3 +527,11 @@ def test_as_pid_1_it_survives_its_worker(run):
     wait_for(lambda: "start: version" in one.log.read_text(), 15, "the start")
     os.kill(one.worker(below=keeper), signal.SIGKILL)
     assert one.wait() == 6
+
+
+def test_it_is_not_in_the_way_of_who_unmounts(run):
+    """Though it has looked at processes there."""
+    one = run("sh", "-c", "cd /etc && cat hostname /etc/hostname; umount /proc && echo away; mount -t proc proc /proc",
+              prefix=["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"])
+    assert one.wait() == 0
+    assert "away" in one.out.read_text(), one.log.read_text()
