@@ -35,7 +35,6 @@ static const struct {
 	{ "[io_uring]", "io_uring", 'r' },
 	{ "[pidfd]", "pidfd", 'P' },
 	{ "bpf-", "bpf", 'b' },
-	{ "/", "pidfd", 'P' }, /* since 6.9 in a file system of its own, where the kernel's walk finds no name */
 };
 
 static void put_type(struct enrich *enrich, const char *type, char typechar)
@@ -72,6 +71,10 @@ static void put_anonymous(struct enrich *enrich, struct str name)
 	size_t i;
 
 	name = str_from(name, 1); /* the walk's slash */
+	if (name.len == 0) { /* since 6.9 in a file system of its own, where the kernel's walk finds no name */
+		put_type(enrich, "pidfd", 'P');
+		return;
+	}
 	i = anonymous_row(name);
 	if (i == ARRAY_LEN(anonymous)) {
 		put_type(enrich, "unknown", 'o');
@@ -334,7 +337,7 @@ static struct str name_of_namespace(struct enrich *enrich, struct str path)
 {
 	if (str_starts(enrich->path, STR("/")) && !str_eq(enrich->path, path))
 		return enrich->path;
-	if (!str_starts(path, STR("/")))
+	if (path.at[0] != '/')
 		return path;
 	buf_addf(&enrich->text, "namespace:[%llu]", (unsigned long long)enrich->record->object.ino);
 	path = arena_str(&enrich->arena, buf_str(&enrich->text));
@@ -347,7 +350,7 @@ static struct str name_of_namespace(struct enrich *enrich, struct str path)
 static void put_file(struct enrich *enrich, const char *type, char typechar)
 {
 	struct str path = record_text(enrich->record, RECORD_STRING_PATH);
-	bool nowhere = path.len > 0 && (path.at[0] != '/' || str_eq(path, STR("//")));
+	bool nowhere = typechar == 'f' && path.len > 0 && (path.at[0] != '/' || path.len == 1);
 
 	put_type(enrich, type, typechar);
 	put_name(enrich, nowhere ? name_of_namespace(enrich, path) : path);

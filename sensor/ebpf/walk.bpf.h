@@ -133,6 +133,17 @@ static __always_inline void walk_look(struct walk *walk, __u32 len)
 		walk_look_lead(walk, at, len);
 }
 
+/* Of a dentry without a parent: the root of a file system, where a walk arrives that began below none of its process's
+ * mounts; others have names, like that of a memfd.
+ */
+static __always_inline bool is_top_of_files(const struct dentry_head *head)
+{
+	char first = 0;
+
+	bpf_probe_read_kernel(&first, 1, head->name);
+	return head->len == 1 && first == '/';
+}
+
 static long walk_step(__u32 step, struct walk *walk)
 {
 	struct dentry_head head = { 0 };
@@ -152,9 +163,10 @@ static long walk_step(__u32 step, struct walk *walk)
 		struct mount *mount = mount_of(mnt);
 		struct mount *above = READ(mount, mnt_parent);
 
+		/* One that hangs nowhere, as open_tree(2) makes them, does not hide where in its file system it begins. */
 		if (above == mount || above == NULL) {
-			walk->scratch->walked.done = true;
-			return 1;
+			walk->mnt_root = NULL;
+			return 0;
 		}
 		walk->dentry = READ(mount, mnt_mountpoint);
 		mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
@@ -163,6 +175,10 @@ static long walk_step(__u32 step, struct walk *walk)
 		return 0;
 	}
 	dentry_head_read(&head, walk->dentry);
+	if (walk->dentry == head.parent && is_top_of_files(&head)) {
+		walk->scratch->walked.done = true;
+		return 1;
+	}
 	if (!walk_name(walk, head.name, head.len))
 		return 1;
 	if (walk->scratch->walked.kinds != 0)

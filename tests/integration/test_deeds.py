@@ -53,6 +53,8 @@ TABLE = [
     Deed("by_bind_mount", "evt.type=mount and evt.arg.flags contains BIND",
       {"evt.arg.dev": "/etc", "evt.arg.dir": "{dir}/bound", "fs.path.source": "/etc", "fs.path.target": "{dir}/bound"}),
     Deed("by_new_mount_api", "evt.type=open_tree", {"evt.arg.path": "/etc", "evt.arg.flags": "0x1"}),
+    Deed("by_detached_mount", f"{OPEN} and evt.is_open_read=true and fd.name endswith /shadow", {"fd.name": "/etc/shadow", "fd.nameraw": "shadow"},
+      also={"run": {"fd.name": "/shadow"}, "attach": {"fd.name": "/shadow"}}),  # /proc does not tell where such a mount begins
     Deed("by_copy", "evt.type=copy_file_range and fd.name=/etc/hostname", {"evt.arg.len": "100", "fd.name": "/etc/hostname"}),
     Deed("by_sendfile", "evt.type=sendfile and fd.name=/etc/hostname", {"evt.arg.size": "100", "evt.is_io_write": True}),
     Deed("by_vector", "evt.type=writev and evt.buffer contains \"root2:x:0:0\" and fd.name endswith passwd",

@@ -141,6 +141,11 @@ static void by_new_mount_api(void)
 	syscall(429, tree, "", AT_FDCWD, "moved", 4);
 }
 
+static void by_detached_mount(void)
+{
+	openat((int)syscall(428, AT_FDCWD, "/etc", 1 /* OPEN_TREE_CLONE */), "shadow", O_RDONLY);
+}
+
 static void by_copy(void)
 {
 	int from = open("/etc/hostname", O_RDONLY), to = open("copy", O_CREAT | O_WRONLY, 0644);
@@ -675,7 +680,7 @@ static const struct {
 } deeds[] = {
 #define DEED(name) { #name, name }
 	DEED(by_openat2), DEED(by_handle), DEED(by_link_of_process), DEED(by_root_of_process), DEED(by_chain_of_links),
-	DEED(by_hard_link), DEED(below_chroot), DEED(by_bind_mount), DEED(by_new_mount_api), DEED(by_copy), DEED(by_sendfile),
+	DEED(by_hard_link), DEED(below_chroot), DEED(by_bind_mount), DEED(by_new_mount_api), DEED(by_detached_mount), DEED(by_copy), DEED(by_sendfile),
 	DEED(by_vector), DEED(hidden_name), DEED(by_exchange), DEED(log_cut), DEED(dated_back), DEED(without_name),
 	DEED(from_memory), DEED(from_deleted), DEED(other_argv), DEED(by_thread), DEED(exec_by_thread), DEED(after_fork),
 	DEED(after_vfork), DEED(after_clone3), DEED(clone_flags), DEED(orphan), DEED(killed), DEED(exits), DEED(shell_on_connection),
