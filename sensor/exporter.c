@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/thread.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -163,12 +164,12 @@ int exporter_start(const char *address, struct exporter **ret)
 	exporter->fd = fd;
 	exporter->port = port_of(fd);
 	pthread_mutex_init(&exporter->lock, NULL);
-	r = pthread_create(&exporter->thread, NULL, exporter_run, exporter);
-	if (r != 0) {
+	r = thread_start(&exporter->thread, exporter_run, exporter);
+	if (r < 0) {
 		pthread_mutex_destroy(&exporter->lock);
 		close(fd);
 		free(exporter);
-		return -r;
+		return r;
 	}
 	*ret = exporter;
 	return 0;

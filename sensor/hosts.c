@@ -4,12 +4,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 
 struct address {
@@ -196,21 +196,13 @@ void hosts_free(struct hosts *hosts)
 	leave(hosts);
 }
 
-/* Signals are for the thread that makes events. */
 static int start(struct hosts *hosts)
 {
-	pthread_attr_t attributes;
-	sigset_t all, before;
 	pthread_t thread;
-	int r;
+	int r = thread_start(&thread, run, hosts);
 
-	sigfillset(&all);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&thread, &attributes, run, hosts);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
+	if (r == 0)
+		pthread_detach(thread);
 	hosts->has_thread = r == 0;
 	hosts->users += hosts->has_thread;
 	return r;

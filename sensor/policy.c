@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/read.h"
+#include "base/thread.h"
 #include "rules/filter.h"
 
 #include <errno.h>
@@ -623,7 +624,7 @@ int policy_start(const struct policy_settings *settings, struct policy **ret,
 	if (r == 0 && !take_kept(policy, ret_first) && !take_first_answer(policy, ret_first))
 		r = take_fallback(policy, ret_first);
 	if (r == 0) {
-		r = -pthread_create(&policy->thread, NULL, run, policy);
+		r = thread_start(&policy->thread, run, policy);
 		policy->has_thread = r == 0;
 		if (r < 0)
 			policy_set_done(ret_first);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "sensor/gzip.h"
 
 #include <errno.h>
@@ -320,9 +321,9 @@ int push_start(const struct push_settings *settings, struct push **ret)
 	r = http_new(settings->http, &push->http);
 	if (r < 0)
 		return r;
-	r = pthread_create(&push->thread, NULL, push_run, push);
-	if (r != 0)
-		return -r;
+	r = thread_start(&push->thread, push_run, push);
+	if (r < 0)
+		return r;
 	*ret = TAKE(push);
 	return 0;
 }

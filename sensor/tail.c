@@ -2,10 +2,10 @@
 #include "sensor/tail.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -107,16 +107,10 @@ static int setup(struct tail *tail, const struct tail_settings *settings)
 	return http_new(&tail->http_settings, &tail->http);
 }
 
-/* Signals are for the thread that makes events. */
 static int start(struct tail *tail)
 {
-	sigset_t all, before;
-	int r;
+	int r = thread_start(&tail->thread, run, tail);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&tail->thread, NULL, run, tail);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	tail->has_thread = r == 0;
 	return r;
 }

@@ -6,11 +6,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "sensor/containers/passwd.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 enum { BUCKETS = 1024, HASHED = 16 /* ids are random from the first digit on */, TRIES_MAX = 8 };
 
@@ -106,18 +106,13 @@ static void *run(void *userdata)
 	return NULL;
 }
 
-/* Signals are for the thread that makes events. */
 static int start(struct containers *containers)
 {
-	sigset_t all, before;
 	int r;
 
 	if (containers->has_thread)
 		return 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&containers->thread, NULL, run, containers);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = thread_start(&containers->thread, run, containers);
 	containers->has_thread = r == 0;
 	return r;
 }

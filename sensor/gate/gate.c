@@ -3,11 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "sensor/gate/gate_inner.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/fanotify.h>
@@ -130,24 +130,19 @@ bool gate_is_open(const struct gate *gate)
 
 static int start_threads(struct gate *gate)
 {
-	sigset_t all, before;
-	int r;
+	int r = thread_start(&gate->answerer, gate_answer_thread, gate);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&gate->answerer, NULL, gate_answer_thread, gate);
 	if (r == 0) {
-		r = pthread_create(&gate->marker, NULL, gate_marks_thread, gate);
-		if (r != 0) {
+		r = thread_start(&gate->marker, gate_marks_thread, gate);
+		if (r < 0) {
 			atomic_store(&gate->stop, true);
 			gate_ring(gate->news);
 			pthread_join(gate->answerer, NULL);
 			atomic_store(&gate->stop, false);
 		}
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	gate->running = r == 0;
-	return -r;
+	return r;
 }
 
 int gate_set(struct gate *gate, const struct places *places, struct interest *judged)

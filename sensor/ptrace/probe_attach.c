@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "sensor/call_numbers.h"
 #include "sensor/ptrace/tracee.h"
 
@@ -330,19 +331,10 @@ static void *trace(void *userdata)
 
 static const char *start(struct attach *attach)
 {
-	sigset_t all, before;
-	int r;
+	int r = thread_start(&attach->thread, trace, attach);
 
-	/* Signals are the main thread's, but for a thread's own faults. */
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGABRT);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&attach->thread, NULL, trace, attach);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r != 0) {
-		attach->started = -r;
+	if (r < 0) {
+		attach->started = r;
 		return "no thread can be started";
 	}
 	while (attach->started > 0)

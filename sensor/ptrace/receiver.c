@@ -314,8 +314,8 @@ static void on_stop_signal(int number)
 	(void)number;
 }
 
-/* Of the probe that runs. A thread that is held has stopped: the kernel tells the receiver if that waits, else
- * any thread of the sensor's, and then the receiver learns of it so. */
+/* Of the probe that runs. A thread that is held has stopped: the kernel tells the receiver when that waits next. No
+ * other thread of the sensor's takes the signal (thread_start()). */
 static _Atomic int stops = -1;
 
 static void on_child(int number)

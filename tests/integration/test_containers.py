@@ -191,7 +191,8 @@ def seen(tmp_path):
     """A sensor that sends what the tests do in containers to a receiver."""
     (tmp_path / "rules.yaml").write_text(RULES)
     receiver = Receiver()
-    sensor = Sensor(tmp_path / "spool", receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    sensor = Sensor(tmp_path / "spool", receiver.port, "--rules", str(tmp_path / "rules.yaml"),
+                    "--container-wait", "5000") # a runtime's answer takes longer on a busy machine
     receiver.sensor = sensor
     yield receiver
     sensor.stop()
