@@ -343,12 +343,16 @@ bool rules_wants_source(const struct rules *rules, struct str source);
 bool rules_next_type(const struct rules *rules, size_t *cursor, struct str *ret);
 bool rules_wants_all_types(const struct rules *rules);
 
-/* Walks the ids of the fields that enabled rules read, in conditions or in outputs, with those from
- * which they are derived: start with *cursor = 0; false at the end. */
 /* The texts that rules compare a field of the catalogue with, by = and in; some may come twice. The cursor begins
  * with 0. */
 bool rules_next_text(const struct rules *rules, field_id field, uint64_t *cursor, struct str *ret);
+
+/* Walks the ids of the fields that enabled rules read, in conditions or in outputs, with those from
+ * which they are derived: start with *cursor = 0; false at the end. */
 bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret);
+
+/* Whether a condition reads it: the others are only shown. */
+bool rules_test_field(const struct rules *rules, field_id id);
 
 /* Whether any enabled rule wants what a call reads or writes (evt.buffer, evt.arg.data); the environment of a process
  * or of its ancestors. */

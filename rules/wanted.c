@@ -67,13 +67,27 @@ static void want_node(struct rules *rules, uint32_t id, uint64_t *seen)
 		want_node(rules, rules->children[node->first + i], seen);
 }
 
+static void want_outputs(struct rules *rules, const struct rule *rule)
+{
+	want_format(rules, &rule->format);
+	for (size_t i = 0; i < rule->extras_count; i++)
+		want_format(rules, &rule->extras[i].format);
+	want_format(rules, &rule->opa_input);
+	if (rule->watch == NULL)
+		return;
+	want_format(rules, &rule->watch->by);
+	want_format(rules, &rule->watch->of);
+}
+
 bool wanted_mark(struct compiler *c)
 {
 	struct rules *rules = c->rules;
+	size_t words = rules->fields_count / 64 + 1;
 	uint64_t *seen = compile_take(c, (rules->nodes_count / 64 + 1) * sizeof(*seen));
 
-	rules->wanted_fields = compile_take(c, (rules->fields_count / 64 + 1) * sizeof(uint64_t));
-	if (seen == NULL || rules->wanted_fields == NULL)
+	rules->wanted_fields = compile_take(c, words * sizeof(uint64_t));
+	rules->tested_fields = compile_take(c, words * sizeof(uint64_t));
+	if (seen == NULL || rules->wanted_fields == NULL || rules->tested_fields == NULL)
 		return false;
 	for (size_t i = 0; i < rules->rules_count; i++) {
 		const struct rule *rule = &rules->rules[i];
@@ -81,17 +95,13 @@ bool wanted_mark(struct compiler *c)
 		if (!rule->enabled)
 			continue;
 		want_node(rules, rule->node, seen);
-		want_format(rules, &rule->format);
-		for (size_t j = 0; j < rule->extras_count; j++)
-			want_format(rules, &rule->extras[j].format);
-		want_format(rules, &rule->opa_input);
-		if (rule->watch == NULL)
-			continue;
-		for (uint32_t j = 0; j < rule->watch->said.steps; j++)
+		for (uint32_t j = 0; rule->watch != NULL && j < rule->watch->said.steps; j++)
 			want_node(rules, rule->watch->steps[j], seen);
-		want_format(rules, &rule->watch->by);
-		want_format(rules, &rule->watch->of);
 	}
+	memcpy(rules->tested_fields, rules->wanted_fields, words * sizeof(uint64_t));
+	for (size_t i = 0; i < rules->rules_count; i++)
+		if (rules->rules[i].enabled)
+			want_outputs(rules, &rules->rules[i]);
 	return true;
 }
 
@@ -241,6 +251,11 @@ bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret)
 		}
 	}
 	return false;
+}
+
+bool rules_test_field(const struct rules *rules, field_id id)
+{
+	return id < rules->fields_count && (rules->tested_fields[id / 64] >> (id % 64) & 1);
 }
 
 static bool is_param(const struct term *term, struct str name)

@@ -94,12 +94,13 @@ void enrich_free(struct enrich *enrich)
 	event_done(&enrich->event);
 	arena_done(&enrich->arena);
 	buf_done(&enrich->text);
+	buf_done(&enrich->line);
 	free(enrich->wanted);
 	free(enrich->labels);
 	free(enrich);
 }
 
-void enrich_want(struct enrich *enrich, field_id id)
+static void want(struct enrich *enrich, field_id id, bool late)
 {
 	struct str name;
 
@@ -107,12 +108,22 @@ void enrich_want(struct enrich *enrich, field_id id)
 		return;
 	name = fields_name(enrich->settings.fields, id);
 	if (!enrich->wanted[id])
-		enrich_ask(enrich, id, name);
+		enrich_ask(enrich, id, name, late);
 	enrich->wanted[id] = true;
 	if (enrich_field_is_metadata(name))
 		enrich->wants_metadata = true;
 	if (str_starts(name, STR("container.mount")))
 		enrich->wants_mounts = true;
+}
+
+void enrich_want(struct enrich *enrich, field_id id)
+{
+	want(enrich, id, false);
+}
+
+void enrich_want_late(struct enrich *enrich, field_id id)
+{
+	want(enrich, id, true);
 }
 
 void enrich_put(struct enrich *enrich, field_id id, struct str text)
@@ -333,7 +344,16 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 	enrich_process(enrich, boot_offset_ns);
 	enrich_object(enrich);
 	enrich_params(enrich);
+	enrich->is_late = false;
 	enrich_asked(enrich);
 	put_cut(enrich);
 	return event;
+}
+
+void enrich_late(struct enrich *enrich, const struct event *event)
+{
+	if (enrich->is_late || event != &enrich->event)
+		return;
+	enrich->is_late = true;
+	enrich_asked(enrich);
 }

@@ -271,123 +271,13 @@ static void put_absolute(struct enrich *enrich, field_id id, unsigned part)
 	enrich_put(enrich, id, part == PATH_TARGET ? second_path(enrich, false) : made_absolute(enrich, first_path(enrich, false)));
 }
 
-/* ---- parameters of processes' events ---- */
-
-/* How the process ended, as wait(2) has it. */
-static int64_t exit_param(const struct record *record, struct str name)
+static void put_args(struct enrich *enrich, field_id id, unsigned unused)
 {
-	int64_t status = record->ret;
-
-	return str_eq(name, STR("ret"))	  ? (status & 0xff00) >> 8
-	       : str_eq(name, STR("sig")) ? status & 0x7f
-	       : str_eq(name, STR("core")) ? (status & 0x80) != 0
-					   : status;
-}
-
-static bool put_exit_param(struct enrich *enrich, field_id id, struct str name, bool raw)
-{
-	static const char *const names[] = { "status", "ret", "sig", "core" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		int64_t value = exit_param(enrich->record, name);
-
-		if (!str_eq(name, str_of(names[i])))
-			continue;
-		if (raw || i != 2 || value == 0) {
-			enrich_put_int(enrich, id, value);
-			return true;
-		}
-		flags_add_name(&enrich->text, names_signal, (uint64_t)value);
-		enrich_put_text(enrich, id);
-		return true;
-	}
-	return false;
-}
-
-static bool put_process_number(struct enrich *enrich, field_id id, struct str name)
-{
-	const struct record *record = enrich->record;
-	const struct image *image = enrich->proc->image;
-	const struct {
-		const char *name;
-		int64_t value;
-	} rows[] = {
-		{ "res", record->type == RECORD_FORK ? record->ret : 0 },
-		{ "tid", record->tid },
-		{ "pid", record->tgid },
-		{ "ptid", record->ppid },
-		{ "tty", record->tty },
-		{ "pgid", record->pgid },
-		{ "vpgid", record->vpgid },
-		{ "vtid", record->vtid },
-		{ "vpid", record->vpid },
-		{ "cap_inheritable", (int64_t)enrich->proc->cap_inheritable },
-		{ "cap_permitted", (int64_t)enrich->proc->cap_permitted },
-		{ "cap_effective", (int64_t)enrich->proc->cap_effective },
-		{ "exe_ino", (int64_t)image->exe_ino },
-		{ "exe_ino_ctime", (int64_t)image->exe_ctime_ns },
-		{ "exe_ino_mtime", (int64_t)image->exe_mtime_ns },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (str_eq(name, str_of(rows[i].name))) {
-			enrich_put_int(enrich, id, rows[i].value);
-			return true;
-		}
-	return false;
-}
-
-/* Parameters that fields have, too: by number and, for people, by name. */
-static void put_as_field(struct enrich *enrich, field_id id, struct str name, bool raw)
-{
-	static const struct {
-		const char *name;
-		field_id field, raw;
-	} rows[] = {
-		{ "exe", FIELD_PROC_EXE, FIELD_PROC_EXE },
-		{ "args", FIELD_PROC_ARGS, FIELD_PROC_ARGS },
-		{ "cwd", FIELD_PROC_CWD, FIELD_PROC_CWD },
-		{ "comm", FIELD_PROC_NAME, FIELD_PROC_NAME },
-		{ "trusted_exepath", FIELD_PROC_EXEPATH, FIELD_PROC_EXEPATH },
-		{ "uid", FIELD_USER_NAME, FIELD_USER_UID },
-		{ "gid", FIELD_GROUP_NAME, FIELD_GROUP_GID },
-		{ "loginuid", FIELD_USER_LOGINNAME, FIELD_USER_LOGINUID },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (str_eq(name, str_of(rows[i].name)))
-			event_set(&enrich->event, id, *event_get(&enrich->event, raw ? rows[i].raw : rows[i].field));
-}
-
-static void put_clone_flags(struct enrich *enrich, field_id id, bool raw)
-{
-	uint64_t flags = enrich->record->args[2];
-
-	if (raw) {
-		enrich_put_int(enrich, id, (int64_t)flags);
-		return;
-	}
-	flags_add(&enrich->text, flags_clone, flags & ~(uint64_t)0xff);
-	enrich_put_text(enrich, id);
-}
-
-static void put_process_param(struct enrich *enrich, field_id id, struct str name, bool raw)
-{
-	uint8_t type = enrich->record->type;
-
-	if (type == RECORD_EXIT) {
-		put_exit_param(enrich, id, name, raw);
-		return;
-	}
-	if (str_eq(name, STR("flags"))) {
-		if (type == RECORD_FORK)
-			put_clone_flags(enrich, id, raw);
-		return;
-	}
-	if (str_eq(name, STR("env")))
-		enrich_put_borrowed(enrich, id, enrich->proc->image->env);
-	else if (!put_process_number(enrich, id, name) && !enrich_live_param(enrich, id, name))
-		put_as_field(enrich, id, name, raw);
+	(void)unused;
+	if (enrich->record->type == RECORD_CALL)
+		enrich_call_args(enrich, id);
+	else
+		enrich_life_args(enrich, id);
 }
 
 /* ---- what was asked ---- */
@@ -405,6 +295,8 @@ static const struct asked_row by_name[] = {
 	{ "thread.nametid", put_name_and_tid, 0 },
 	{ "user.homedir", put_account, ACCOUNT_HOME },
 	{ "user.shell", put_account, ACCOUNT_SHELL },
+	{ "evt.args", put_args, 0 },
+	{ "evt.info", put_args, 0 },
 	{ "evt.abspath", put_absolute, PATH_NAME },
 	{ "evt.abspath.src", put_absolute, PATH_SOURCE },
 	{ "evt.abspath.dst", put_absolute, PATH_TARGET },
@@ -465,9 +357,9 @@ static const struct asked_row *row_of(struct str name)
 	return row != NULL ? row : find_row(enrich_live_rows, enrich_live_rows_count, name);
 }
 
-void enrich_ask(struct enrich *enrich, field_id id, struct str name)
+void enrich_ask(struct enrich *enrich, field_id id, struct str name, bool late)
 {
-	struct asked asked = { .id = id, .what = ASKED_FIELD };
+	struct asked asked = { .id = id, .what = ASKED_FIELD, .late = late };
 
 	if (enrich->asked_count == ENRICH_ASKED_MAX)
 		return;
@@ -501,11 +393,11 @@ static void put_asked(struct enrich *enrich, const struct asked *asked)
 		if (is_call)
 			enrich_raw_param(enrich, asked->id, asked->param);
 		else
-			put_process_param(enrich, asked->id, asked->param, true);
+			enrich_life_param(enrich, asked->id, asked->param, true);
 		break;
 	default: /* those of calls are there */
 		if (!is_call)
-			put_process_param(enrich, asked->id, asked->param, false);
+			enrich_life_param(enrich, asked->id, asked->param, false);
 		break;
 	}
 }
@@ -513,6 +405,7 @@ static void put_asked(struct enrich *enrich, const struct asked *asked)
 void enrich_asked(struct enrich *enrich)
 {
 	for (size_t i = 0; i < enrich->asked_count; i++)
-		put_asked(enrich, &enrich->asked[i]);
+		if (enrich->asked[i].late == enrich->is_late)
+			put_asked(enrich, &enrich->asked[i]);
 	enrich_live_end(enrich);
 }

@@ -60,6 +60,7 @@ struct asked_row {
 struct asked {
 	field_id id;
 	uint8_t what;	  /* enrich_asked.c says of which sort it is */
+	bool late;	  /* only when the event is to be shown */
 	const struct asked_row *row;
 	struct str param; /* of evt.arg, which calls' records have anyway, or evt.rawarg; of an ancestor; the registry's */
 };
@@ -78,6 +79,7 @@ struct enrich {
 	struct event event;
 	struct arena arena;
 	struct buf text; /* scratch for one value */
+	struct buf line; /* ... for one of many parts */
 	bool *wanted;	 /* by field id */
 	size_t wanted_count;
 	struct ancestor_ids ancestors;
@@ -102,6 +104,7 @@ struct enrich {
 	unsigned cut_count;
 	char fd_typechar; /* '\0': it has no object */
 	struct live live;
+	bool is_late; /* what is only shown is there */
 	int64_t first_ns, before_ns, now_ns; /* when the first record was made, the one before, and the one at hand */
 	uint64_t records;
 	const struct box *box; /* of its container; NULL: none, or not known */
@@ -145,8 +148,16 @@ bool enrich_field_is_metadata(struct str name);
 void enrich_container(struct enrich *enrich, int64_t boot_offset_ns);
 
 /* A field that some rule asks for, by its name; and, of an event that has all else, what was asked for so. */
-void enrich_ask(struct enrich *enrich, field_id id, struct str name);
+void enrich_ask(struct enrich *enrich, field_id id, struct str name, bool late);
 void enrich_asked(struct enrich *enrich);
+
+/* What Falco says of a program that begins: that it is writable, in which layer it is, that it has no file. */
+uint64_t enrich_exec_flags(const struct enrich *enrich);
+
+/* All parameters, "name=value name=value": of a call; of an event of a process's life. And one of these. */
+void enrich_call_args(struct enrich *enrich, field_id id);
+void enrich_life_args(struct enrich *enrich, field_id id);
+void enrich_life_param(struct enrich *enrich, field_id id, struct str name, bool raw);
 
 /* The parameter of the call as it was given. */
 void enrich_raw_param(struct enrich *enrich, field_id id, struct str name);

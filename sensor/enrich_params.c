@@ -257,7 +257,7 @@ static void put_open(struct enrich *enrich)
 			(record->flags & RECORD_CREATED) || (record->ret >= 0 && (flags & (O_TMPFILE & ~O_DIRECTORY))));
 }
 
-static void put_exec(struct enrich *enrich)
+uint64_t enrich_exec_flags(const struct enrich *enrich)
 {
 	const struct value *writable = event_get(&enrich->event, FIELD_PROC_IS_EXE_WRITABLE);
 	uint32_t flags = enrich->record->flags;
@@ -267,7 +267,12 @@ static void put_exec(struct enrich *enrich)
 	bits |= flags & RECORD_EXE_UPPER ? EXE_UPPER : 0;
 	bits |= flags & RECORD_EXE_MEMFD ? EXE_MEMFD : 0;
 	bits |= flags & RECORD_EXE_LOWER ? EXE_LOWER : 0;
-	flags_add(&enrich->text, flags_exec, bits);
+	return bits;
+}
+
+static void put_exec(struct enrich *enrich)
+{
+	flags_add(&enrich->text, flags_exec, enrich_exec_flags(enrich));
 	enrich_put_text(enrich, enrich->exec_flags);
 }
 
@@ -392,13 +397,13 @@ static void add_both(struct enrich *enrich, const struct param *param)
 		buf_add_char(&enrich->text, ')');
 }
 
-/* "name=value name=value" in the table's order; only for rules that print it. */
-static void put_args(struct enrich *enrich)
+/* In the table's order. */
+void enrich_call_args(struct enrich *enrich, field_id id)
 {
-	const struct param *params = enrich->call->params;
+	const struct param *params = enrich->call == NULL ? NULL : enrich->call->params;
 	bool any = false;
 
-	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
+	for (size_t i = 0; params != NULL && i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
 		if (params[i].kind == PARAM_DATA && record_text(enrich->record, RECORD_STRING_DATA).at == NULL)
 			continue;
 		if (any)
@@ -408,8 +413,7 @@ static void put_args(struct enrich *enrich)
 		buf_add_char(&enrich->text, '=');
 		add_both(enrich, &params[i]);
 	}
-	enrich_put_text(enrich, FIELD_EVT_ARGS);
-	event_set(&enrich->event, FIELD_EVT_INFO, *event_get(&enrich->event, FIELD_EVT_ARGS));
+	enrich_put_text(enrich, id);
 }
 
 /* Not with every event that has it. */
@@ -460,6 +464,4 @@ void enrich_params(struct enrich *enrich)
 		if (is_cut(enrich, &params[i]))
 			enrich_cut(enrich, id);
 	}
-	if (enrich_wants(enrich, FIELD_EVT_ARGS) || enrich_wants(enrich, FIELD_EVT_INFO))
-		put_args(enrich);
 }

@@ -90,6 +90,8 @@ static bool is_wanted(struct sensor *sensor, struct event *event)
 	sensor->tailed = false;
 	wanted = matches(sensor, event) ||
 		 (enrich_by_asked_name(sensor->enrich, event) && matches(sensor, event));
+	if (wanted || sensor->tailed)
+		enrich_late(sensor->enrich, event);
 	if (sensor->tailed && sensor->tail != NULL)
 		tail_put(sensor->tail, event, sensor->fields, &sensor->wire);
 	return wanted;
@@ -138,7 +140,10 @@ static bool is_held(struct sensor *sensor, const struct record *record, const st
 {
 	const struct container_id *id = enrich_waits(sensor->enrich);
 
-	return id != NULL && hold_put(sensor->hold, event, id, is_asked_for(sensor, record));
+	if (id == NULL)
+		return false;
+	enrich_late(sensor->enrich, event);
+	return hold_put(sensor->hold, event, id, is_asked_for(sensor, record));
 }
 
 /* The event of a call that was refused: it ended so, whatever it was asked as. */
@@ -157,6 +162,7 @@ static void tell_refused(struct sensor *sensor, const struct record *record, int
 		return;
 	}
 	enforce_put(sensor->enforce, event);
+	enrich_late(sensor->enrich, event);
 	ship(sensor, event);
 }
 
@@ -264,9 +270,10 @@ void sensor_take(const struct record *record, void *userdata)
 			sensor->failed++;
 		else if (is_held(sensor, record, event))
 			; /* it is looked at again */
-		else if (is_wanted(sensor, event) || is_asked_for(sensor, record))
+		else if (is_wanted(sensor, event) || is_asked_for(sensor, record)) {
+			enrich_late(sensor->enrich, event);
 			ship(sensor, event);
-		else
+		} else
 			sensor->filtered++;
 	} else {
 		procs_update(sensor->procs, record);

@@ -87,7 +87,8 @@ TABLE = [
     Deed("orphan", SHADOW, {"proc.is_sid_leader": False, "proc.name": "deeds", "proc.cmdline": "deeds orphan"}),
     Deed("killed", "evt.type=procexit and evt.arg.sig=SIGKILL", {"evt.arg.sig": "SIGKILL", "evt.rawarg.sig": 9, "evt.arg.ret": "0",
                                                               "proc.pname": "deeds"}),
-    Deed("exits", "evt.type=procexit and evt.arg.ret=42", {"evt.rawarg.status": 42 << 8, "evt.arg.core": "0"}),
+    Deed("exits", "evt.type=procexit and evt.arg.ret=42", {"evt.rawarg.status": 42 << 8, "evt.arg.core": "0",
+                                                             "evt.args": "status=10752 ret=42 sig=0 core=0"}),
     Deed("shell_on_connection", "evt.type in (dup, dup2, dup3) and evt.rawres in (0, 1, 2) and fd.type in (ipv4, ipv6)",
       {"fd.type": "ipv4", "fd.l4proto": "tcp", "fd.sip": "127.0.0.1", "fd.cip": "127.0.0.1", "evt.type": "dup3",
        "fd.sport": re.compile(r"\d+"), "fd.sproto": re.compile(r"\d+"), "fd.connected": True}),
@@ -141,7 +142,7 @@ TABLE = [
       {"evt.arg.name": "{dir}/.bash_history", "evt.abspath": "{dir}/.bash_history", "evt.rawarg.name": ".bash_history"}),
     Deed("profiles", "evt.type=perf_event_open", {"evt.category": "system"}),
     Deed("nameless", f"evt.type=execve and proc.args='' and proc.name=exe and proc.exepath={DEEDS}",
-      {"proc.args": "", "proc.cmdline": "exe", "proc.pname": "sh"}, mine=False),
+      {"proc.args": "", "proc.cmdline": "exe", "proc.pname": "sh", "evt.args": re.compile("res=0 args= tid=.* comm=exe ")}, mine=False),
     Deed("nothing", "evt.type=execve",
       {"proc.name": "deeds", "proc.exe": DEEDS, "proc.exepath": DEEDS, "proc.args": "nothing", "proc.args[0]": "nothing",
        "proc.cmdline": "deeds nothing", "proc.exeline": f"{DEEDS} nothing", "proc.cmdnargs": 1, "proc.cmdlenargs": 7,
@@ -152,7 +153,12 @@ TABLE = [
        "proc.env[DEED]": "nothing at all", "proc.env": re.compile(".*DEED=nothing at all"), "evt.count.error": 0,
        "proc.loginshellid": int, "proc.pexepath": re.compile("/.*sh"), "evt.is_async": False, "evt.is_io": False,
        "proc.sid": int, "proc.vpgid": int, "proc.pgid.exepath": re.compile("/.*"), "thread.tid": int, "proc.duration": int,
-       "thread.cap_permitted": re.compile(".*CAP_SYS_ADMIN|CAP_.*"), "evt.type": "execve", "syscall.type": "execve"}),
+       "thread.cap_permitted": re.compile(".*CAP_SYS_ADMIN|CAP_.*"), "evt.type": "execve", "syscall.type": "execve",
+       "evt.args": re.compile(rf"res=0 exe={DEEDS} args=nothing tid=\d+\(deeds\) pid=\d+\(deeds\) ptid=\d+\(sh\) cwd=/.* comm=deeds "
+                              r"env=.*DEED=nothing at all.* flags=\d+\(EXE_WRITABLE.* uid=0\(root\) trusted_exepath=/.* gid=0\(root\)"),
+       "evt.rawarg.flags": re.compile(r"\d+"), "proc.is_container_healthcheck": False, "evt.latency": re.compile("0"),
+       "evt.buflen": None, "user.homedir": "/root", "thread.nametid": re.compile(r"deeds\d+"), "evt.reltime": re.compile(r"\d+"),
+       "evt.is_syslog": False, "evt.count.error.other": 0}),
 ]
 
 # By numbers that 32-bit programs have besides.
