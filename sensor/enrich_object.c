@@ -379,8 +379,9 @@ static void put_kind(struct enrich *enrich)
 static void put_open_by_name(struct enrich *enrich)
 {
 	enrich_put_int(enrich, FIELD_FD_NUM, enrich->record->ret < 0 ? -1 : enrich->record->ret);
-	if (enrich->record->args[4] & O_DIRECTORY)
-		put_type(enrich, "directory", 'd'); /* it was to be one */
+	/* What was not opened is a file to rules, be it that it was to be a directory. */
+	if (enrich->record->ret >= 0 && (enrich->record->args[4] & O_DIRECTORY))
+		put_type(enrich, "directory", 'd');
 	else
 		put_type(enrich, "file", 'f');
 	put_name(enrich, enrich->path);

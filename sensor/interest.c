@@ -42,8 +42,8 @@ static void know_open(struct interest_known *known, unsigned kind)
 	know_number(known, FIELD_EVT_IS_OPEN_EXEC, makes, makes);
 	if (kind & PLAN_KIND_FAILED) {
 		know_number(known, FIELD_FD_NUM, -1, -1);
-		know_text(known, FIELD_FD_TYPECHAR, "f", "d");
-		know_text(known, FIELD_FD_TYPE, "file", "directory");
+		know_text(known, FIELD_FD_TYPECHAR, "f", NULL);
+		know_text(known, FIELD_FD_TYPE, "file", NULL);
 	} else {
 		know_number(known, FIELD_FD_NUM, 0, INT32_MAX);
 	}
@@ -293,13 +293,13 @@ static void forget(struct interest_known *known, field_id field)
 	known->count = kept;
 }
 
-/* Whether a rule can match it when its descriptor is, or was to be, of this type, and no socket; NULL: it has none. */
-static bool can_be(struct making *m, const struct call *call, unsigned kind, const char *type, const char *typechar)
+/* Whether a rule can match it when its descriptor is of this type, and no socket; NULL: it has none. */
+static enum rules_verdict asked_of(struct making *m, const struct call *call, unsigned kind, const char *type, const char *typechar)
 {
 	static const field_id absent[] = { FIELD_FD_SOCKFAMILY, FIELD_FD_SIP, FIELD_FD_CIP, FIELD_FD_SPORT,
 					   FIELD_FD_TYPE, FIELD_FD_TYPECHAR };
 	struct interest_known known = interest_know(call, kind);
-	struct rules_asked asked = { .evt_type = str_of(call->name), .known = known.at };
+	struct rules_asked asked = { .evt_type = str_of(call->name), .known = known.at, .facts = facts_of_call(call) };
 	const struct rules_fact *facts;
 	const struct rule *because;
 	size_t count;
@@ -313,7 +313,20 @@ static bool can_be(struct making *m, const struct call *call, unsigned kind, con
 	for (size_t i = 0; i < ARRAY_LEN(absent) - (type == NULL ? 0 : 2); i++)
 		known.at[known.count++] = (struct rules_known){ .field = absent[i], .absent = true };
 	asked.known_count = known.count;
-	return rules_interest_ask(m->rules, &asked, &facts, &count, &because) != RULES_NEVER;
+	return rules_interest_ask(m->rules, &asked, &facts, &count, &because);
+}
+
+static bool can_be(struct making *m, const struct call *call, unsigned kind, const char *type, const char *typechar)
+{
+	return asked_of(m, call, kind, type, typechar) != RULES_NEVER;
+}
+
+/* A directory that could not be opened is a file to rules. To look at the name of each that is opened, for those that
+ * want some that fail, would stop whoever walks a tree at each step: only who wants them all gets them. */
+static bool wants_folders(struct making *m, const struct call *call)
+{
+	return m->rules == NULL || can_be(m, call, PLAN_KIND_READ, "directory", "d") ||
+	       asked_of(m, call, PLAN_KIND_READ | PLAN_KIND_FAILED, "file", "f") == RULES_ALWAYS;
 }
 
 /* What a probe can tell by arguments, or by a look at a descriptor, before the call. */
@@ -322,8 +335,7 @@ static void ask_types(struct making *m, const struct call *call)
 	const uint16_t can = m->interest->calls[call->nr].can;
 
 	if ((call->plan.flags & PLAN_OPEN) && (can & (1U << PLAN_KIND_READ | 1U << (PLAN_KIND_READ | PLAN_KIND_FAILED))))
-		m->interest->folders |= m->rules == NULL || can_be(m, call, PLAN_KIND_READ, "directory", "d") ||
-					can_be(m, call, PLAN_KIND_READ | PLAN_KIND_FAILED, "directory", "d");
+		m->interest->folders |= wants_folders(m, call);
 	for (unsigned kind = 0; kind < PLAN_KIND_FAILED && (call->plan.flags & PLAN_STANDARD_FD); kind++)
 		if (can & 1U << kind)
 			m->interest->plain_dups |= m->rules == NULL || can_be(m, call, kind, "file", "f") ||

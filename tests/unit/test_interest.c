@@ -265,8 +265,11 @@ static void types_that_no_rule_wants_are_known(void **state)
 	} cases[] = {
 		{ "evt.type = openat and evt.is_open_read = true and fd.typechar = f and fd.num >= 0", false, false },
 		{ "evt.type = openat and evt.is_open_read = true and fd.name startswith /etc", true, false },
-		{ "evt.type = openat and fd.typechar = d and fd.num = -1", true, false },
-		{ "evt.type = openat and fd.typechar = f and fd.num = -1", false, false },
+		/* What was not opened is a file to them. */
+		{ "evt.type = openat and fd.typechar = d and fd.num = -1", false, false },
+		{ "evt.type = openat and fd.typechar = f and fd.num = -1", true, false },
+		{ "evt.type = openat and fd.typechar = f and fd.num = -1 and fd.name startswith /etc", false, false },
+		{ "evt.type = openat and fd.type = directory and fd.num >= 0", true, false },
 		{ "evt.type = openat and evt.is_open_write = true", false, false },
 		{ "evt.type = dup2 and fd.type in (ipv4, ipv6)", false, false },
 		{ "evt.type = dup2 and fd.typechar in (4, 6)", false, false },
@@ -482,8 +485,8 @@ static void make_event(struct event *event, const struct fields *fields, const s
 	set(event, fields, "evt.is_open_write", value_bool(!is_creat && access != O_RDONLY));
 	set(event, fields, "evt.is_open_exec", value_bool((open->flags & O_CREAT) && (open->mode & 0111)));
 	set(event, fields, "fd.num", value_i64(open->failed ? -1 : 3));
-	set(event, fields, "fd.type", value_str(open->failed && (open->flags & O_DIRECTORY) ? STR("directory") : STR("file")));
-	set(event, fields, "fd.typechar", value_str(open->failed && (open->flags & O_DIRECTORY) ? STR("d") : STR("f")));
+	set(event, fields, "fd.type", value_str(STR("file")));
+	set(event, fields, "fd.typechar", value_str(STR("f")));
 	set(event, fields, "fd.name", value_str(str_of(name)));
 	set(event, fields, "fd.nameraw", value_str(str_of(open->given)));
 	set(event, fields, "proc.name", value_str(STR("cat")));

@@ -738,11 +738,12 @@ static void a_failed_open_names_what_was_asked_for(void **state)
 	const struct event *event;
 
 	record->ret = -EACCES;
-	record->args[4] = O_WRONLY;
+	record->args[4] = O_WRONLY | O_DIRECTORY;
 	record_add(record, RECORD_STRING_NAME, STR("../.././etc//shadow"));
 	record_add(record, RECORD_STRING_DIR, STR("/srv/www/"));
 	event = give(rig, record);
 	assert_text(rig, event, "fd.name", "/etc/shadow");
+	assert_text(rig, event, "fd.typechar", "f"); /* not even what was to be a directory */
 	assert_text(rig, event, "fd.nameraw", "../.././etc//shadow");
 	assert_text(rig, event, "evt.res", "EACCES");
 	assert_int_equal(event_get(event, FIELD_FD_NUM)->i, -1);
