@@ -1,5 +1,6 @@
 """Which opens pass in the kernel: what the rules of the moment can match, and nothing else."""
 import collections
+import json
 import os
 import re
 import signal
@@ -10,7 +11,6 @@ import urllib.request
 import uuid
 
 import pytest
-import yaml
 
 from hub import Hub
 from test_sensor import SENSOR, Sensor, cgroup_root, needs_ebpf, receiver, sensors, wait_for  # noqa: F401 (fixtures)
@@ -37,7 +37,7 @@ WANTED = {
 
 
 def rules_text(wanted, folder):
-    return yaml.safe_dump([
+    return json.dumps([  # which is YAML
         {"rule": name, "desc": "d", "priority": "NOTICE", "output": "%fd.name",
          "condition": f"{READ} and fd.name startswith {os.path.dirname(folder)} and "
                       f"{condition.format(t=folder)}"}
@@ -193,7 +193,7 @@ def test_what_a_rule_wants_passes_however_it_is_opened(receiver, sensors, tmp_pa
     ids = {}
     for name, more in (("few", []), ("all", [ALL])):
         path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump([
+        path.write_text(json.dumps([
             {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%fd.name %fd.nameraw %evt.arg.name",
              "condition": text if text == ALL else f"evt.type in (open, openat) and {text}"}
             for number, text in enumerate([*looks, f"fd.name = {end}", *more])]))
@@ -231,7 +231,7 @@ def test_what_a_rule_wants_passes_whatever_names_it(receiver, sensors, tmp_path,
     ids = {}
     for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
         path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump([
+        path.write_text(json.dumps([
             {"rule": f"r{number}", "desc": "d", "priority": "INFO",
              "output": "%evt.args %fd.name", "condition": f"{NAME_CALLS} and {text}"}
             for number, text in enumerate([*looks, f"evt.arg.path = {end}", *more])]))
@@ -287,7 +287,7 @@ def test_what_a_rule_wants_passes_by_the_ports(receiver, sensors, tmp_path, rece
     looks = [f"fd.sport = {port}", f"fd.rport in ({port}, 1)", f"(fd.lport = {port} or fd.cport = {port})"]
     for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
         path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump([
+        path.write_text(json.dumps([
             {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%fd.name",
              "condition": f"evt.type in ({types}) and {text}"}
             for number, text in enumerate([*looks, *more])] + [
@@ -320,7 +320,7 @@ def test_what_a_rule_wants_passes_by_whom_it_descends_from(receiver, sensors, tm
     tree.mkdir()
     for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
         path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump([
+        path.write_text(json.dumps([
             {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%evt.arg.path",
              "condition": f"evt.type in (mkdir, mkdirat) and {text}"}
             for number, text in enumerate([KIN_LOOKS[seed], f"evt.arg.path = {tree}/the-end", *more])]))
@@ -369,7 +369,7 @@ os.read(came, 1)
 
 @needs_ebpf
 def test_an_ancestor_that_has_ended_is_not_missed(receiver, sensors, tmp_path):  # noqa: F811
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump([
+    (tmp_path / "rules.yaml").write_text(json.dumps([
         {"rule": "r", "desc": "d", "priority": "INFO", "output": "%proc.aname[2]",
          "condition": f"evt.type in (mkdir, mkdirat) and (proc.aname = kin-ended or evt.arg.path = {tmp_path}/the-end)"}]))
     sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
@@ -410,7 +410,7 @@ def test_the_kernel_knows_the_host_from_containers(receiver, sensors, tmp_path):
         pytest.skip("skipped, because there is no cgroup2 to write to")
     group = os.path.join(root, f"docker-{uuid.uuid4().hex}{uuid.uuid4().hex}.scope")
     end = f"{tmp_path}/the-end"
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump([
+    (tmp_path / "rules.yaml").write_text(json.dumps([
         {"rule": "r", "desc": "d", "priority": "INFO", "output": "%evt.arg.path",
          "condition": f"evt.type in (mkdir, mkdirat) and (container.id != host or evt.arg.path = {end})"}]))
     sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"), "--metrics", "127.0.0.1:0")
