@@ -489,6 +489,7 @@ static void add_response(struct rules_scratch *scratch, const struct rule *rule,
 		{ STR("respond.action"), FIELD_RESPOND_ACTION },
 		{ STR("respond.result"), FIELD_RESPOND_RESULT },
 		{ STR("respond.errno"), FIELD_RESPOND_ERRNO },
+		{ STR("respond.effect"), FIELD_RESPOND_EFFECT },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {

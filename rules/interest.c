@@ -1,36 +1,16 @@
 /* A condition is reduced, from its checks upwards, to: never, always, or a list of facts of which one
  * must be so. Of an `and` the list that seldom holds will do; an `or` needs the lists of all. */
-#include "rules/interest.h"
+#include "rules/interest_inner.h"
 
-#include "rules/compiled.h"
 #include "rules/facts.h"
 
 #include <stdlib.h>
-
-struct answer {
-	enum rules_verdict verdict;
-	bool is_certain; /* of RULES_ALWAYS: it does hold, so `not` of it never does */
-	uint32_t count;
-	const struct rules_fact *facts;
-	float chance;
-};
-
-struct rules_interest {
-	const struct rules *rules;
-	struct arena arena; /* of one question */
-	struct answer *of;  /* by node, when its stamp is now's */
-	uint32_t *stamps, now;
-	struct rules_asked asked;
-	struct rules_fact *facts; /* the answer: RULES_FACTS_MAX */
-};
 
 enum {
 	ARENA_MAX = 32 << 20, /* bytes of one answer while it is made */
 };
 
 /* ---- checks ---- */
-
-enum truth { TRUTH_UNKNOWN = 0, TRUTH_YES, TRUTH_NO };
 
 static enum truth truth_of(bool yes, bool no)
 {
@@ -170,15 +150,23 @@ static enum truth ends_hold(const struct rules_known *known, const struct term *
 
 static const struct answer always = { .verdict = RULES_ALWAYS, .chance = 1.0f };
 
+enum truth interest_truth(const struct rules_interest *interest, const struct predicate *predicate)
+{
+	const struct term *term = &interest->rules->terms[predicate->term];
+	const struct rules_known *known = find_known(interest, term);
+
+	if (is_no_param(&interest->asked, interest->rules, predicate))
+		return TRUTH_NO;
+	return known == NULL ? TRUTH_UNKNOWN : known->absent ? TRUTH_NO : ends_hold(known, term, predicate);
+}
+
 static struct answer answer_of_check(struct rules_interest *interest, const struct node *node)
 {
 	const struct predicate *predicate = &interest->rules->predicates[node->first];
-	const struct term *term = &interest->rules->terms[predicate->term];
-	const struct rules_known *known = find_known(interest, term);
-	enum truth truth = known == NULL ? TRUTH_UNKNOWN : known->absent ? TRUTH_NO : ends_hold(known, term, predicate);
+	enum truth truth = interest_truth(interest, predicate);
 	struct answer answer = { .verdict = RULES_IF };
 
-	if (truth == TRUTH_NO || is_no_param(&interest->asked, interest->rules, predicate))
+	if (truth == TRUTH_NO)
 		return (struct answer){ .verdict = RULES_NEVER };
 	if (truth == TRUTH_YES)
 		return (struct answer){ .verdict = RULES_ALWAYS, .is_certain = true, .chance = 1.0f };
@@ -350,7 +338,7 @@ static enum rules_verdict ask_rules(struct rules_interest *interest, const uint3
 	return verdict;
 }
 
-static void begin(struct rules_interest *interest, const struct rules_asked *asked)
+void interest_begin(struct rules_interest *interest, const struct rules_asked *asked)
 {
 	arena_reset(&interest->arena);
 	interest->now++;
@@ -362,7 +350,7 @@ enum rules_verdict rules_interest_ask_one(struct rules_interest *interest, size_
 {
 	const struct answer *answer;
 
-	begin(interest, asked);
+	interest_begin(interest, asked);
 	answer = answer_of(interest, interest->rules->rules[rule].node);
 	*ret_facts = answer->facts;
 	*ret_count = answer->verdict == RULES_IF ? answer->count : 0;
@@ -375,7 +363,7 @@ enum rules_verdict rules_interest_surely(struct rules_interest *interest, size_t
 	const struct rules_asked asked = { .known = known, .known_count = known_count };
 	const struct answer *answer;
 
-	begin(interest, &asked);
+	interest_begin(interest, &asked);
 	answer = answer_of(interest, interest->rules->rules[rule].node);
 	return answer->is_certain ? RULES_ALWAYS : answer->verdict == RULES_NEVER ? RULES_NEVER : RULES_IF;
 }
@@ -392,7 +380,7 @@ enum rules_verdict rules_interest_ask(struct rules_interest *interest, const str
 	*ret_count = 0;
 	*ret_because = NULL;
 	*ret_facts = facts;
-	begin(interest, asked);
+	interest_begin(interest, asked);
 	if (source == NULL)
 		return RULES_NEVER;
 	ordinary = ask_rules(interest, source->by_type + source->first[type],

@@ -237,10 +237,11 @@ static void say_hooks(struct saying *saying)
 static bool try_ebpf(struct saying *saying)
 {
 	CLEANUP(interest_free_p) struct interest *interest = NULL;
-	struct probe_settings settings = { 0 };
+	struct probe_settings settings = { .kills = true };
 	const char *why = "out of memory";
 	char text[256];
 	void *state;
+	bool kills;
 	int r = interest_new(NULL, &interest);
 
 	settings.interest = interest;
@@ -251,8 +252,11 @@ static bool try_ebpf(struct saying *saying)
 		say(saying, FOUND_MISSING, "the eBPF programs", text, "no eBPF probe", NULL);
 		return false;
 	}
+	kills = probe_ebpf.kill(state, NULL) == 0;
 	probe_ebpf.close(state);
 	say_hooks(saying);
+	say_if(saying, kills, "the eBPF programs that kill",
+	       "rules that kill are the sensor's, some milliseconds after the call", NULL);
 	return say_if(saying, true, "the eBPF programs load and attach", NULL, NULL);
 }
 #else

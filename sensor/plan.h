@@ -232,6 +232,41 @@ struct plan_far_ranges {
 	struct plan_far_range at[PLAN_FAR_RANGES];
 };
 
+/* Rules that kill, where the kernel itself can tell that they match: facts as bits, and clauses over them. Where one
+ * clause's facts are all so, and none is so that it lacks, the rule surely matches. */
+#define PLAN_CLAUSES	 64
+#define PLAN_KILLS	 128  /* in a window of 2^27 ns, of all processes; the others are for user space */
+#define PLAN_KILL_PATHS	 4096 /* entries of the table */
+#define PLAN_KILL_COMMS	 1024
+
+#define PLAN_KILL_PATH	    (1ULL << 0) /* the descriptor has a path, which is known whole */
+#define PLAN_KILL_FILE	    (1ULL << 1) /* ... and is a file or a device */
+#define PLAN_KILL_DIRECTORY (1ULL << 2)
+#define PLAN_KILL_CONTAINER (1ULL << 3) /* the process is in one */
+#define PLAN_KILL_ROOT	    (1ULL << 4) /* its effective user is 0 */
+#define PLAN_KILL_UPPER	    (1ULL << 5) /* of a program that begins: where its file is */
+#define PLAN_KILL_LOWER	    (1ULL << 6)
+#define PLAN_KILL_MEMFD	    (1ULL << 7)
+#define PLAN_KILL_TEXTS	    8 /* from this bit on: a path or a name is one of those of a check */
+
+struct plan_clause {
+	plan_bits need, lack;
+};
+
+/* Of a call, clauses as bits: before it begins; when it ends, by kind. And the facts that they are about. */
+struct plan_kill {
+	__u64 begin, end[16];
+	plan_bits about;
+};
+
+/* What came of it. */
+struct plan_killed {
+	__u64 at_begin, at_end, programs; /* killed */
+	__u64 unsure; /* something could not be read: left to user space */
+	__u64 over;   /* beyond PLAN_KILLS: left to user space */
+	__u64 untold; /* killed, and the record found the ring full */
+};
+
 /* A question to the kernel side: the layer of an open file of who asks, as RECORD_EXE_UPPER or _LOWER. */
 struct plan_layer {
 	__s32 fd;

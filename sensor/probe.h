@@ -13,6 +13,7 @@ struct decider;
 struct keeper;
 struct replay;
 struct refusal;
+struct kills;
 struct attach_whom;
 
 /* What is to become of a call that waits to be let go: 0, or the -errno that it is to end with and have no
@@ -34,6 +35,7 @@ struct probe_settings {
 	uint32_t urgent_bytes, bulk_bytes; /* eBPF: of the rings, powers of two; 0: as plan.h says */
 	int wake;		  /* eBPF: ends a wait of poll when it is readable; 0: none */
 	bool asks_layers;	  /* eBPF: probe_ops.layer will be asked */
+	bool kills;		  /* eBPF: probe_ops.kill will be asked for */
 	const char *pin;	  /* eBPF: where what must outlive the sensor is kept; NULL: nowhere */
 	struct decider *profile;      /* seccomp: the command's own, with a program in force; NULL: none */
 	const char *profile_name;
@@ -82,6 +84,14 @@ struct probe_ops {
 	/* Has the kernel refuse connections from now on, these and no others; none with `count` 0. 0 or -errno.
 	 * NULL: this probe cannot. */
 	int (*refuse)(void *state, const struct refusal *refusals, size_t count);
+
+	/* Has the kernel kill whom these rules mean, and nobody else; NULL: nobody. They stay until the next ones are
+	 * given. 0; -EOPNOTSUPP: the kernel does not
+	 * take the programs; else -errno. NULL: this probe cannot. */
+	int (*kill)(void *state, const struct kills *kills);
+
+	/* What came of that. */
+	void (*killed)(const void *state, struct plan_killed *ret);
 
 	/* In which layer of an overlay a file is that the sensor has open: RECORD_EXE_UPPER, _LOWER, or 0. From any
 	 * thread. NULL: this probe cannot tell. */

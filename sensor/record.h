@@ -52,6 +52,8 @@ enum record_flag {
 	RECORD_SAME_PEER = 1 << 14, /* the message's other end is that of the socket's last one */
 	RECORD_URING = 1 << 15,	    /* asked for through an io_uring */
 	RECORD_REFUSED = 1 << 16,   /* the kernel refused it in the name of a rule */
+	RECORD_KILLED = 1 << 18,    /* the kernel killed the process for it in the name of a rule, as it ended ... */
+	RECORD_KILLED_BEFORE = 1 << 19, /* ... or before it began: RECORD_KILLED is set, too */
 	RECORD_PRESUMED = 1 << 17,  /* nobody saw how it ended: `ret` and the object are as if it had worked */
 };
 

@@ -3,8 +3,11 @@
 #include "sensor/record_text.h"
 #include "sensor/sensor_inner.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+
+enum { ERESTARTSYS_NR = 512 /* the first of the errors that no program sees */ };
 
 void sensor_seal(struct sensor *sensor)
 {
@@ -189,6 +192,48 @@ static bool take_refused(struct sensor *sensor, const struct record *record)
 	return found;
 }
 
+/* Calls that looked for a deadly signal end with what is for the kernel only. A new program runs no instruction. */
+static int killed_error(const struct record *record)
+{
+	if (!(record->flags & RECORD_KILLED_BEFORE) || record->ret >= 0)
+		return 0;
+	return record->ret <= -ERESTARTSYS_NR ? EINTR : (int)-record->ret;
+}
+
+static bool killed_matches(struct sensor *sensor, struct event *event, bool prevented, int error)
+{
+	return enforce_killed(sensor->enforce, event, prevented, error) ||
+	       (enrich_by_asked_name(sensor->enrich, event) &&
+		enforce_killed(sensor->enforce, event, prevented, error));
+}
+
+/* The kernel killed the process for it: told at once, whatever else is not known yet. Before a call it was decided as if
+ * that would work. */
+static bool take_killed(struct sensor *sensor, const struct record *record)
+{
+	const int error = killed_error(record);
+	struct event *event;
+
+	if (sensor->enforce == NULL || !(record->flags & RECORD_KILLED))
+		return false;
+	memcpy(&sensor->told, record, record->len);
+	if (error != 0)
+		sensor->told.record.ret = 0;
+	event = enrich_record(sensor->enrich, &sensor->told.record, sensor->boot_offset_ns);
+	if (event == NULL || !killed_matches(sensor, event, error != 0 || record->type == RECORD_EXEC, error)) {
+		enforce_unclaimed(sensor->enforce, record->tgid);
+		return false;
+	}
+	if (error != 0) {
+		tell_refused(sensor, record, -error);
+		return true;
+	}
+	enforce_put(sensor->enforce, event);
+	enrich_late(sensor->enrich, event);
+	ship(sensor, event);
+	return true;
+}
+
 /* At the gate what is not known yet is no reason to refuse. */
 static int ask_rules(struct sensor *sensor, const struct event *event, const struct record *record, bool at_gate)
 {
@@ -257,7 +302,7 @@ void sensor_take(const struct record *record, void *userdata)
 	if (containers_have_answers(sensor->containers) &&
 	    containers_tick(sensor->containers, clock_mono()))
 		sensor_release(sensor, false);
-	if (take_refused(sensor, record))
+	if (take_refused(sensor, record) || take_killed(sensor, record))
 		return;
 	if (sensor_gate_knows(sensor, record)) {
 		procs_update(sensor->procs, record);

@@ -423,6 +423,8 @@ static __always_inline bool is_within_budget(const struct record *record, __u64 
  * it could keep out what others run. */
 static __always_inline bool has_room(const struct record *record)
 {
+	if (record->flags & RECORD_KILLED)
+		return true;
 	if (record->class > RECORD_CLASS_PRIVILEGE)
 		return is_within_budget(record, bpf_ringbuf_query(&bulk, BPF_RB_AVAIL_DATA), PLAN_BULK_MARK(bulk_bytes),
 					PLAN_BULK_TIGHT(bulk_bytes));

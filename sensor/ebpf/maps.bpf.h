@@ -44,6 +44,8 @@ struct scratch {
 	__u64 from;		    /* a struct path of the kernel */
 	struct given given;
 	bool place_unknown; /* the process's cgroup is to be told */
+	__u16 kind;	    /* how the call ended, as a bit; 0: that was not asked */
+	plan_bits have, maybe; /* facts of kill.bpf.h: that are so; that are or may be */
 	struct plan_prefix prefix;
 	struct plan_affix affix;
 	struct plan_name name;
@@ -95,7 +97,7 @@ struct {
 } peers SEC(".maps");
 
 /* One slot a program: a program cannot interrupt itself, but may interrupt another one. */
-enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOT_URING, SLOT_NAME, SLOTS };
+enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOT_URING, SLOT_NAME, SLOT_BEGIN, SLOTS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -9,6 +9,7 @@
 #include "sensor/ebpf/guard.h"
 #include "sensor/ebpf/ring.h"
 #include "sensor/enforce/act.h"
+#include "sensor/enforce/kills.h"
 #include "sensor/enforce/refusals.h"
 #include "sensor/ebpf/watched.h"
 #include "sensor/record_text.h"
@@ -36,7 +37,7 @@
 enum {
 	POLL_RECORDS = 4096,
 	PAUSE_MS = 1,
-	SLOTS = 6, /* of counters: maps.bpf.h */
+	SLOTS = 7, /* of counters: maps.bpf.h */
 	PLACES_TOLD = 256, /* a power of two */
 	NICE = -10, /* of the thread that reads: who floods all processors must not also starve it */
 };
@@ -51,6 +52,8 @@ struct ebpf {
 	int epoll;
 	bool busy; /* the last look found something: more will come */
 	bool tells_layers;
+	bool begins[PLAN_CALLS]; /* calls that are looked at before they begin */
+	const struct kills *kills; /* in force; NULL: none */
 	size_t restored; /* programs that refuse, found detached and attached again */
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
 };
@@ -100,35 +103,50 @@ static struct watched tables(const struct tocsin_bpf *object)
 	};
 }
 
-static void wanted_bits(const struct probe_settings *settings, uint64_t wanted[PLAN_CALLS / 64])
+static void want(uint64_t bits[PLAN_CALLS / 64], size_t nr)
+{
+	bits[nr / 64] |= 1ULL << (nr % 64);
+}
+
+static void wanted_bits(const struct ebpf *ebpf, const struct probe_settings *settings, uint64_t wanted[PLAN_CALLS / 64])
 {
 	memset(wanted, 0, PLAN_CALLS / 8);
 	for (size_t i = 0; i < calls_count; i++)
-		if (settings->wanted[i])
-			wanted[calls[i].nr / 64] |= 1ULL << (calls[i].nr % 64);
+		if (settings->wanted[i] || ebpf->begins[calls[i].nr])
+			want(wanted, calls[i].nr);
 }
 
-/* First what the quick look lets through, so that it never stops what is wanted already. */
-static void set_wanted(struct tocsin_bpf *object, const struct probe_settings *settings)
+/* By our numbers or those of i386: the quick look. */
+static void either_bits(const struct tocsin_bpf *object, const uint64_t wanted[PLAN_CALLS / 64],
+			uint64_t either[PLAN_CALLS / 64])
 {
-	uint64_t wanted[PLAN_CALLS / 64], either[PLAN_CALLS / 64];
-
-	wanted_bits(settings, wanted);
-	memcpy(either, wanted, sizeof(either));
+	memcpy(either, wanted, PLAN_CALLS / 8);
 	for (size_t i = 0; i < PLAN_COMPAT; i++) {
 		uint16_t nr = object->bss->compat_calls[i];
 
 		if (i == COMPAT_SOCKETCALL || (nr < PLAN_CALLS && (wanted[nr / 64] & 1ULL << (nr % 64))))
-			either[i / 64] |= 1ULL << (i % 64);
+			want(either, i);
 	}
+}
+
+/* First what the quick look lets through, so that it never stops what is wanted already. */
+static void set_wanted(struct ebpf *ebpf, const struct probe_settings *settings)
+{
+	struct tocsin_bpf *object = ebpf->object;
+	uint64_t wanted[PLAN_CALLS / 64], either[PLAN_CALLS / 64];
+
+	wanted_bits(ebpf, settings, wanted);
+	either_bits(object, wanted, either);
 	for (size_t i = 0; i < ARRAY_LEN(either); i++)
 		__atomic_store_n(&object->bss->either[i], either[i], __ATOMIC_RELEASE);
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		__atomic_store_n(&object->bss->wanted[i], wanted[i], __ATOMIC_RELEASE);
 }
 
-static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *settings)
+static void fill_plans(struct ebpf *ebpf, const struct probe_settings *settings)
 {
+	struct tocsin_bpf *object = ebpf->object;
+
 	for (size_t i = 0; i < PLAN_COMPAT; i++)
 		object->bss->compat_calls[i] = PLAN_CALLS;
 	for (size_t i = 0; i < calls_count; i++) {
@@ -144,8 +162,9 @@ static void fill_plans(struct tocsin_bpf *object, const struct probe_settings *s
 		object->bss->uring_calls[i] = PLAN_CALLS;
 	for (size_t i = 0; i < ARRAY_LEN(uring_calls); i++)
 		object->bss->uring_calls[uring_calls[i].op] = call_find_name(str_of(uring_calls[i].name))->nr;
-	set_wanted(object, settings);
+	set_wanted(ebpf, settings);
 	object->bss->own_tgid = (uint32_t)getpid();
+	object->bss->parent_tgid = (uint32_t)getppid();
 	object->bss->take_environment = settings->take_environment;
 }
 
@@ -265,25 +284,38 @@ static int size_rings(struct tocsin_bpf *object, const struct probe_settings *se
 	return r;
 }
 
+static int load_programs(struct ebpf *ebpf, const struct probe_settings *settings, bool kills)
+{
+	int r;
+
+	ebpf->object = tocsin_bpf__open();
+	if (ebpf->object == NULL)
+		return -errno;
+	fit_to_kernel(ebpf->object);
+	ebpf->object->rodata->kills_here = kills;
+	bpf_program__set_autoload(ebpf->object->progs.on_sys_enter, kills);
+	bpf_program__set_autoattach(ebpf->object->progs.on_sys_enter, false);
+	ebpf->tells_layers = can_tell_layers(settings);
+	bpf_program__set_autoload(ebpf->object->progs.layer_of, ebpf->tells_layers);
+	r = size_rings(ebpf->object, settings);
+	return r == 0 ? tocsin_bpf__load(ebpf->object) : r;
+}
+
 static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, const char **ret_why)
 {
 	struct watched watched;
 	int r;
 
 	*ret_why = "the kernel does not load the programs";
-	ebpf->object = tocsin_bpf__open();
-	if (ebpf->object == NULL)
-		return -errno;
-	fit_to_kernel(ebpf->object);
-	ebpf->tells_layers = can_tell_layers(settings);
-	bpf_program__set_autoload(ebpf->object->progs.layer_of, ebpf->tells_layers);
-	r = size_rings(ebpf->object, settings);
-	if (r == 0)
-		r = tocsin_bpf__load(ebpf->object);
+	r = load_programs(ebpf, settings, settings->kills);
+	if (r < 0 && settings->kills) { /* what kills may be too much for an old kernel, and the rest not */
+		tocsin_bpf__destroy(TAKE(ebpf->object));
+		r = load_programs(ebpf, settings, false);
+	}
 	if (r < 0)
 		return r;
 	*ret_why = "the watched paths could not be set";
-	fill_plans(ebpf->object, settings);
+	fill_plans(ebpf, settings);
 	watched = tables(ebpf->object);
 	r = watched_put(&watched, settings->interest, NULL);
 	ebpf->settings = *settings;
@@ -388,6 +420,113 @@ static int ebpf_refuse(void *state, const struct refusal *refusals, size_t count
 	return r;
 }
 
+/* ---- killing ---- */
+
+static int put_text(struct ebpf *ebpf, const struct kill_text *text)
+{
+	struct plan_prefix prefix = { .bits = (uint32_t)text->text.len * 8 };
+	struct plan_comm comm = { .text = "" };
+
+	if (!text->is_comm) {
+		memcpy(prefix.path, text->text.at, text->text.len);
+		return bpf_map_update_elem(bpf_map__fd(ebpf->object->maps.kill_paths), &prefix, &text->bits, BPF_ANY);
+	}
+	memcpy(comm.text, text->text.at, text->text.len);
+	return bpf_map_update_elem(bpf_map__fd(ebpf->object->maps.kill_comms), &comm, &text->bits, BPF_ANY);
+}
+
+/* Of any map whose keys are no longer than a prefix's. */
+static void empty_map(const struct bpf_map *map)
+{
+	struct plan_prefix key;
+
+	while (bpf_map_get_next_key(bpf_map__fd(map), NULL, &key) == 0)
+		if (bpf_map_delete_elem(bpf_map__fd(map), &key) < 0)
+			return;
+}
+
+/* What the bits mean changes: no clause holds meanwhile. */
+static void kill_nobody(struct ebpf *ebpf)
+{
+	struct tocsin_bpf__bss *bss = ebpf->object->bss;
+
+	memset(bss->kill_begins, 0, sizeof(bss->kill_begins));
+	memset(bss->kill_calls, 0, sizeof(bss->kill_calls));
+	memset(ebpf->begins, 0, sizeof(ebpf->begins));
+	bss->kill_path_bits = bss->kill_exe_bits = bss->kill_comm_bits = 0;
+	empty_map(ebpf->object->maps.kill_paths);
+	empty_map(ebpf->object->maps.kill_comms);
+}
+
+/* Before calls a program of its own looks at each, which is not there for nothing. */
+static int look_before(struct ebpf *ebpf, bool begins)
+{
+	struct bpf_link **link = &ebpf->object->links.on_sys_enter;
+
+	__atomic_store_n(&ebpf->object->bss->kills_begin, begins, __ATOMIC_RELAXED);
+	if (!begins)
+		bpf_link__destroy(TAKE(*link));
+	else if (*link == NULL)
+		*link = bpf_program__attach(ebpf->object->progs.on_sys_enter);
+	return begins && *link == NULL ? -errno : 0;
+}
+
+static void set_calls(struct ebpf *ebpf, const struct kills *kills)
+{
+	struct tocsin_bpf__bss *bss = ebpf->object->bss;
+	uint64_t begins[PLAN_CALLS / 64] = { 0 }, either[PLAN_CALLS / 64];
+
+	for (size_t i = 0; i < calls_count; i++)
+		if (kills->calls[calls[i].nr].begin != 0) {
+			ebpf->begins[calls[i].nr] = true;
+			want(begins, calls[i].nr);
+		}
+	memcpy(bss->kill_clauses, kills->clauses, sizeof(bss->kill_clauses));
+	bss->kill_path_bits = kills->paths;
+	bss->kill_exe_bits = kills->exes;
+	bss->kill_comm_bits = kills->comms;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	memcpy(bss->kill_calls, kills->calls, sizeof(bss->kill_calls));
+	either_bits(ebpf->object, begins, either);
+	memcpy(bss->kill_begins, either, sizeof(bss->kill_begins));
+}
+
+static int ebpf_kill(void *state, const struct kills *kills)
+{
+	struct ebpf *ebpf = state;
+	int r = 0;
+
+	if (!ebpf->object->rodata->kills_here)
+		return -EOPNOTSUPP;
+	kill_nobody(ebpf);
+	ebpf->kills = NULL;
+	for (size_t i = 0; kills != NULL && i < kills->texts_count && r == 0; i++)
+		r = put_text(ebpf, &kills->texts[i]) < 0 ? -errno : 0;
+	if (r == 0)
+		r = look_before(ebpf, kills != NULL && kills->begins);
+	if (r == 0 && kills != NULL) {
+		set_calls(ebpf, kills);
+		ebpf->kills = kills;
+	}
+	set_wanted(ebpf, &ebpf->settings);
+	return r;
+}
+
+static bool kills_as_set(const struct ebpf *ebpf)
+{
+	const struct tocsin_bpf__bss *bss = ebpf->object->bss;
+
+	return ebpf->kills == NULL || (memcmp(bss->kill_calls, ebpf->kills->calls, sizeof(bss->kill_calls)) == 0 &&
+				       memcmp(bss->kill_clauses, ebpf->kills->clauses, sizeof(bss->kill_clauses)) == 0);
+}
+
+static void ebpf_killed(const void *state, struct plan_killed *ret)
+{
+	const struct ebpf *ebpf = state;
+
+	*ret = ebpf->object->bss->kills;
+}
+
 /* ---- the probe ---- */
 
 static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
@@ -400,7 +539,7 @@ static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
 		log_warning("probe: the kernel's tables of paths could not be set (%s): more opens than rules "
 			    "can match are reported", strerror(-r));
 	ebpf->settings = *settings;
-	set_wanted(ebpf->object, settings);
+	set_wanted(ebpf, settings);
 	__atomic_store_n(&ebpf->object->bss->take_environment, settings->take_environment, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -599,7 +738,7 @@ static bool is_as_set(const struct ebpf *ebpf)
 	const struct tocsin_bpf__bss *bss = ebpf->object->bss;
 	uint64_t wanted[PLAN_CALLS / 64];
 
-	wanted_bits(&ebpf->settings, wanted);
+	wanted_bits(ebpf, &ebpf->settings, wanted);
 	if (memcmp(wanted, bss->wanted, sizeof(wanted)) != 0 || bss->own_tgid != (uint32_t)getpid())
 		return false;
 	for (size_t i = 0; i < calls_count; i++)
@@ -633,11 +772,12 @@ static void ebpf_look(void *state, struct probe_harm *ret)
 	(void)guard_sender(bpf_map__fd(ebpf->object->maps.senders), PLAN_SENDER_STOP, &ret->stopper);
 	ebpf->restored += restore_refusing(ebpf);
 	ret->detached = guard_detached(ebpf->object->skeleton) + ebpf->restored;
-	ret->changed = !is_as_set(ebpf);
+	ret->changed = !is_as_set(ebpf) || !kills_as_set(ebpf);
 	if (!ret->changed)
 		return;
-	fill_plans(ebpf->object, &ebpf->settings);
+	fill_plans(ebpf, &ebpf->settings);
 	(void)ebpf_rearm(ebpf, &ebpf->settings);
+	(void)ebpf_kill(ebpf, ebpf->kills);
 }
 
 static void ebpf_detach(void *state, probe_take_fn take, void *userdata)
@@ -669,6 +809,8 @@ const struct probe_ops probe_ebpf = {
 	.open = ebpf_open,
 	.rearm = ebpf_rearm,
 	.refuse = ebpf_refuse,
+	.kill = ebpf_kill,
+	.killed = ebpf_killed,
 	.layer = ebpf_layer,
 	.poll = ebpf_poll,
 	.counts = ebpf_counts,

@@ -6,7 +6,6 @@
 
 #include "maps.bpf.h"
 
-#define SIGKILL 9
 #define SIGSTOP 19
 
 struct {

@@ -9,6 +9,7 @@
 #include "given.bpf.h"
 #include "place.bpf.h"
 #include "lineage.bpf.h"
+#include "kill.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -236,6 +237,7 @@ __noinline int take_open(struct scratch *scratch)
 	read_open_flags(record, plan);
 	if (!open_kind_is_wanted(record, plan, &kind))
 		return false;
+	scratch->kind = kind;
 	if (record->ret >= 0)
 		file = file_of(task, (__s32)record->ret);
 	read_given(scratch, arg(record, plan->name_arg[0]));
@@ -554,12 +556,14 @@ __noinline int take_call(struct scratch *scratch)
 	if (scratch == NULL)
 		return false;
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
-	if ((__u32)task->tgid != own_tgid && !(scratch->record.flags & RECORD_REFUSED) &&
-	    (call_is_filtered(&scratch->record, plan) ||
-	     !call_is_wanted(scratch, task, plan,
-			     plan->class == RECORD_CLASS_NET ? socket_kind(&scratch->record, task, plan)
-							     : plan_other_kind(plan->flags, scratch->record.ret))))
-		return false;
+	if ((__u32)task->tgid != own_tgid && !(scratch->record.flags & (RECORD_REFUSED | RECORD_KILLED))) {
+		if (call_is_filtered(&scratch->record, plan))
+			return false;
+		scratch->kind = plan->class == RECORD_CLASS_NET ? socket_kind(&scratch->record, task, plan)
+								: plan_other_kind(plan->flags, scratch->record.ret);
+		if (!call_is_wanted(scratch, task, plan, scratch->kind))
+			return false;
+	}
 	fill_head(&scratch->record, task, RECORD_CALL, plan->class);
 	take_object(scratch, task, plan);
 	add_name(scratch, task, plan, 0, RECORD_STRING_NAME, RECORD_STRING_DIR);
@@ -588,6 +592,7 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	struct plan_counters *counters;
 	struct scratch *scratch;
 	struct plan *plan;
+	__u32 killed;
 
 	/* Of the sensor's own calls only the one that it makes to see whether it is seen. */
 	if (nr >= PLAN_CALLS || ((__u32)task->tgid == own_tgid && nr != NR_EXECVE))
@@ -595,22 +600,32 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	plan = &plans[nr];
 	if ((plan->flags & PLAN_FAILED_ONLY) && ret >= 0)
 		return 0;
+	killed = killed_before();
+	if (plan->class == RECORD_CLASS_PROCESS && !(plan->flags & PLAN_FAILED_ONLY) && killed == 0)
+		return 0; /* a new process is told of by itself, and one that was not to be here */
 	counters = counters_of(SLOT_CALL, plan->class);
 	scratch = scratch_of(SLOT_CALL);
 	if (counters == NULL || scratch == NULL)
 		return 0;
 	counters->seen++;
 	begin_call(&scratch->record, regs, nr, ret, compat);
+	scratch->record.flags |= killed;
 	scratch->place_unknown = false;
+	scratch->kind = 0;
 	if (plan->class == RECORD_CLASS_NET && was_refused())
 		scratch->record.flags |= RECORD_REFUSED;
 	if (!((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))) {
 		counters->filtered++;
 		return 0;
 	}
+	if (killed == 0)
+		killed = kill_at_end(scratch);
 	if (scratch->place_unknown)
 		add_own_cgroup(scratch);
-	emit(scratch, counters);
+	if (!emit(scratch, counters) && killed != 0)
+		kills.untold++;
+	if (killed == RECORD_KILLED)
+		bpf_send_signal(SIGKILL);
 	return 0;
 }
 
@@ -700,6 +715,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct file *exe, *input;
+	bool killed;
 
 	if ((__u32)task->tgid == own_tgid)
 		return 0;
@@ -731,10 +747,15 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		add_user_bytes(scratch, READ(mm, env_start),
 			       READ(mm, env_end) - READ(mm, env_start),
 			       RECORD_STRING_ENV);
+	killed = kill_program(scratch);
 	if (emit(scratch, counters)) {
 		forget_moved(task);
 		stray_settle((__u32)task->tgid);
+	} else if (killed) {
+		kills.untold++;
 	}
+	if (killed)
+		bpf_send_signal(SIGKILL);
 	return 0;
 }
 

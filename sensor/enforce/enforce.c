@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/enforce/act.h"
+#include "sensor/enforce/kills.h"
 #include "sensor/enforce/places.h"
 #include "sensor/enforce/promise.h"
 #include "sensor/enforce/refusals.h"
@@ -25,6 +26,7 @@ struct decision {
 	const struct rule *rule; /* NULL: nothing */
 	char result[64];
 	char error[24]; /* "": none */
+	const char *effect; /* whether the call had its effect; NULL: it is not known, or nothing was done */
 };
 
 enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_DRY, OUTCOMES };
@@ -34,6 +36,9 @@ struct enforce {
 	void *probe_state; /* NULL: not open yet */
 	struct refusals refusals;
 	const char *refuses_not; /* why the kernel refuses no connection; NULL: it does */
+	struct kills *kills;	 /* whom the kernel kills; NULL: of no rule */
+	const char *kills_not;	 /* why it kills nobody; NULL: it does */
+	uint64_t unclaimed;	 /* killed by the kernel in the name of no rule that is in force */
 	struct gate *gate;	 /* NULL: the kernel asks about no file */
 	const char *asks_not;	 /* ... why; NULL: it does */
 	struct gate_stats gate_stats; /* its last */
@@ -121,6 +126,7 @@ void enforce_free(struct enforce *enforce)
 	refusals_done(&enforce->refusals);
 	gate_free(enforce->gate);
 	free_places(enforce->places);
+	kills_free(enforce->kills);
 	free(enforce);
 }
 
@@ -145,6 +151,9 @@ static struct promise_kernel kernel_for(const struct enforce *enforce, size_t in
 	const struct refusals_rule *of = enforce->refusals.rules == NULL ? NULL : &enforce->refusals.rules[index];
 	struct promise_kernel kernel = { .connects_why = enforce->refuses_not };
 
+	if (enforce->kills != NULL)
+		kernel.kills = enforce->kills->when[index];
+	kernel.kills_why = enforce->kills_not;
 	add_places(enforce, index, &kernel);
 	if (kernel.connects_why != NULL || of == NULL)
 		return kernel;
@@ -198,6 +207,22 @@ static void take_refusals(struct enforce *enforce, const struct rules *rules)
 	set_refusals(enforce);
 }
 
+/* Has the kernel kill where it can tell that a rule matches; the tables of before stay until it has the new ones. */
+static void take_kills(struct enforce *enforce, const struct rules *rules)
+{
+	const struct probe_ops *probe = enforce->settings.probe;
+	struct kills *kills = NULL;
+	int r = rules == NULL || probe->kill == NULL ? 0 : kills_new(rules, &kills);
+
+	if (r < 0)
+		log_err("enforce: out of memory: the kernel kills nobody");
+	if (probe->kill != NULL && enforce->settings.mode == ENFORCE_ON)
+		r = probe->kill(enforce->probe_state, kills);
+	enforce->kills_not = r < 0 ? "this kernel does not take the programs that kill" : NULL;
+	kills_free(enforce->kills);
+	enforce->kills = kills;
+}
+
 /* Has the kernel ask about the files that rules pin down. */
 static void take_places(struct enforce *enforce, const struct rules *rules)
 {
@@ -248,6 +273,7 @@ int enforce_explain(const struct probe_ops *probe, struct prefilter *prefilter, 
 		return r;
 	enforce->prefilter = prefilter;
 	take_refusals(enforce, rules);
+	take_kills(enforce, rules);
 	take_places(enforce, rules);
 	set_promises(enforce, rules);
 	enforce_print(enforce, out);
@@ -264,6 +290,7 @@ void enforce_rules(struct enforce *enforce, struct prefilter *prefilter)
 	if (enforce->probe_state == NULL)
 		return; /* enforce_probe() will */
 	take_refusals(enforce, rules);
+	take_kills(enforce, rules);
 	take_places(enforce, rules);
 	set_promises(enforce, rules);
 	for (size_t i = 0; i < enforce->count; i++)
@@ -309,6 +336,11 @@ static void set_error(struct decision *decision, int error)
 	const char *name = strerrorname_np(error);
 
 	snprintf(decision->error, sizeof(decision->error), "%s", name == NULL ? "" : name);
+}
+
+static void note_effect(struct enforce *enforce, bool prevented)
+{
+	enforce->last.effect = prevented ? "prevented" : "happened";
 }
 
 static void note(struct enforce *enforce, enum outcome outcome, const char *result)
@@ -415,6 +447,8 @@ void enforce_put(const struct enforce *enforce, struct event *event)
 	event_set(event, FIELD_RESPOND_RESULT, value_str(str_of(last->result)));
 	if (last->error[0] != '\0')
 		event_set(event, FIELD_RESPOND_ERRNO, value_str(str_of(last->error)));
+	if (last->effect != NULL)
+		event_set(event, FIELD_RESPOND_EFFECT, value_str(str_of(last->effect)));
 }
 
 /* What a profile said of a call that goes on is told by itself. The call is asked about all the same, and that is where
@@ -444,6 +478,8 @@ void enforce_after(struct enforce *enforce, struct event *event, uint64_t called
 	if (!decide(enforce, event) || is_asked_itself(enforce, event))
 		return;
 	can = promise_for(enforce, enforce->last.rule);
+	if (enforce->settings.mode != ENFORCE_DRY_RUN)
+		note_effect(enforce, false);
 	if (enforce->settings.mode == ENFORCE_DRY_RUN)
 		note_dry(enforce, can);
 	else if (rule_respond(enforce->last.rule).action == RESPOND_KILL)
@@ -467,6 +503,7 @@ int enforce_before(struct enforce *enforce, const struct event *event, uint64_t 
 	case RESPOND_FREEZE: freeze_it(enforce, event); break;
 	default: note(enforce, OUTCOME_DONE, done_name(RESPOND_DENY)); break;
 	}
+	note_effect(enforce, true);
 	set_error(&enforce->last, respond.error);
 	return -respond.error;
 }
@@ -491,8 +528,28 @@ bool enforce_refused(struct enforce *enforce, const struct event *event)
 	if (!decide(enforce, event))
 		return false;
 	note(enforce, OUTCOME_DONE, done_name(RESPOND_DENY));
+	note_effect(enforce, true);
 	set_error(&enforce->last, EPERM);
 	return true;
+}
+
+bool enforce_killed(struct enforce *enforce, const struct event *event, bool prevented, int error)
+{
+	if (!decide(enforce, event) || rule_respond(enforce->last.rule).action != RESPOND_KILL)
+		return false;
+	note(enforce, OUTCOME_DONE, done_name(RESPOND_KILL));
+	note_effect(enforce, prevented);
+	if (error != 0)
+		set_error(&enforce->last, error);
+	log_notice("enforce: %.*s: process %u killed by the kernel%s", STR_ARG(rule_name(enforce->last.rule)),
+		   process_of(event), prevented ? ", before the call had an effect" : " at the end of the call");
+	return true;
+}
+
+void enforce_unclaimed(struct enforce *enforce, uint32_t tgid)
+{
+	enforce->unclaimed++;
+	log_warning("enforce: process %u was killed by the kernel for a rule that is no longer in force", tgid);
 }
 
 /* ---- the account ---- */
@@ -521,6 +578,21 @@ static void add_gate(const struct enforce *enforce, struct buf *out)
 		 enforce->gate != NULL && gate_is_open(enforce->gate) ? "true" : "false");
 }
 
+static void add_kills(const struct enforce *enforce, struct buf *out)
+{
+	struct plan_killed killed = { 0 };
+
+	if (enforce->settings.probe->killed == NULL || enforce->probe_state == NULL)
+		return;
+	enforce->settings.probe->killed(enforce->probe_state, &killed);
+	buf_addf(out,
+		 ",\"kernel_kills\":{\"before\":%llu,\"at_end\":%llu,\"programs\":%llu,\"unsure\":%llu,\"over\":%llu,"
+		 "\"untold\":%llu,\"unclaimed\":%llu}",
+		 (unsigned long long)killed.at_begin, (unsigned long long)killed.at_end, (unsigned long long)killed.programs,
+		 (unsigned long long)killed.unsure, (unsigned long long)killed.over, (unsigned long long)killed.untold,
+		 (unsigned long long)enforce->unclaimed);
+}
+
 void enforce_add_json(const struct enforce *enforce, struct buf *out)
 {
 	buf_addf(out, "\"enforce\":{\"mode\":\"%s\"",
@@ -529,6 +601,7 @@ void enforce_add_json(const struct enforce *enforce, struct buf *out)
 	add_counts(enforce, OUTCOME_FAILED, "failed", out);
 	add_counts(enforce, OUTCOME_DRY, "dry", out);
 	add_gate(enforce, out);
+	add_kills(enforce, out);
 	buf_addf(out, ",\"slowest_kill_us\":%llu,\"rules\":[", (unsigned long long)enforce->slowest_kill_ns / 1000);
 	for (size_t i = 0; i < enforce->count && i < ENFORCE_RULES_SHOWN; i++) {
 		const struct responder *responder = &enforce->responders[i];

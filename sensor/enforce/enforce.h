@@ -56,6 +56,13 @@ void enforce_put(const struct enforce *enforce, struct event *event);
  * force refuses it. */
 bool enforce_refused(struct enforce *enforce, const struct event *event);
 
+/* A call for which the kernel killed the process: the event is as if it had worked, if it did not. `prevented`: it
+ * had no effect; `error`: what it ended with, 0: nothing. False: no rule in force kills for it. */
+bool enforce_killed(struct enforce *enforce, const struct event *event, bool prevented, int error);
+
+/* ... then it is counted, and logged. */
+void enforce_unclaimed(struct enforce *enforce, uint32_t tgid);
+
 /* "enforce":{…}, for the heartbeat. */
 void enforce_add_json(const struct enforce *enforce, struct buf *out);
 

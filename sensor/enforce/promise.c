@@ -3,6 +3,7 @@
 #include "sensor/enforce/promise.h"
 
 #include "sensor/calls.h"
+#include "sensor/enforce/kills.h"
 
 #include <errno.h>
 
@@ -150,6 +151,69 @@ static enum promise by_judge(const struct rule *rule, struct buf *out)
 	return promise;
 }
 
+/* ---- killing under eBPF ---- */
+
+/* At the gate, by the kernel, or by the sensor when it reads the event. */
+static enum kill_when when_of(const struct promise_kernel *kernel, size_t row)
+{
+	return kernel->kills == NULL || kernel->kills_why != NULL ? KILL_LATER : (enum kill_when)kernel->kills[row];
+}
+
+/* The rule's calls that this is said of, by name and once each; at most six. True: there are some. */
+static bool add_killed(const struct rule *rule, const struct promise_kernel *kernel, bool at_gate, enum kill_when when,
+		       struct buf *out)
+{
+	const char *last = "";
+	size_t count = 0;
+
+	for (size_t i = 0; i < calls_count; i++) {
+		if (!rule_wants_type(rule, str_of(calls[i].name)) || strcmp(last, calls[i].name) == 0 ||
+		    is_refused(kernel, way_of(&calls[i])) != at_gate || (!at_gate && when_of(kernel, i) != when))
+			continue;
+		last = calls[i].name;
+		if (count == 0 && out->len > 0)
+			buf_add(out, STR("; "));
+		if (count < 6)
+			buf_addf(out, "%s%s", count == 0 ? "" : ", ", calls[i].name);
+		else if (count == 6)
+			buf_add(out, STR(", ..."));
+		count++;
+	}
+	return count > 0;
+}
+
+static enum promise kill_by_kernel(const struct rule *rule, const struct promise_kernel *kernel, struct buf *out)
+{
+	bool before = false, after = false;
+
+	if (add_killed(rule, kernel, true, KILL_LATER, out)) {
+		buf_add(out, STR(": the process is killed before the call has any effect"));
+		add_limits(kernel, out);
+		before = true;
+	}
+	if (add_killed(rule, kernel, false, KILL_PROGRAM, out)) {
+		buf_add(out, STR(": the kernel kills the process before the program's first instruction"));
+		before = true;
+	}
+	if (add_killed(rule, kernel, false, KILL_BEFORE, out)) {
+		buf_add(out, STR(": the kernel kills the process before the call has any effect on a file or makes a process; "
+				 "what is written to a pipe, a socket, a file of the kernel's or past the page cache arrives"));
+		before = true;
+	}
+	if (add_killed(rule, kernel, false, KILL_AT_END, out)) {
+		buf_add(out, STR(": the kernel kills the process at the end of the call, which has its effect"));
+		after = true;
+	}
+	if (add_killed(rule, kernel, false, KILL_LATER, out)) {
+		buf_add(out, STR(": the process is killed when the sensor has read the event, some milliseconds after the call, "
+				 "which has its effect"));
+		if (kernel->kills_why != NULL)
+			buf_addf(out, " (%s)", kernel->kills_why);
+		after = true;
+	}
+	return after || !before ? PROMISE_AFTER : PROMISE_BEFORE;
+}
+
 enum promise promise_of(const struct rule *rule, const struct probe_ops *probe, const struct promise_kernel *kernel,
 			struct buf *ret_text)
 {
@@ -164,6 +228,8 @@ enum promise promise_of(const struct rule *rule, const struct probe_ops *probe, 
 		buf_addf(ret_text, "deny is not possible with the %s probe", probe->name);
 		return PROMISE_NONE;
 	}
+	if (action == RESPOND_KILL && strcmp(probe->name, "ebpf") == 0)
+		return kill_by_kernel(rule, kernel, ret_text);
 	if (strcmp(probe->name, "ebpf") == 0 && count_refused(rule, kernel, &left) > 0) {
 		add_names(rule, kernel, true, ret_text);
 		buf_add(ret_text, STR(": before the call has any effect"));

@@ -21,6 +21,8 @@ struct promise_kernel {
 	bool connects, messages; /* all of the rule's */
 	bool opens, execs;
 	bool of_containers; /* execs: of the files of a container */
+	const uint8_t *kills; /* whom it kills by itself: enum kill_when, by row of calls[]; NULL: nobody */
+	const char *kills_why;
 	const char *connects_why, *opens_why; /* why not; NULL: nothing was asked */
 };
 
