@@ -203,6 +203,7 @@ ATTACKS = [
     Attack("base64", CONTAINER, "echo YQ== | /bin/base64 -d", "base64 -d"),
     Attack("whoami", HOST, "{a}/attack terminal whoami", "whoami on a terminal"),
     Attack("npm", CONTAINER, "{a}/npm run {a}/attack run {a}/nmap usage", "a grandchild of a program named npm is nmap"),
+    Attack("class file", HOST, "{a}/java class-file", "a program named java receives a class file"),
     Attack("unshare", HOST, "{a}/attack nobody user-namespace", "nobody calls unshare(CLONE_NEWUSER)"),
 ]
 
@@ -437,7 +438,7 @@ GENERATOR = [
     Detection("block device", "disk opened", {"proc.name": "cat", "fd.name": "/dev/sdz"}),
     Detection("host's path", "host's path", {"proc.name": "cat", "fd.name": "/hostfs/x"}),
     Detection("link in the way", "by a link", {"proc.name": "cat", "fd.name": "/var/run/secrets/kubernetes.io/x"}),
-    Unprovoked("class file", "waits for a sensor that reports the bytes of recvfrom"),
+    Detection("class file", "class file", {"proc.name": "java", "evt.type": "recvfrom", "fd.sip": "127.0.0.1", "fd.sport": KNOWN}),
     Detection("inbound datagram", "datagram received", {**ATTACK, "evt.type": "recvfrom", "fd.cip": "203.0.113.7", "fd.cport": KNOWN}),
 ]
 

@@ -33,7 +33,7 @@ SHOWN = ["proc.name", "proc.pname", "proc.cmdline", "proc.cwd", "proc.exepath", 
          "proc.tty", "user.name", "user.uid", "group.name", "evt.type", "evt.res", "fd.name", "fd.nameraw", "fd.type", "fd.rport",
          "container.id", "container.name", "container.image.repository", "container.privileged"]
 NAMES = ["nginx", "redis-server", "sshd", "ssh", "webapp", "nmap", "tor", "xmrig", "kthreadd", "bpftool", "pkexec", "setcap", "crontab", "useradd",
-         "curl", "systemctl", "mysqld", "sha1sum", "apk", "socat", "scp", "wget", "lua", "ruby", "kubectl", "sudoedit", "npm"]  # what attack is called besides
+         "curl", "systemctl", "mysqld", "sha1sum", "apk", "socat", "scp", "wget", "lua", "ruby", "kubectl", "sudoedit", "npm", "java"]  # what attack is called besides
 APPLETS = ["sh", "id", "sleep", "cat", "nc", "grep", "find", "cp", "touch", "ln", "rm", "mkdir", "mv", "chmod", "chroot", "mount",
            "umount", "debugfs", "ls", "tar", "base64", "true"]
 
