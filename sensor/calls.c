@@ -412,6 +412,8 @@ const struct call calls[] = {
 	  { RES, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "path", PARAM_PATH, 2, NULL } } },
 	{ "setxattr", SYS_setxattr, 226, CALL_NAMED, PATH_PLAN(OTHER, .name_arg = { 1 }, .text_arg = 2),
 	  { RES, { "path", PARAM_PATH, 1, NULL }, { "name", PARAM_TEXT, 2, NULL } } },
+	{ "setxattrat", 463, 463, CALL_NAMED, PATH_PLAN(OTHER, .name_arg = { 2 }, .dir_arg = { 1 }, .text_arg = 4),
+	  { RES, { "dirfd", PARAM_DIR_FD, 1, NULL }, { "path", PARAM_PATH, 2, NULL }, { "name", PARAM_TEXT, 4, NULL } } },
 	{ "lsetxattr", SYS_lsetxattr, 227, CALL_NAMED, PATH_PLAN(OTHER, .name_arg = { 1 }, .text_arg = 2),
 	  { RES, { "path", PARAM_PATH, 1, NULL }, { "name", PARAM_TEXT, 2, NULL } } },
 	{ "fsetxattr", SYS_fsetxattr, 228, CALL_NAMED, PATH_PLAN(OTHER, .object_arg = 1, .text_arg = 2),

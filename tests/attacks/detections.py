@@ -203,6 +203,7 @@ ATTACKS = [
     Attack("base64", CONTAINER, "echo YQ== | /bin/base64 -d", "base64 -d"),
     Attack("whoami", HOST, "{a}/attack terminal whoami", "whoami on a terminal"),
     Attack("npm", CONTAINER, "{a}/npm run {a}/attack run {a}/nmap usage", "a grandchild of a program named npm is nmap"),
+    Attack("capability", HOST, "{a}/attack capability gifted", "setxattr(FILE, \"security.capability\", …)"),
     Attack("class file", HOST, "{a}/java class-file", "a program named java receives a class file"),
     Attack("unshare", HOST, "{a}/attack nobody user-namespace", "nobody calls unshare(CLONE_NEWUSER)"),
 ]
@@ -326,7 +327,8 @@ SHIPPED = [
     Detection("Privilege escalation by setuid", "setuid", {**ATTACK, "evt.res": "EPERM", "user.name": "nobody", "user.uid": 65534}),
     Detection("Setuid or setgid bit set", "setuid bit",
               {"proc.name": "chmod", "evt.arg.filename": "{work}/x", "evt.arg.mode": re.compile(".*S_ISUID")}, ("fd.name",)),
-    starts("Capability given to a file", "setcap", "setcap"),
+    Detection("Capability given to a file", "setcap", {"proc.name": "setcap", "evt.type": "execve"}, ("fd.name", "evt.arg.path")),
+    Detection("Capability given to a file", "capability", {**ATTACK, "evt.type": "setxattr"}, ("fd.name",)),
     Detection("Fileless execution", "fileless", {"proc.name": KNOWN, "proc.exepath": "memfd:ghost"}),
     Detection("Program executed from shared memory", "shared memory", {"proc.name": "{unique}", "proc.exepath": "/dev/shm/{unique}"}),
     starts("Hidden program executed", "hidden program", ".hidden", **{"proc.exepath": "{work}/.hidden"}),
