@@ -17,12 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { POLL_RECORDS = 4096, NAP_MS = 2 };
+enum { POLL_RECORDS = 4096, NAP_MS = 5 };
 
 struct probe {
 	struct notify notify;
 	struct filter_cover cover;
 	struct filter filter;
+	int command; /* pidfd; -1: its end is seen a moment later */
 	int status; /* of the command, for the sensor's own exit */
 	bool ended, alone; /* without those who keep watch */
 	bool busy;	   /* there were records a moment ago, and there will be */
@@ -55,6 +56,7 @@ static int listen_to(struct probe *probe, const char **ret_why)
 
 	*ret_why = "nobody can listen to the filter";
 	life_begin(probe->notify.life, (uint32_t)probe->notify.command);
+	probe->command = (int)syscall(SYS_pidfd_open, probe->notify.command, 0);
 	r = receiver_start(&probe->notify);
 	if (r == 0)
 		keeper_serving(probe->notify.keeper);
@@ -119,6 +121,8 @@ static void notify_close(void *state)
 		close(probe->notify.listener);
 	if (probe->notify.wake >= 0)
 		close(probe->notify.wake);
+	if (probe->command >= 0)
+		close(probe->command);
 	life_free(probe->notify.life);
 	if (probe->alone)
 		keeper_free(probe->notify.keeper);
@@ -160,7 +164,7 @@ static int prepare(struct probe *probe, const struct probe_settings *settings, c
 
 	pthread_rwlock_init(&notify->lock, NULL);
 	pthread_mutex_init(&notify->judge_lock, NULL);
-	notify->listener = notify->stops = notify->view.root = -1;
+	notify->listener = notify->stops = notify->view.root = probe->command = -1;
 	atomic_init(&notify->command_status, -1);
 	set_wanted(notify, settings);
 	filter_cover_of(settings, &probe->cover);
@@ -282,13 +286,13 @@ static void wait_for_news(struct probe *probe, int wait_ms, bool *ret_ends)
 }
 
 /* While a program is busy, what it does is taken in heaps: a wake-up for each record would cost more than the
- * record. Only questions end a nap. */
+ * record. Only questions and the command's end end a nap. */
 static void nap(struct probe *probe)
 {
-	struct pollfd fd = { probe->notify.wake, POLLIN, 0 };
+	struct pollfd fds[] = { { probe->notify.wake, POLLIN, 0 }, { probe->command, POLLIN, 0 } };
 
 	if (probe->busy)
-		poll(&fd, 1, NAP_MS);
+		poll(fds, probe->ended ? 1 : 2, NAP_MS);
 }
 
 static int notify_poll(void *state, int wait_ms, probe_take_fn take, void *userdata)

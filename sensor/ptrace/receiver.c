@@ -285,7 +285,7 @@ static bool step(struct notify *notify)
 		held_poll(notify);
 	unheld_poll(notify);
 	if (n <= 0)
-		return n == 0;
+		return true;
 	if (fds[1].revents != 0)
 		take_news(notify);
 	if (fds[0].revents & POLLIN)
@@ -293,11 +293,15 @@ static bool step(struct notify *notify)
 	return (fds[0].revents & POLLHUP) == 0;
 }
 
+/* Of this thread. */
+static _Thread_local bool is_receiver;
+
 static void *run(void *userdata)
 {
 	struct notify *notify = userdata;
 	const uint64_t one = 1;
 
+	is_receiver = true;
 	while (!atomic_load(&notify->stop))
 		if (!step(notify) && is_over(notify))
 			break;
@@ -314,17 +318,18 @@ static void on_stop_signal(int number)
 	(void)number;
 }
 
-/* Of the probe that runs. A thread that is held has stopped: the kernel tells the receiver when that waits next. No
- * other thread of the sensor's takes the signal (thread_start()). */
+/* Of the probe that runs. A thread that is held has stopped: the kernel tells the receiver when that waits next, and that
+ * wait is over then. No other thread of the sensor's takes the signal (thread_start()); if one did, the receiver learned of
+ * it so. */
 static _Atomic int stops = -1;
 
 static void on_child(int number)
 {
 	const uint64_t one = 1;
-	int before = errno, fd = atomic_load(&stops);
+	int before = errno, fd = is_receiver ? -1 : atomic_load(&stops);
 
 	(void)number;
-	if (write(fd, &one, sizeof(one)) < 0) /* it is full: the receiver will look anyway */
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0) /* it is full: the receiver will look anyway */
 		errno = before;
 }
 

@@ -85,13 +85,14 @@ static void add_name(struct record *record, uint32_t tid, const struct plan *pla
 	static const enum record_string_tag dirs[] = { RECORD_STRING_DIR, RECORD_STRING_DIR2 };
 	bool text = (plan->flags & PLAN_TEXT) || ((plan->flags & PLAN_TARGET_TEXT) && which == 0);
 	uint8_t dir = plan->dir_arg[which];
-	char first = '\0', what[32];
+	struct str name;
+	char what[32];
 
 	if (plan->name_arg[which] == 0 || arg(record, plan->name_arg[which]) == 0 || !has_name(record, plan))
 		return;
 	tracee_add_text(record, tid, arg(record, plan->name_arg[which]), tags[which]);
-	tracee_read(tid, arg(record, plan->name_arg[which]), &first, 1);
-	if (text || first == '/')
+	name = record_text(record, tags[which]);
+	if (text || (name.len > 0 && name.at[0] == '/'))
 		return;
 	if (dir != 0 && (int32_t)arg(record, dir) >= 0)
 		snprintf(what, sizeof(what), "fd/%d", (int32_t)arg(record, dir));
@@ -330,16 +331,15 @@ static uint8_t kind_of(mode_t mode, const char *target)
 
 static uint64_t standard_kind(uint32_t tgid, int number)
 {
-	char path[64], target[RECORD_STRING_MAX];
+	char path[64], target[16] = "";
 	autoclose int pidfd = -1, fd = -1;
 	struct stat st;
-	ssize_t len;
 
 	snprintf(path, sizeof(path), "/proc/%u/fd/%d", tgid, number);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0 || stat(path, &st) < 0)
+	if (stat(path, &st) < 0)
 		return RECORD_OBJECT_NONE;
-	target[len] = '\0';
+	if (kind_of(st.st_mode, "") == RECORD_OBJECT_ANONYMOUS && readlink(path, target, sizeof(target) - 1) < 0)
+		return RECORD_OBJECT_NONE;
 	if (!S_ISSOCK(st.st_mode))
 		return kind_of(st.st_mode, target);
 	pidfd = (int)syscall(SYS_pidfd_open, tgid, 0);
@@ -349,7 +349,10 @@ static uint64_t standard_kind(uint32_t tgid, int number)
 
 void tracee_add_standard(struct record *record)
 {
-	for (int fd = 0; fd < 3; fd++)
+	const struct record_object *input = &record->object;
+
+	record->args[0] = input->kind | (input->kind == RECORD_OBJECT_SOCKET ? (uint64_t)input->family << 8 : 0);
+	for (int fd = 1; fd < 3; fd++)
 		record->args[fd] = standard_kind(record->tgid, fd);
 }
 

@@ -49,7 +49,7 @@ void tracee_add_executable(struct record *record, struct str path, const struct 
 /* After an exec: the executable, arguments, working directory, cgroup and, if read, environment. */
 void tracee_add_image(struct record *record, const struct proc_facts *facts);
 
-/* After an exec: what its input and outputs are, as in the eBPF program. */
+/* After an exec: what its input, which is the record's object, and its outputs are, as in the eBPF program. */
 void tracee_add_standard(struct record *record);
 
 /* The target of /proc/TID/WHAT. */
