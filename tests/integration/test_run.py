@@ -530,8 +530,9 @@ def test_as_pid_1_it_survives_its_worker(run):
 
 
 def test_it_is_not_in_the_way_of_who_unmounts(run):
-    """Though it has looked at processes there."""
-    one = run("sh", "-c", "cd /etc && cat hostname /etc/hostname; umount /proc && echo away; mount -t proc proc /proc",
+    """Though it has looked at processes there; what it is reading just then is soon read."""
+    one = run("sh", "-c", "cd /etc && cat hostname /etc/hostname; i=0; until umount /proc; do i=$((i + 1)); test $i -lt 50 && sleep 0.1 || exit; "
+              "done; echo away; mount -t proc proc /proc",
               prefix=["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"])
     assert one.wait() == 0
     assert "away" in one.out.read_text(), one.log.read_text()
