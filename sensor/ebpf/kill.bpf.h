@@ -47,6 +47,7 @@ bool kills_begin; /* some call is looked at before it begins */
 __u32 parent_tgid; /* of the sensor: it is spared */
 struct plan_killed kills;
 __u64 kill_window, kill_taken;
+volatile __u32 kill_version; /* changes before other clauses take the place of those that a program may just be looking at */
 
 /* Whether one of the clauses holds when these facts are so, and those not beyond these. */
 __noinline int kill_holds(__u64 clauses, plan_bits so, plan_bits not_beyond)
@@ -167,7 +168,7 @@ static __always_inline bool may_kill(struct task_struct *task)
 /* Whether it is to be killed, by the facts. */
 static __always_inline bool is_due(struct scratch *scratch, struct task_struct *task, __u64 clauses)
 {
-	if (kill_holds(clauses, scratch->have, scratch->maybe))
+	if (kill_holds(clauses, scratch->have, scratch->maybe) && scratch->kill_version == kill_version)
 		return may_kill(task);
 	if (kill_holds(clauses, scratch->maybe, scratch->have))
 		kills.unsure++;
@@ -204,6 +205,7 @@ static __always_inline __u32 kill_at_end(struct scratch *scratch)
 
 	if (!kills_here || scratch->kind == 0)
 		return 0;
+	scratch->kill_version = kill_version;
 	clauses = kill_calls[scratch->record.nr & (PLAN_CALLS - 1)].end[kind_number(scratch->kind)];
 	if (clauses == 0 || !is_due_at_end(scratch, clauses))
 		return 0;
@@ -237,6 +239,7 @@ static __always_inline bool kill_program(struct scratch *scratch)
 
 	if (!kills_here)
 		return false;
+	scratch->kill_version = kill_version;
 	clauses = kill_calls[scratch->record.nr & (PLAN_CALLS - 1)].end[0];
 	if (clauses == 0 || !is_due_program(scratch, clauses))
 		return false;
@@ -273,7 +276,8 @@ static __always_inline bool makes_thread(const struct record *record)
 		return record->args[0] & CLONE_THREAD;
 	if (record->nr != NR_CLONE3)
 		return false;
-	bpf_probe_read_user(&flags, sizeof(flags), (void *)record->args[0]);
+	if (bpf_probe_read_user(&flags, sizeof(flags), (void *)record->args[0]) != 0)
+		kills.unsure++;
 	return flags & CLONE_THREAD;
 }
 
@@ -315,9 +319,13 @@ __noinline int is_due_before(struct scratch *scratch, __u64 clauses)
 static __always_inline int kill_before(struct task_struct *task, struct pt_regs *regs, __u32 nr, bool compat)
 {
 	struct scratch *scratch = scratch_of(SLOT_BEGIN);
-	__u64 clauses = kill_calls[nr & (PLAN_CALLS - 1)].begin, thread, now;
+	__u64 clauses, thread, now;
 
-	if (clauses == 0 || scratch == NULL || (__u32)task->tgid == own_tgid)
+	if (scratch == NULL || (__u32)task->tgid == own_tgid)
+		return 0;
+	scratch->kill_version = kill_version;
+	clauses = kill_calls[nr & (PLAN_CALLS - 1)].begin;
+	if (clauses == 0)
 		return 0;
 	scratch->record.nr = (__u16)nr;
 	scratch->record.flags = 0;

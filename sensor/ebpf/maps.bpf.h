@@ -45,6 +45,7 @@ struct scratch {
 	struct given given;
 	bool place_unknown; /* the process's cgroup is to be told */
 	__u16 kind;	    /* how the call ended, as a bit; 0: that was not asked */
+	__u32 kill_version;
 	plan_bits have, maybe; /* facts of kill.bpf.h: that are so; that are or may be */
 	struct plan_prefix prefix;
 	struct plan_affix affix;

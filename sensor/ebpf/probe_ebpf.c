@@ -445,7 +445,7 @@ static void empty_map(const struct bpf_map *map)
 			return;
 }
 
-/* What the bits mean changes: no clause holds meanwhile. */
+/* What the bits mean changes: nobody begins to look at clauses meanwhile, and who has begun finds another version. */
 static void kill_nobody(struct ebpf *ebpf)
 {
 	struct tocsin_bpf__bss *bss = ebpf->object->bss;
@@ -453,6 +453,7 @@ static void kill_nobody(struct ebpf *ebpf)
 	memset(bss->kill_begins, 0, sizeof(bss->kill_begins));
 	memset(bss->kill_calls, 0, sizeof(bss->kill_calls));
 	memset(ebpf->begins, 0, sizeof(ebpf->begins));
+	__atomic_add_fetch(&bss->kill_version, 1, __ATOMIC_SEQ_CST);
 	bss->kill_path_bits = bss->kill_exe_bits = bss->kill_comm_bits = 0;
 	empty_map(ebpf->object->maps.kill_paths);
 	empty_map(ebpf->object->maps.kill_comms);

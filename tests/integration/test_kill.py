@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from test_enforce import responses, rule, rules  # noqa: F401 (fixtures)
+from test_enforce import group, responses, rule, rules  # noqa: F401 (fixtures)
 from test_sensor import ebpf_lacks, receiver, sensors, wait_for  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.skipif(ebpf_lacks() is not None, reason=f"skipped, because {ebpf_lacks()}")
@@ -134,6 +134,16 @@ def test_a_program_without_a_file_never_begins(receiver, sensors, rules, tmp_pat
     done = python(MEMFD.format(path=str(tmp_path / "made")))
     assert done.returncode == -signal.SIGKILL and not (tmp_path / "made").exists()
     only(receiver, "Memory", respond__result="killed", respond__effect="prevented", container__id="host")
+
+
+def test_a_container_is_told_from_the_host(receiver, sensors, rules, tmp_path, group):
+    sensors(receiver.port, *rules(rule("Contained", f"evt.type = write and container.id != host and fd.name startswith {tmp_path}/",
+                                       "kill")), "--enforce", "on")
+    code = f"import os, sys\nos.write(os.open('{tmp_path}/' + sys.argv[1], os.O_WRONLY | os.O_CREAT), b'x')"
+    assert python(code, "host").returncode == 0
+    inside = subprocess.run(["sh", "-c", f"echo $$ >{group}/cgroup.procs; exec {sys.executable} -c \"$1\" inside", "sh", code], check=False)
+    assert inside.returncode == -signal.SIGKILL
+    assert only(receiver, "Contained", respond__result="killed")["fd.name"] == f"{tmp_path}/inside"
 
 
 ENDS = {
