@@ -187,7 +187,7 @@ static enum promise kill_by_kernel(const struct rule *rule, const struct promise
 	bool before = false, after = false;
 
 	if (add_killed(rule, kernel, true, KILL_LATER, out)) {
-		buf_add(out, STR(": the process is killed before the call has any effect"));
+		buf_add(out, STR(": before the call has any effect"));
 		add_limits(kernel, out);
 		before = true;
 	}
