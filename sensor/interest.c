@@ -12,6 +12,7 @@ struct making {
 	size_t cap;
 	bool data;   /* some rule wants what is read or written */
 	bool roles;  /* ... or calls of connections: it matters who began them */
+	struct str of_followed; /* a rule's name; empty: nobody is followed */
 	bool by_place; /* some rule reads what says where a process is */
 	bool failed; /* out of memory */
 };
@@ -224,10 +225,46 @@ static size_t params_of_call(const struct call *call, struct rules_param ret[CAL
 	return count;
 }
 
-static void ask_kind(struct making *m, const struct call *call, unsigned kind, bool on_host)
+struct answer {
+	enum rules_verdict verdict;
+	const struct rules_fact *facts;
+	size_t count;
+	const struct rule *because;
+};
+
+static void take_answer(struct making *m, const struct call *call, unsigned kind, bool on_host, const struct answer *answer)
 {
 	struct plan_interest *of = &m->interest->calls[call->nr];
 	const plan_bits bit = bit_of(call, kind) << (on_host ? PLAN_HOST_SHIFT : 0);
+
+	if (answer->verdict == RULES_NEVER)
+		return;
+	*(on_host ? &of->host_can : &of->can) |= (uint16_t)(1U << kind);
+	for (size_t i = 0; i < answer->count && answer->verdict == RULES_IF; i++)
+		add_entry(m, &answer->facts[i], m->by_place ? bit : bit | bit << PLAN_HOST_SHIFT);
+	if (!on_host && (answer->verdict == RULES_ALWAYS || m->interest->because[call->nr][kind] == NULL))
+		m->interest->because[call->nr][kind] = answer->because;
+	if (answer->verdict == RULES_ALWAYS)
+		*(on_host ? &of->host_pass : &of->pass) |= (uint16_t)(1U << kind);
+}
+
+/* Rule by rule: what is wanted of those who are followed only passes by that. */
+static void ask_each(struct making *m, const struct call *call, unsigned kind, bool on_host, const struct rules_asked *asked)
+{
+	static const struct rules_fact is_followed = { RULES_FACT_FOLLOWED, STR("followed") };
+
+	for (size_t i = 0; i < rules_count(m->all); i++) {
+		struct answer answer = { .because = rules_at(m->all, i) };
+
+		answer.verdict = rules_interest_ask_one(m->rules, i, asked, &answer.facts, &answer.count);
+		if (answer.verdict != RULES_NEVER && str_eq(rule_name(answer.because), m->of_followed))
+			answer = (struct answer){ RULES_IF, &is_followed, 1, answer.because };
+		take_answer(m, call, kind, on_host, &answer);
+	}
+}
+
+static void ask_kind(struct making *m, const struct call *call, unsigned kind, bool on_host)
+{
 	struct interest_known known = interest_know(call, kind);
 	struct rules_param params[CALL_PARAMS_MAX];
 	struct rules_asked asked = {
@@ -237,24 +274,17 @@ static void ask_kind(struct making *m, const struct call *call, unsigned kind, b
 		.params = params,
 		.params_count = params_of_call(call, params),
 	};
-	const struct rules_fact *facts;
-	const struct rule *because = NULL;
-	size_t count;
-	enum rules_verdict verdict;
+	struct answer answer = { .verdict = RULES_NEVER };
 
 	if (on_host)
 		know_host(&known);
 	asked.known_count = known.count;
-	verdict = rules_interest_ask(m->rules, &asked, &facts, &count, &because);
-	if (verdict == RULES_NEVER)
+	if (m->of_followed.len > 0) {
+		ask_each(m, call, kind, on_host, &asked);
 		return;
-	*(on_host ? &of->host_can : &of->can) |= (uint16_t)(1U << kind);
-	for (size_t i = 0; i < count && verdict == RULES_IF; i++)
-		add_entry(m, &facts[i], m->by_place ? bit : bit | bit << PLAN_HOST_SHIFT);
-	if (!on_host)
-		m->interest->because[call->nr][kind] = because;
-	if (verdict == RULES_ALWAYS)
-		*(on_host ? &of->host_pass : &of->pass) |= (uint16_t)(1U << kind);
+	}
+	answer.verdict = rules_interest_ask(m->rules, &asked, &answer.facts, &answer.count, &answer.because);
+	take_answer(m, call, kind, on_host, &answer);
 }
 
 /* Of all processes, and what remains of that on the host. */
@@ -569,8 +599,13 @@ static bool ask_execs(struct making *m)
 
 int interest_new(const struct rules *rules, struct interest **ret)
 {
+	return interest_new_following(rules, STR(""), ret);
+}
+
+int interest_new_following(const struct rules *rules, struct str of_followed, struct interest **ret)
+{
 	struct interest *interest = calloc(1, sizeof(*interest));
-	struct making m = { .interest = interest };
+	struct making m = { .interest = interest, .of_followed = of_followed };
 
 	if (interest == NULL)
 		return -ENOMEM;
@@ -739,7 +774,8 @@ static bool is_roundabout(struct str name)
 /* These probes look no further than at the process itself: whom it descends from may be anybody. */
 static bool lineage_may_hold(const struct interest *interest, plan_bits kind)
 {
-	return ((interest->kinds[RULES_FACT_PARENT] | interest->kinds[RULES_FACT_ANCESTOR]) & kind) != 0;
+	return ((interest->kinds[RULES_FACT_PARENT] | interest->kinds[RULES_FACT_ANCESTOR] |
+		 interest->kinds[RULES_FACT_FOLLOWED]) & kind) != 0;
 }
 
 static bool path_holds(const struct interest *interest, plan_bits kind, struct str path)

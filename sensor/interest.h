@@ -44,6 +44,9 @@ struct interest {
 /* Of all calls; without rules everything passes. The interest keeps nothing of the rules but `because`,
  * which is valid as long as they are. 0 or -ENOMEM. */
 int interest_new(const struct rules *rules, struct interest **ret);
+
+/* The same, of rules of which one matters only when the process is followed; `of_followed` is its name. */
+int interest_new_following(const struct rules *rules, struct str of_followed, struct interest **ret);
 void interest_free(struct interest *interest);
 DEFINE_CLEANUP(struct interest *, interest_free);
 

@@ -120,6 +120,7 @@ void interest_print(const struct interest *interest, struct buf *out)
 		[RULES_FACT_DOTS] = "name as given contains",
 		[RULES_FACT_COMM] = "process is called",
 		[RULES_FACT_PORT] = "port is",
+		[RULES_FACT_FOLLOWED] = "process is",
 	};
 
 	add_profile(out, interest);

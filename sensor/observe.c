@@ -15,11 +15,14 @@ enum {
 	TEXT_MAX = 128 << 10,
 };
 
-static const char shown_rule[] = "shown", chosen_rule[] = "chosen";
+#define SHOWN_RULE "shown"
+
+static const char shown_rule[] = SHOWN_RULE, chosen_rule[] = "chosen";
 
 struct observe {
 	const struct observe_options *options;
 	uint64_t followed[PIDS / 64]; /* by process id */
+	uint64_t told[PIDS / 64];     /* of them, those that the probe knows of */
 };
 
 /* ---- kinds of events ---- */
@@ -302,27 +305,48 @@ void observe_free(struct observe *observe)
 
 /* ---- whom ---- */
 
-static void follow(struct observe *observe, uint64_t tgid, bool on)
+static void set(uint64_t *bits, uint64_t tgid, bool on)
 {
-	uint64_t bit = 1ULL << (tgid % 64), *word = &observe->followed[tgid % PIDS / 64];
+	uint64_t bit = 1ULL << (tgid % 64), *word = &bits[tgid % PIDS / 64];
 
 	*word = on ? *word | bit : *word & ~bit;
 }
 
-static bool is_followed(const struct observe *observe, uint64_t tgid)
+static bool is_set(const uint64_t *bits, uint64_t tgid)
 {
-	return (observe->followed[tgid % PIDS / 64] >> (tgid % 64)) & 1;
+	return (bits[tgid % PIDS / 64] >> (tgid % 64)) & 1;
 }
 
 /* Also when the one before of this id ended unheard. */
 void observe_birth(struct observe *observe, const struct record *record)
 {
-	follow(observe, record->tgid, is_followed(observe, record->args[0]));
+	set(observe->followed, record->tgid, is_set(observe->followed, record->args[0]));
+	set(observe->told, record->tgid, false);
 }
 
 void observe_death(struct observe *observe, const struct record *record)
 {
-	follow(observe, record->tgid, false);
+	set(observe->followed, record->tgid, false);
+	set(observe->told, record->tgid, false);
+}
+
+struct str observe_of_followed(const struct observe *observe)
+{
+	return observe != NULL && observe->options->follow ? STR(SHOWN_RULE) : STR("");
+}
+
+enum probe_follow observe_verdict(struct observe *observe, const struct record *record)
+{
+	if (!observe->options->follow)
+		return PROBE_FOLLOW_AS_BEFORE;
+	if (record->type == RECORD_EXIT)
+		return PROBE_FOLLOW_ENDED;
+	if (!is_set(observe->followed, record->tgid))
+		return PROBE_FOLLOW_NOT;
+	if (is_set(observe->told, record->tgid))
+		return PROBE_FOLLOW_AS_BEFORE;
+	set(observe->told, record->tgid, true);
+	return PROBE_FOLLOW;
 }
 
 bool observe_wants(struct observe *observe, struct prefilter *prefilter, const struct event *event)
@@ -338,9 +362,9 @@ bool observe_wants(struct observe *observe, struct prefilter *prefilter, const s
 
 		shown |= is_shown;
 		if (!is_shown)
-			follow(observe, tgid, true);
+			set(observe->followed, tgid, true);
 	}
-	return shown && (!observe->options->follow || is_followed(observe, tgid));
+	return shown && (!observe->options->follow || is_set(observe->followed, tgid));
 }
 
 void observe_add(const struct observe *observe, const struct event *event, const struct fields *fields,

@@ -18,6 +18,12 @@ void observe_free(struct observe *observe);
 void observe_birth(struct observe *observe, const struct record *record);
 void observe_death(struct observe *observe, const struct record *record);
 
+/* The name of the rule that matters only when a process is followed; empty: nobody is. */
+struct str observe_of_followed(const struct observe *observe);
+
+/* What to say to the probe of the record's process, once the record was looked at. */
+enum probe_follow observe_verdict(struct observe *observe, const struct record *record);
+
 /* Whether the event is to be shown. */
 bool observe_wants(struct observe *observe, struct prefilter *prefilter, const struct event *event);
 

@@ -191,6 +191,8 @@ enum plan_place { PLAN_PLACE_UNKNOWN = 0, PLAN_PLACE_HOST, PLAN_PLACE_CONTAINER 
 
 #define PLAN_PLACES_MAX 4096  /* cgroups of which it is known */
 #define PLAN_MOVED_MAX	16384 /* processes that changed their cgroup since their last exec */
+#define PLAN_FOLLOWED_MAX 65536 /* processes of which it is known whether they are followed */
+#define PLAN_FOLLOWED	  (~0ULL)
 #define PLAN_STRAYS_MAX 16384 /* ... of which the process table may not know the name, or the ancestors */
 
 /* What was lost, by call and cause; written only where something is lost. Rows beyond the calls' are of

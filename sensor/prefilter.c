@@ -128,6 +128,11 @@ int prefilter_interest(const struct prefilter *prefilter, struct interest **ret)
 	return interest_new(prefilter->rules, ret);
 }
 
+int prefilter_interest_following(const struct prefilter *prefilter, struct str of_followed, struct interest **ret)
+{
+	return interest_new_following(prefilter->rules, of_followed, ret);
+}
+
 const struct rules *prefilter_responders(const struct prefilter *prefilter)
 {
 	return prefilter->responders;

@@ -24,6 +24,9 @@ void prefilter_free(struct prefilter *prefilter);
 /* What the rules can match, which the prefilter must outlive. 0 or -ENOMEM. */
 int prefilter_interest(const struct prefilter *prefilter, struct interest **ret);
 
+/* The same, where one rule, of this name, matters only when a process is followed; empty: none does. */
+int prefilter_interest_following(const struct prefilter *prefilter, struct str of_followed, struct interest **ret);
+
 /* Those of the rules that respond, and only they; NULL: none does. */
 const struct rules *prefilter_responders(const struct prefilter *prefilter);
 

@@ -67,6 +67,14 @@ struct probe_harm {
 	bool changed;		    /* what it looks for was changed from outside, and set again */
 };
 
+/* Of a process, where what it does may pass because it is followed. */
+enum probe_follow {
+	PROBE_FOLLOW_AS_BEFORE, /* nothing new */
+	PROBE_FOLLOW,		/* it is followed, and so are all that it begins */
+	PROBE_FOLLOW_NOT,	/* not by what was seen of it until then; probes let it pass until they are told */
+	PROBE_FOLLOW_ENDED,	/* the process has */
+};
+
 typedef void (*probe_take_fn)(const struct record *record, void *userdata);
 
 struct probe_ops {
@@ -80,6 +88,9 @@ struct probe_ops {
 	/* Takes other calls from now on; those that are in both sets are not missed for a moment. The number
 	 * of wanted calls that this probe cannot add while it runs. */
 	size_t (*rearm)(void *state, const struct probe_settings *settings);
+
+	/* Only when the interest is of some who are followed. NULL: then this probe lets all pass. */
+	void (*follow)(void *state, uint32_t tgid, enum probe_follow what, uint64_t until_ns);
 
 	/* Has the kernel refuse connections from now on, these and no others; none with `count` 0. 0 or -errno.
 	 * NULL: this probe cannot. */

@@ -281,10 +281,20 @@ int sensor_judge(const struct record *record, void *userdata)
 	return sensor_ask(userdata, record, false);
 }
 
+static void tell_probe(struct sensor *sensor, const struct record *record)
+{
+	enum probe_follow what = sensor->observe == NULL ? PROBE_FOLLOW_AS_BEFORE
+							 : observe_verdict(sensor->observe, record);
+
+	if (what != PROBE_FOLLOW_AS_BEFORE && sensor->probe->follow != NULL)
+		sensor->probe->follow(sensor->probe_state, record->tgid, what, record->time_ns);
+}
+
 void sensor_take(const struct record *record, void *userdata)
 {
 	struct sensor *sensor = userdata;
 	struct event *event = NULL;
+	bool held = false;
 
 	sensor->taken++;
 	if (tamper_take(&sensor->tamper, record)) {
@@ -314,7 +324,7 @@ void sensor_take(const struct record *record, void *userdata)
 		if (event == NULL)
 			sensor->failed++;
 		else if (is_held(sensor, record, event))
-			; /* it is looked at again */
+			held = true; /* it is looked at again */
 		else if (is_wanted(sensor, event) || is_asked_for(sensor, record)) {
 			enrich_late(sensor->enrich, event);
 			ship(sensor, event);
@@ -324,6 +334,8 @@ void sensor_take(const struct record *record, void *userdata)
 		procs_update(sensor->procs, record);
 		sensor->filtered++;
 	}
+	if (!held)
+		tell_probe(sensor, record);
 	if (record->type != RECORD_EXIT)
 		return;
 	procs_forget(sensor->procs, record);

@@ -246,7 +246,7 @@ static int start_probe(struct sensor *sensor)
 {
 	struct probe_settings settings;
 	const char *why = "out of memory";
-	int r = prefilter_interest(sensor->prefilter, &sensor->interest);
+	int r = prefilter_interest_following(sensor->prefilter, observe_of_followed(sensor->observe), &sensor->interest);
 
 	if (r == 0) {
 		sensor_set_judged(sensor);

@@ -4,6 +4,7 @@
 #ifndef SENSOR_EBPF_FILL_BPF_H
 #define SENSOR_EBPF_FILL_BPF_H
 
+#include "follow.bpf.h"
 #include "walk.bpf.h"
 
 #define PIDTYPE_TGID 1
@@ -497,6 +498,8 @@ static __always_inline bool emit(struct scratch *scratch, struct plan_counters *
 		r = bpf_ringbuf_output(&bulk, scratch, len, wake_flags(&scratch->record));
 	if (r == 0) {
 		counters->emitted++;
+		if (!scratch->only_followed)
+			note_candidate(scratch->record.tgid, scratch->record.time_ns);
 		return true;
 	}
 	counters->dropped++;

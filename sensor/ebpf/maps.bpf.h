@@ -47,6 +47,7 @@ struct scratch {
 	__u16 kind;	    /* how the call ended, as a bit; 0: that was not asked */
 	__u32 kill_version;
 	plan_bits have, maybe; /* facts of kill.bpf.h: that are so; that are or may be */
+	bool only_followed; /* it passes because its process is followed */
 	struct plan_prefix prefix;
 	struct plan_affix affix;
 	struct plan_name name;
@@ -221,7 +222,8 @@ struct plan_interest interests[PLAN_CALLS];
 struct plan_firsts firsts[2]; /* of opens; of other calls */
 __u64 comm_pairs[PLAN_PAIRS];
 /* What some entry of each table lets pass: the others need no look. */
-plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, parent_kinds, ancestor_kinds, dots_kinds, port_kinds;
+plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, parent_kinds, ancestor_kinds, dots_kinds, port_kinds, follow_kinds;
+__u64 follows_lost; /* processes of which it could not be kept that they may be followed */
 __u32 own_tgid;
 bool take_environment;
 __u32 lineage_version;  /* another one whenever the tables change */

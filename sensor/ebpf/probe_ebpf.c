@@ -54,6 +54,7 @@ struct ebpf {
 	bool tells_layers;
 	bool begins[PLAN_CALLS]; /* calls that are looked at before they begin */
 	const struct kills *kills; /* in force; NULL: none */
+	bool told_follows; /* ... that not everybody who is followed is known in the kernel */
 	size_t restored; /* programs that refuse, found detached and attached again */
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
 };
@@ -99,6 +100,7 @@ static struct watched tables(const struct tocsin_bpf *object)
 		.ancestor_kinds = &object->bss->ancestor_kinds,
 		.dots_kinds = &object->bss->dots_kinds,
 		.port_kinds = &object->bss->port_kinds,
+		.follow_kinds = &object->bss->follow_kinds,
 		.lineage_version = &object->bss->lineage_version,
 	};
 }
@@ -545,6 +547,26 @@ static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
 	return 0;
 }
 
+static void ebpf_follow(void *state, uint32_t tgid, enum probe_follow what, uint64_t until_ns)
+{
+	struct ebpf *ebpf = state;
+	int followed = bpf_map__fd(ebpf->object->maps.followed), unfollowed = bpf_map__fd(ebpf->object->maps.unfollowed);
+	const uint64_t on = PLAN_FOLLOWED;
+
+	switch (what) {
+	case PROBE_FOLLOW:
+		if (bpf_map_update_elem(followed, &tgid, &on, BPF_ANY) < 0)
+			__atomic_fetch_add(&ebpf->object->bss->follows_lost, 1, __ATOMIC_RELAXED);
+		break;
+	case PROBE_FOLLOW_NOT: (void)bpf_map_update_elem(unfollowed, &tgid, &until_ns, BPF_ANY); break;
+	case PROBE_FOLLOW_ENDED:
+		(void)bpf_map_delete_elem(followed, &tgid);
+		(void)bpf_map_delete_elem(unfollowed, &tgid);
+		break;
+	case PROBE_FOLLOW_AS_BEFORE: break;
+	}
+}
+
 /* Which ring has what happened first. A record of one process that was made before another one is seen
  * before it: the urgent ring is looked at once more after the bulk ring showed something, so what
  * happened before that cannot hide. */
@@ -773,6 +795,10 @@ static void ebpf_look(void *state, struct probe_harm *ret)
 	(void)guard_sender(bpf_map__fd(ebpf->object->maps.senders), PLAN_SENDER_STOP, &ret->stopper);
 	ebpf->restored += restore_refusing(ebpf);
 	ret->detached = guard_detached(ebpf->object->skeleton) + ebpf->restored;
+	if (!ebpf->told_follows && __atomic_load_n(&ebpf->object->bss->follows_lost, __ATOMIC_RELAXED) > 0) {
+		ebpf->told_follows = true;
+		log_warning("probe: too many processes to know in the kernel who is followed: all of them are looked at");
+	}
 	ret->changed = !is_as_set(ebpf) || !kills_as_set(ebpf);
 	if (!ret->changed)
 		return;
@@ -809,6 +835,7 @@ const struct probe_ops probe_ebpf = {
 	.sees_itself = true,
 	.open = ebpf_open,
 	.rearm = ebpf_rearm,
+	.follow = ebpf_follow,
 	.refuse = ebpf_refuse,
 	.kill = ebpf_kill,
 	.killed = ebpf_killed,

@@ -206,6 +206,21 @@ static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_
 	return true;
 }
 
+/* The same, or its process is followed. */
+static __always_inline bool open_passes(struct scratch *scratch, struct task_struct *task, const struct plan *plan,
+					struct file *file, __u16 kind, struct walk *walk, bool *ret_linked)
+{
+	if (open_is_wanted(scratch, task, plan, file, kind, walk, ret_linked))
+		return true;
+	if (follow_kinds == 0 || !passes_as_followed(scratch, bits_asked(scratch, kind, kind)))
+		return false;
+	if (file == NULL)
+		return true;
+	walk_path(walk, scratch, task, &file->f_path, 0);
+	*ret_linked = !given_is_path(scratch, directory_of(&scratch->record, task, plan->dir_arg[0]));
+	return true;
+}
+
 /* False: no rule can match an open of this kind. An O_PATH descriptor gives no access to what is in the
  * file. */
 static __always_inline bool open_kind_is_wanted(const struct record *record, const struct plan *plan,
@@ -241,7 +256,7 @@ __noinline int take_open(struct scratch *scratch)
 	if (record->ret >= 0)
 		file = file_of(task, (__s32)record->ret);
 	read_given(scratch, arg(record, plan->name_arg[0]));
-	if (!open_is_wanted(scratch, task, plan, file, kind, &walk, &linked))
+	if (!open_passes(scratch, task, plan, file, kind, &walk, &linked))
 		return false;
 	fill_head(record, task, RECORD_CALL, plan->class);
 	if (file != NULL) {
@@ -453,7 +468,7 @@ static __always_inline bool call_is_wanted(struct scratch *scratch, struct task_
 		found |= (port_kinds & asked) ? socket_found(scratch, asked) : 0;
 	else if ((prefix_kinds | name_kinds) & asked)
 		found |= names_found(scratch, asked);
-	return bits_suffice(scratch, asked, found);
+	return bits_suffice(scratch, asked, found) || passes_as_followed(scratch, asked);
 }
 
 /* What is read or written: of many buffers the first, as they follow each other. */
@@ -612,6 +627,7 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	scratch->record.flags |= killed;
 	scratch->place_unknown = false;
 	scratch->kind = 0;
+	scratch->only_followed = false;
 	if (plan->class == RECORD_CLASS_NET && was_refused())
 		scratch->record.flags |= RECORD_REFUSED;
 	if (!((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))) {
@@ -792,6 +808,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	scratch->record.args[1] = parent->group_leader->start_boottime;
 	scratch->record.args[2] = clone_flags(&scratch->record, bpf_get_current_task_btf());
 	add_cgroup(scratch, child);
+	follow_child((__u32)parent->tgid, (__u32)child->tgid, scratch->record.time_ns);
 	emit(scratch, counters);
 	return 0;
 }
@@ -813,6 +830,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	emit(scratch, counters);
 	forget_moved(task);
 	stray_forget((__u32)task->tgid);
+	follow_no_more((__u32)task->tgid);
 	return 0;
 }
 

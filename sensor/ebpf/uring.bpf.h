@@ -278,7 +278,7 @@ static __always_inline bool asked_open_is_wanted(struct scratch *scratch, struct
 	if (!open_kind_is_wanted(&scratch->record, plan, &kind))
 		return false;
 	take_given(scratch, bpf_probe_read_kernel_str(scratch->prefix.path, PLAN_PREFIX_MAX, asked->name[0]));
-	return file == NULL || open_is_wanted(scratch, task, plan, file, kind, walk, &linked);
+	return file == NULL || open_passes(scratch, task, plan, file, kind, walk, &linked);
 }
 
 static __always_inline plan_bits asked_name_found(struct scratch *scratch, struct task_struct *task,
@@ -311,7 +311,7 @@ static __always_inline bool asked_is_wanted(struct scratch *scratch, struct task
 	else
 		found |= asked_name_found(scratch, task, asked, plan, 0, bits) |
 			 asked_name_found(scratch, task, asked, plan, 1, bits);
-	return bits_suffice(scratch, bits, found);
+	return bits_suffice(scratch, bits, found) || passes_as_followed(scratch, bits);
 }
 
 /* As at the end of the call. `object`: the struct file that the operation was on. False: filtered. */
@@ -363,6 +363,7 @@ static __always_inline int tell_asked(struct asked *asked, struct file *file, __
 	scratch->record.flags = RECORD_URING | flags;
 	__builtin_memcpy(scratch->record.args, asked->args, sizeof(asked->args));
 	scratch->place_unknown = false;
+	scratch->only_followed = false;
 	if (!take_asked(scratch, asked, (__u64)file)) {
 		counters->filtered++;
 		return 0;

@@ -31,7 +31,8 @@ static int key_of(const struct watched *watched, const struct interest_entry *en
 	case RULES_FACT_ENDING: memcpy(ret->affix.text, text.at, text.len); return watched->endings;
 	case RULES_FACT_LEAD:
 	case RULES_FACT_ANY_LEAD: memcpy(ret->affix.text, text.at, text.len); return watched->leads;
-	case RULES_FACT_DOTS: return -1;
+	case RULES_FACT_DOTS:
+	case RULES_FACT_FOLLOWED: return -1;
 	default: break;
 	}
 	memset(ret, 0, sizeof(*ret));
@@ -188,6 +189,7 @@ static void narrow(const struct watched *watched, const struct interest *interes
 	__atomic_fetch_add(watched->lineage_version, 1, __ATOMIC_SEQ_CST);
 	*watched->dots_kinds = interest->kinds[RULES_FACT_DOTS];
 	*watched->port_kinds = interest->kinds[RULES_FACT_PORT];
+	*watched->follow_kinds = interest->kinds[RULES_FACT_FOLLOWED];
 	/* What a failed open's name is not searched for. */
 	*watched->name_kinds = interest->kinds[RULES_FACT_LAST] | interest->kinds[RULES_FACT_COMPONENT] |
 			       interest->kinds[RULES_FACT_LEAD] | interest->kinds[RULES_FACT_ANY_LEAD] |

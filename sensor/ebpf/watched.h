@@ -10,7 +10,7 @@ struct watched {
 	struct plan_interest *interests;
 	struct plan_firsts *firsts; /* of opens; of other calls */
 	__u64 *comm_pairs;
-	plan_bits *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *parent_kinds, *ancestor_kinds, *dots_kinds, *port_kinds;
+	plan_bits *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *parent_kinds, *ancestor_kinds, *dots_kinds, *port_kinds, *follow_kinds;
 	__u32 *lineage_version;
 };
 

@@ -180,6 +180,65 @@ def test_a_shell_is_followed_and_nobody_else(observer, tmp_path):
     assert re.search(r"tocsin-sensor: \d+ events shown, \d+ lost\n$", open(one.err).read())
 
 
+# Whom it is made to follow begins with the name; of each the first thing that it does.
+FOLLOWED = """
+import os, sys
+folder, own = sys.argv[1:]
+def below(act):
+    pid = os.fork()
+    if pid == 0:
+        act()
+        os._exit(0)
+    os.waitpid(pid, 0)
+def make(name):
+    os.mkdir(f'{folder}/{own}-{name}')
+def deep(levels):
+    make(f'{levels}-first')
+    if levels > 0:
+        below(lambda: deep(levels - 1))
+    make(f'{levels}-last')
+make('first')
+below(lambda: deep(4))
+for number in range(8):
+    below(lambda: make(f'child-{number}'))
+    below(lambda: os.execv('/bin/mkdir', ['mkdir', f'{folder}/{own}-program-{number}']))
+make('last')
+"""
+
+
+@needs_ebpf
+@pytest.mark.parametrize("looks", (True, False))
+def test_who_is_followed_is_known_in_the_kernel(observer, tmp_path, looks):
+    """From its first moment on, children included; of all others nothing leaves the kernel. Also when the sensor cannot look
+    at who it is before it is over."""
+    name = f"py{uuid.uuid4().hex[:8]}"
+    os.symlink(sys.executable, tmp_path / name)
+    # They were there before the sensor, which therefore has not just heard of them.
+    waiting = [subprocess.Popen(["sh", "-c", "read go; exec \"$@\"", "sh", str(program), "-ES", "-c", FOLLOWED, str(tmp_path), own],
+                                stdin=subprocess.PIPE)
+               for own, program in (("other", sys.executable), ("own", tmp_path / name), ("other-too", sys.executable))]
+    one = observer("--filter", f"proc.name = {name}" + ("" if looks else " and evt.type = execve"), "--event", "mkdir,exit",
+                   "--follow", "--record", str(tmp_path / "records"))
+    for process in waiting:
+        if not looks and process is waiting[1]:
+            one.process.send_signal(signal.SIGSTOP)
+        process.communicate(b"go on\n", timeout=60)
+        one.process.send_signal(signal.SIGCONT)
+        assert process.returncode == 0
+    wait_for(lambda: "own-last" in one.text())
+    for number in range(500):
+        os.mkdir(tmp_path / f"mine-{number}")
+    wait_for(lambda: re.search(rf"procexit .* {name}\n", one.text()))
+    assert one.stop() == 0
+    made = sorted(path for path in os.listdir(tmp_path) if path.startswith("own-"))
+    shown = re.findall(rf" mkdir .*{tmp_path}/(\S+)", one.text())
+    # What others do meanwhile may fill the rings, and the sensor says so.
+    lost = int(re.search(r"shown, (\d+) lost", open(one.err).read())[1])
+    assert len(made) == 28 and set(shown) <= set(made) and (sorted(shown) == made or lost > 0), (shown, made, lost)
+    taken = (tmp_path / "records").read_bytes()
+    assert b"own-last" in taken and b"/mine-" not in taken
+
+
 @needs_ebpf
 def test_only_what_the_filter_can_match_is_taken_from_the_kernel(observer, tmp_path):
     one = observer("--filter", f"evt.type = mkdir and evt.arg.path = {tmp_path}/made", "--log-level", "debug")

@@ -237,6 +237,37 @@ static void processes_pass_by_their_ancestors(void **state)
 	}
 }
 
+/* Of the rule for those who are followed nothing passes but by that. */
+static void what_is_shown_of_followed_processes_passes_by_them(void **state)
+{
+	const uint16_t kind = plan_open_kind(0, O_RDONLY, 0, 0);
+	const struct rules_settings settings = { .priority_max = PRIORITY_DEBUG, .match_all = true };
+	const struct rules_text file = { .name = "test.yaml", .text = STR(
+		"- {rule: shown, desc: d, priority: INFO, output: o, condition: 'evt.type in (openat, unlink)'}\n"
+		"- {rule: chosen, desc: d, priority: INFO, output: o, condition: 'evt.type = openat and proc.name = x'}\n") };
+	struct loaded loaded = { 0 };
+	struct interest *interest;
+
+	(void)state;
+	load_texts(&loaded, &settings, &file, 1);
+	assert_int_equal(loaded.result, 0);
+	assert_int_equal(interest_new_following(loaded.rules, STR("shown"), &interest), 0);
+	assert_true(interest->calls[SYS_openat].can & kind);
+	assert_int_equal(interest->calls[SYS_openat].pass, 0);
+	assert_int_equal(interest->calls[SYS_unlink].pass, 0);
+	assert_int_equal(interest->calls[SYS_mkdir].can, 0);
+	assert_true(interest->kinds[RULES_FACT_FOLLOWED] & kind);
+	assert_true(interest->kinds[RULES_FACT_FOLLOWED] & PLAN_BIT_OF_GROUP(PLAN_GROUP_UNLINK));
+	assert_true(interest_kinds(interest, RULES_FACT_COMM, STR("x")) & kind);
+	assert_false(interest->kinds[RULES_FACT_COMM] & PLAN_BIT_OF_GROUP(PLAN_GROUP_UNLINK));
+	assert_true(passes(interest, "/x", kind)); /* a probe that does not know who is followed */
+	interest_free(interest);
+	assert_int_equal(interest_new(loaded.rules, &interest), 0);
+	assert_true(interest->calls[SYS_openat].pass & kind);
+	interest_free(interest);
+	loaded_done(&loaded);
+}
+
 static void calls_pass_by_family_and_result(void **state)
 {
 	struct loaded *loaded = load("(evt.type = connect and fd.typechar in (4, 6) and evt.failed = false) or "
@@ -805,6 +836,7 @@ int main(void)
 		cmocka_unit_test(links_pass_by_either_name),
 		cmocka_unit_test(processes_pass_by_their_name),
 		cmocka_unit_test(processes_pass_by_their_ancestors),
+		cmocka_unit_test(what_is_shown_of_followed_processes_passes_by_them),
 		cmocka_unit_test(calls_pass_by_family_and_result),
 		cmocka_unit_test(types_that_no_rule_wants_are_known),
 		cmocka_unit_test(without_rules_everything_passes),
