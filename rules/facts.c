@@ -5,7 +5,7 @@
 #include <ctype.h>
 
 /* What the literal is compared to. */
-enum part { PART_PATH, PART_DIRECTORY, PART_LAST, PART_GIVEN, PART_COMM, PART_PARENT, PART_ANCESTOR, PART_PORT, PART_NONE };
+enum part { PART_PATH, PART_DIRECTORY, PART_LAST, PART_GIVEN, PART_COMM, PART_PARENT, PART_ANCESTOR, PART_PORT, PART_ADDRESS, PART_NONE };
 
 struct finding {
 	struct arena *arena;
@@ -27,6 +27,7 @@ static float chance_of(const struct rules_fact *fact)
 	case RULES_FACT_PARENT: return 0.31f; /* not every probe can tell: only where a path says next to nothing */
 	case RULES_FACT_ANCESTOR: return 0.35f;
 	case RULES_FACT_PORT: return 0.01f;
+	case RULES_FACT_ADDRESS: return (unsigned char)fact->text.at[16] < 96 + 24 ? 0.2f : 0.01f;
 	case RULES_FACT_ANY_LEAD:
 	case RULES_FACT_LEAD: return fact->text.len > 1 ? 0.02f : 0.04f;
 	case RULES_FACT_COMPONENT: return 0.02f;
@@ -130,6 +131,7 @@ static void offer_whole(struct finding *finding, struct str text)
 	case PART_ANCESTOR: offer(finding, RULES_FACT_ANCESTOR, text); break;
 	case PART_GIVEN:
 	case PART_PORT:
+	case PART_ADDRESS:
 	case PART_NONE: break;
 	}
 }
@@ -271,6 +273,28 @@ static void offer_port(struct finding *finding, enum op op, __int128 number)
 	offer(finding, RULES_FACT_PORT, (struct str){ text, 2 });
 }
 
+/* A network of IPv6 that has the mapped addresses in it is taken to have those of IPv4: too often is good enough. */
+static void offer_address(struct finding *finding, const struct predicate *predicate, const struct literal *literal)
+{
+	const struct net_addr *addr = predicate->class == CLASS_NETWORK ? &literal->net.addr : &literal->addr;
+	unsigned bits = predicate->class == CLASS_NETWORK ? literal->net.bits : addr->len * 8U;
+	unsigned front = 16U - addr->len;
+	char *text;
+
+	if ((predicate->op != OP_EQ && predicate->op != OP_IN) ||
+	    (predicate->class != CLASS_NETWORK && predicate->class != CLASS_ADDRESS) || (addr->len != 4 && addr->len != 16))
+		return;
+	text = arena_alloc(finding->arena, 17);
+	if (text == NULL)
+		return;
+	memset(text, 0, front);
+	if (addr->len == 4)
+		memset(text + 10, 0xff, 2);
+	memcpy(text + front, addr->bytes, addr->len);
+	text[16] = (char)(bits + front * 8);
+	offer(finding, RULES_FACT_ADDRESS, (struct str){ text, 17 });
+}
+
 static enum part part_of_param(const struct rules_asked *asked, const struct term *term)
 {
 	for (size_t i = 0; i < asked->params_count; i++)
@@ -303,6 +327,16 @@ static enum part part_of_field(const struct rules_asked *asked, const struct ter
 	case FIELD_FD_SPORT:
 	case FIELD_FD_LPORT:
 	case FIELD_FD_RPORT: return term->class == CLASS_NUMBER ? PART_PORT : PART_NONE;
+	case FIELD_FD_IP:
+	case FIELD_FD_CIP:
+	case FIELD_FD_SIP:
+	case FIELD_FD_LIP:
+	case FIELD_FD_RIP:
+	case FIELD_FD_NET:
+	case FIELD_FD_CNET:
+	case FIELD_FD_SNET:
+	case FIELD_FD_LNET:
+	case FIELD_FD_RNET: return PART_ADDRESS;
 	default: break;
 	}
 	if (term->class != CLASS_TEXT)
@@ -350,6 +384,8 @@ const struct rules_fact *facts_of(const struct rules_asked *asked, const struct 
 		finding.chance = 2;
 		if (finding.part == PART_PORT)
 			offer_port(&finding, predicate->op, predicate->literals[i].number);
+		else if (finding.part == PART_ADDRESS)
+			offer_address(&finding, predicate, &predicate->literals[i]);
 		else
 			offer_literal(&finding, predicate->op, predicate->literals[i].text);
 		if (finding.chance > 1)

@@ -26,6 +26,7 @@ enum rules_fact_kind {
 	RULES_FACT_ANCESTOR,   /* proc.aname of some generation, the parent's included, is this */
 	RULES_FACT_DOTS,       /* the name as given has two dots side by side; the text is ".." */
 	RULES_FACT_PORT,       /* one of the connection's ends has this port; the text is two bytes, as on the wire */
+	RULES_FACT_ADDRESS,    /* ... has an address in this network; the text is 16 bytes, IPv4 mapped, and one of its bits */
 	RULES_FACT_FOLLOWED,   /* its process is followed: no rule says so, only who asks */
 	RULES_FACT_KINDS,
 

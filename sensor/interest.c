@@ -206,7 +206,7 @@ static unsigned facts_of_call(const struct call *call)
 	if (call->plan.flags & PLAN_OPEN)
 		return RULES_FACTS_OF_PATHS | RULES_FACTS_OF_PROCESSES | 1U << RULES_FACT_DOTS;
 	if (call->plan.class == RECORD_CLASS_NET)
-		return RULES_FACTS_OF_PROCESSES | 1U << RULES_FACT_PORT;
+		return RULES_FACTS_OF_PROCESSES | 1U << RULES_FACT_PORT | 1U << RULES_FACT_ADDRESS;
 	return RULES_FACTS_OF_PATHS | RULES_FACTS_OF_PROCESSES;
 }
 
@@ -539,6 +539,26 @@ static void pass_down(struct interest *interest)
 	}
 }
 
+static bool is_in_network(const struct interest_entry *inner, const struct interest_entry *outer)
+{
+	unsigned bits = (unsigned char)outer->text.at[16], whole = bits / 8;
+
+	if ((unsigned char)inner->text.at[16] < bits || memcmp(inner->text.at, outer->text.at, whole) != 0)
+		return false;
+	return bits % 8 == 0 ||
+	       (((unsigned char)inner->text.at[whole] ^ (unsigned char)outer->text.at[whole]) >> (8 - bits % 8)) == 0;
+}
+
+/* The same of networks. */
+static void pass_down_networks(struct interest *interest)
+{
+	for (size_t i = 0; i < interest->count; i++)
+		for (size_t j = 0; interest->entries[i].kind == RULES_FACT_ADDRESS && j < interest->count; j++)
+			if (interest->entries[j].kind == RULES_FACT_ADDRESS &&
+			    is_in_network(&interest->entries[i], &interest->entries[j]))
+				interest->entries[i].kinds |= interest->entries[j].kinds;
+}
+
 static void give_up(const struct call *call, plan_bits bits, uint16_t can, uint16_t *pass)
 {
 	if (call->plan.flags & PLAN_OPEN)
@@ -631,6 +651,7 @@ int interest_new_following(const struct rules *rules, struct str of_followed, st
 	join_same(interest);
 	pass_down(interest);
 	keep_bounds(interest);
+	pass_down_networks(interest);
 	*ret = interest;
 	return 0;
 }
@@ -771,11 +792,11 @@ static bool is_roundabout(struct str name)
 	       str_find(name, STR("//")) >= 0 || name.at[name.len - 1] == '/';
 }
 
-/* These probes look no further than at the process itself: whom it descends from may be anybody. */
-static bool lineage_may_hold(const struct interest *interest, plan_bits kind)
+/* These probes look no further than at the process itself: whom it descends from, or talks to, may be anybody. */
+static bool others_may_hold(const struct interest *interest, plan_bits kind)
 {
 	return ((interest->kinds[RULES_FACT_PARENT] | interest->kinds[RULES_FACT_ANCESTOR] |
-		 interest->kinds[RULES_FACT_FOLLOWED]) & kind) != 0;
+		 interest->kinds[RULES_FACT_FOLLOWED] | interest->kinds[RULES_FACT_ADDRESS]) & kind) != 0;
 }
 
 static bool path_holds(const struct interest *interest, plan_bits kind, struct str path)
@@ -787,7 +808,7 @@ static bool path_holds(const struct interest *interest, plan_bits kind, struct s
 static bool one_holds(const struct interest *interest, plan_bits kind, struct str path, struct str given,
 		      struct str comm)
 {
-	return path_holds(interest, kind, path) || lineage_may_hold(interest, kind) ||
+	return path_holds(interest, kind, path) || others_may_hold(interest, kind) ||
 	       ((kinds_of_dots(interest, kind, given) | kinds_of_whole(interest, RULES_FACT_COMM, comm)) & kind) != 0;
 }
 
@@ -813,7 +834,7 @@ bool interest_wants_port(const struct interest *interest, const struct call *cal
 	const plan_bits bit = bit_of(call, 0) << (on_host ? PLAN_HOST_SHIFT : 0);
 
 	return (interest_kinds(interest, RULES_FACT_PORT, (struct str){ text, 2 }) & bit) != 0 ||
-	       lineage_may_hold(interest, bit);
+	       others_may_hold(interest, bit);
 }
 
 bool interest_wants_call(const struct interest *interest, const struct call *call, uint16_t kind, bool on_host,
@@ -824,7 +845,7 @@ bool interest_wants_call(const struct interest *interest, const struct call *cal
 
 	if (!((on_host ? of->host_can : of->can) & kind))
 		return false;
-	if (((on_host ? of->host_pass : of->pass) & kind) || lineage_may_hold(interest, bit) ||
+	if (((on_host ? of->host_pass : of->pass) & kind) || others_may_hold(interest, bit) ||
 	    (kinds_of_whole(interest, RULES_FACT_COMM, comm) & bit))
 		return true;
 	for (size_t i = 0; i < count; i++)

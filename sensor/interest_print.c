@@ -3,10 +3,27 @@
 #include "sensor/interest.h"
 #include "sensor/record.h"
 
+#include <arpa/inet.h>
+
+static void add_network(struct buf *out, struct str text)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	unsigned bits = (unsigned char)text.at[16];
+	bool is_v4 = bits >= 96 && memcmp(text.at, mapped, sizeof(mapped)) == 0;
+	char name[INET6_ADDRSTRLEN];
+
+	buf_addf(out, "%s/%u", inet_ntop(is_v4 ? AF_INET : AF_INET6, text.at + (is_v4 ? 12 : 0), name, sizeof(name)),
+		 is_v4 ? bits - 96 : bits);
+}
+
 static void add_text(struct buf *out, const struct interest_entry *entry)
 {
 	if (entry->kind == RULES_FACT_PORT) {
 		buf_addf(out, "%u", (unsigned)(unsigned char)entry->text.at[0] << 8 | (unsigned char)entry->text.at[1]);
+		return;
+	}
+	if (entry->kind == RULES_FACT_ADDRESS) {
+		add_network(out, entry->text);
 		return;
 	}
 	for (size_t i = 0; i < entry->text.len && entry->text.at[i] != '\0'; i++)
@@ -61,7 +78,7 @@ static void add_call(struct buf *out, const struct interest *interest, const str
 			add_kind(out, call, kind);
 		if (!(of->pass & 1U << kind))
 			buf_addf(out, ": by its %s", (call->plan.flags & PLAN_OPEN) ? "path" :
-				 call->plan.class == RECORD_CLASS_NET ? "ports" : "names");
+				 call->plan.class == RECORD_CLASS_NET ? "ports or addresses" : "names");
 		else if (rule != NULL)
 			buf_addf(out, ": always, for \"%.*s\"", STR_ARG(rule_name(rule)));
 		if (of->pass != UINT16_MAX)
@@ -120,6 +137,7 @@ void interest_print(const struct interest *interest, struct buf *out)
 		[RULES_FACT_DOTS] = "name as given contains",
 		[RULES_FACT_COMM] = "process is called",
 		[RULES_FACT_PORT] = "port is",
+		[RULES_FACT_ADDRESS] = "address is in",
 		[RULES_FACT_FOLLOWED] = "process is",
 	};
 

@@ -177,6 +177,14 @@ struct {
 	__type(value, plan_bits);
 } watched_ports SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, PLAN_TEXTS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct plan_far);
+	__type(value, plan_bits);
+} watched_addresses SEC(".maps");
+
 /* By cgroup: enum plan_place. One that is forgotten is told once more. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -222,7 +230,7 @@ struct plan_interest interests[PLAN_CALLS];
 struct plan_firsts firsts[2]; /* of opens; of other calls */
 __u64 comm_pairs[PLAN_PAIRS];
 /* What some entry of each table lets pass: the others need no look. */
-plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, parent_kinds, ancestor_kinds, dots_kinds, port_kinds, follow_kinds;
+plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, parent_kinds, ancestor_kinds, dots_kinds, port_kinds, address_kinds, follow_kinds;
 __u64 follows_lost; /* processes of which it could not be kept that they may be followed */
 __u32 own_tgid;
 bool take_environment;

@@ -89,6 +89,7 @@ static struct watched tables(const struct tocsin_bpf *object)
 		.names = bpf_map__fd(object->maps.watched_names),
 		.comms = bpf_map__fd(object->maps.watched_comms),
 		.ports = bpf_map__fd(object->maps.watched_ports),
+		.addresses = bpf_map__fd(object->maps.watched_addresses),
 		.interests = object->bss->interests,
 		.firsts = object->bss->firsts,
 		.comm_pairs = object->bss->comm_pairs,
@@ -100,6 +101,7 @@ static struct watched tables(const struct tocsin_bpf *object)
 		.ancestor_kinds = &object->bss->ancestor_kinds,
 		.dots_kinds = &object->bss->dots_kinds,
 		.port_kinds = &object->bss->port_kinds,
+		.address_kinds = &object->bss->address_kinds,
 		.follow_kinds = &object->bss->follow_kinds,
 		.lineage_version = &object->bss->lineage_version,
 	};

@@ -404,15 +404,58 @@ __noinline plan_bits names_found(struct scratch *scratch, plan_bits kinds)
 	return file == NULL ? found : found | object_found(scratch, task, file, kinds);
 }
 
-/* What the ports of a socket's ends let pass, and that of an address that the call was given. */
-static __always_inline plan_bits ports_found(struct file *file, const __u16 *address, plan_bits kinds)
+/* A struct sockaddr of the internet. */
+struct given_end {
+	__u16 family, port;
+	__u32 v4; /* of IPv6 the flow */
+	__u8 v6[16];
+};
+
+static __always_inline plan_bits network_found(const struct plan_far *key)
+{
+	plan_bits *bits = bpf_map_lookup_elem(&watched_addresses, key);
+
+	return bits != NULL ? *bits : 0;
+}
+
+/* IPv4 is mapped into IPv6. */
+static __always_inline plan_bits v4_found(__u32 address)
+{
+	struct plan_far key = { .bits = 128 };
+
+	key.address[10] = key.address[11] = 0xff;
+	__builtin_memcpy(&key.address[12], &address, sizeof(address));
+	return network_found(&key);
+}
+
+static __always_inline plan_bits v6_found(const void *address)
+{
+	struct plan_far key = { .bits = 128 };
+
+	bpf_probe_read_kernel(key.address, sizeof(key.address), address);
+	return network_found(&key);
+}
+
+/* What the addresses of both ends let pass, and the one that the call was given. */
+static __always_inline plan_bits addresses_found(struct sock *sk, __u16 family, const struct given_end *given)
+{
+	plan_bits found = given->family == AF_INET ? v4_found(given->v4) : given->family == AF_INET6 ? v6_found(given->v6) : 0;
+
+	if (family == AF_INET)
+		return found | v4_found(READ(sk, __sk_common.skc_rcv_saddr)) | v4_found(READ(sk, __sk_common.skc_daddr));
+	return found | v6_found(&sk->__sk_common.skc_v6_rcv_saddr) | v6_found(&sk->__sk_common.skc_v6_daddr);
+}
+
+/* What the ports and addresses of a socket's ends let pass, and those of an address that the call was given. */
+static __always_inline plan_bits ends_found(struct file *file, const struct given_end *given, plan_bits kinds)
 {
 	__u16 ports[3] = { 0 }, family;
 	plan_bits found = 0, *bits;
 	struct socket *socket;
 	struct sock *sk;
 
-	if (file == NULL || !(port_kinds & kinds) || (READ2(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (file == NULL || !((port_kinds | address_kinds) & kinds) ||
+	    (READ2(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
 	socket = READ(file, private_data);
 	sk = READ(socket, sk);
@@ -421,8 +464,10 @@ static __always_inline plan_bits ports_found(struct file *file, const __u16 *add
 		return 0;
 	ports[0] = __builtin_bswap16(READ(sk, __sk_common.skc_num));
 	ports[1] = READ(sk, __sk_common.skc_dport);
-	ports[2] = address[1];
-	for (int i = 0; i < 3; i++) {
+	ports[2] = given->port;
+	if (address_kinds & kinds)
+		found |= addresses_found(sk, family, given);
+	for (int i = 0; (port_kinds & kinds) && i < 3; i++) {
 		bits = bpf_map_lookup_elem(&watched_ports, &ports[i]);
 		found |= bits != NULL ? *bits : 0;
 	}
@@ -434,7 +479,7 @@ __noinline plan_bits socket_found(struct scratch *scratch, plan_bits kinds)
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct plan *plan;
 	struct message message;
-	__u16 address[2] = { 0 };
+	struct given_end given = { 0 };
 	__s32 fd;
 
 	if (scratch == NULL)
@@ -442,10 +487,12 @@ __noinline plan_bits socket_found(struct scratch *scratch, plan_bits kinds)
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
 	if (plan->address_arg != 0) {
 		message = message_of(&scratch->record, plan);
-		bpf_probe_read_user(address, sizeof(address), (void *)message.name);
+		bpf_probe_read_user(&given, __builtin_offsetof(struct given_end, v6), (void *)message.name);
+		if (given.family == AF_INET6)
+			bpf_probe_read_user(given.v6, sizeof(given.v6), (void *)(message.name + __builtin_offsetof(struct given_end, v6)));
 	}
 	fd = object_fd(&scratch->record, plan);
-	return ports_found(fd < 0 ? NULL : file_of(task, fd), address, kinds);
+	return ends_found(fd < 0 ? NULL : file_of(task, fd), &given, kinds);
 }
 
 /* The table of processes has their names from it. */
@@ -465,7 +512,7 @@ static __always_inline bool call_is_wanted(struct scratch *scratch, struct task_
 		return asked != 0;
 	found = process_found(scratch, task, asked);
 	if (plan->class == RECORD_CLASS_NET)
-		found |= (port_kinds & asked) ? socket_found(scratch, asked) : 0;
+		found |= ((port_kinds | address_kinds) & asked) ? socket_found(scratch, asked) : 0;
 	else if ((prefix_kinds | name_kinds) & asked)
 		found |= names_found(scratch, asked);
 	return bits_suffice(scratch, asked, found) || passes_as_followed(scratch, asked);

@@ -307,7 +307,7 @@ static __always_inline bool asked_is_wanted(struct scratch *scratch, struct task
 		return bits != 0;
 	found = process_found(scratch, task, bits);
 	if (plan->class == RECORD_CLASS_NET)
-		found |= ports_found(file, (const __u16 *)asked->address, bits);
+		found |= ends_found(file, (const struct given_end *)asked->address, bits);
 	else
 		found |= asked_name_found(scratch, task, asked, plan, 0, bits) |
 			 asked_name_found(scratch, task, asked, plan, 1, bits);

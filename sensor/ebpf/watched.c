@@ -12,6 +12,7 @@ union key {
 	struct plan_name name;
 	struct plan_comm comm;
 	char port[2];
+	struct plan_far far;
 };
 
 static bool is_comm(const struct interest_entry *entry)
@@ -36,6 +37,11 @@ static int key_of(const struct watched *watched, const struct interest_entry *en
 	default: break;
 	}
 	memset(ret, 0, sizeof(*ret));
+	if (entry->kind == RULES_FACT_ADDRESS) {
+		ret->far.bits = (unsigned char)text.at[sizeof(ret->far.address)];
+		memcpy(ret->far.address, text.at, sizeof(ret->far.address));
+		return watched->addresses;
+	}
 	if (entry->kind == RULES_FACT_PORT) {
 		memcpy(ret->port, text.at, sizeof(ret->port));
 		return watched->ports;
@@ -189,6 +195,7 @@ static void narrow(const struct watched *watched, const struct interest *interes
 	__atomic_fetch_add(watched->lineage_version, 1, __ATOMIC_SEQ_CST);
 	*watched->dots_kinds = interest->kinds[RULES_FACT_DOTS];
 	*watched->port_kinds = interest->kinds[RULES_FACT_PORT];
+	*watched->address_kinds = interest->kinds[RULES_FACT_ADDRESS];
 	*watched->follow_kinds = interest->kinds[RULES_FACT_FOLLOWED];
 	/* What a failed open's name is not searched for. */
 	*watched->name_kinds = interest->kinds[RULES_FACT_LAST] | interest->kinds[RULES_FACT_COMPONENT] |

@@ -6,11 +6,11 @@
 
 /* Where they are: maps by descriptor, variables mapped. */
 struct watched {
-	int prefixes, endings, leads, names, comms, ports;
+	int prefixes, endings, leads, names, comms, ports, addresses;
 	struct plan_interest *interests;
 	struct plan_firsts *firsts; /* of opens; of other calls */
 	__u64 *comm_pairs;
-	plan_bits *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *parent_kinds, *ancestor_kinds, *dots_kinds, *port_kinds, *follow_kinds;
+	plan_bits *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *parent_kinds, *ancestor_kinds, *dots_kinds, *port_kinds, *address_kinds, *follow_kinds;
 	__u32 *lineage_version;
 };
 

@@ -254,9 +254,9 @@ def test_what_a_rule_wants_passes_whatever_names_it(receiver, sensors, tmp_path,
     assert sum(seen["all"].values()) > 20
 
 
-def talk(port, other):
+def talk(port, other, hosts=((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))):
     """Connections and messages to, from and at these ports, some of them in vain."""
-    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    for family, host in hosts:
         for to in (port, other):
             with socket.socket(family) as server, socket.socket(family) as client, \
                     socket.socket(family, socket.SOCK_DGRAM) as here, socket.socket(family, socket.SOCK_DGRAM) as there:
@@ -305,6 +305,41 @@ def test_what_a_rule_wants_passes_by_the_ports(receiver, sensors, tmp_path, rece
         seen[name][tuple(fields.get(field) for field in ("evt.type", "fd.name", "evt.rawres"))] += 1
     assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
     assert sum(seen["all"].values()) > 10 and not any(f":{other}" in str(key[1]) for key in seen["few"])
+
+
+ADDRESS_LOOKS = ["fd.sip = 127.9.8.7", "fd.rip in (127.9.8.7, ::1)", "fd.snet in (127.9.8.0/22, 10.0.0.0/8)",
+                 "(fd.cnet = ::1/128 or fd.lip = 127.9.8.7 or fd.net = 127.9.11.128/25)"]
+
+
+@needs_ebpf
+@pytest.mark.parametrize("seed", range(len(ADDRESS_LOOKS)))
+def test_what_a_rule_wants_passes_by_the_addresses(receiver, sensors, tmp_path, seed):  # noqa: F811
+    """Held against a sensor to which every such call comes."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        port, other = one.getsockname()[1], two.getsockname()[1]
+    end, ids = str(tmp_path / "the-end"), {}
+    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(json.dumps([
+            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%fd.name",
+             "condition": f"evt.type in (connect, accept, accept4, bind, sendto, sendmsg) and {text}"}
+            for number, text in enumerate([ADDRESS_LOOKS[seed], *more])] + [
+            {"rule": "end", "desc": "d", "priority": "INFO", "output": "o", "condition": f"evt.type = mkdir and evt.arg.path = {end}"}]))
+        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
+        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    said = interest(tmp_path / "few.yaml")[1]
+    assert "address is in" in said and "connect: ip: by its ports or addresses" in said
+    talk(port, other, [(socket.AF_INET, host) for host in ("127.9.8.7", "127.9.11.200", "127.9.12.1")] +
+         [(socket.AF_INET6, host) for host in ("::1", "::ffff:127.9.8.7", "::ffff:127.0.0.1")])
+    os.mkdir(end)
+    wait_for(lambda: len(receiver.find(evt__type="mkdir")) >= 2)
+    seen = {name: collections.Counter() for name in ids}
+    for event in receiver.find(proc__pid=os.getpid()):
+        fields = event["fields"]
+        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
+        seen[name][tuple(fields.get(field) for field in ("evt.type", "fd.name", "evt.rawres"))] += 1
+    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    assert sum(seen["all"].values()) > 4 and not any("127.9.12.1" in str(key[1]) for key in seen["few"])
 
 
 # The names of made_kin.py. The last makes each call pass, and is of the same calls: what no rule asks for no sensor sees.

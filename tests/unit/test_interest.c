@@ -5,6 +5,7 @@
 #include "sensor/interest.h"
 #include "tests/random_rules.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 
@@ -802,7 +803,7 @@ static void connections_pass_by_their_ports(void **state)
 		{ "evt.type = connect and fd.typechar in (4, 6) and fd.sport in (3333, 4444)", 4444, 4445 },
 		{ "evt.type = connect and fd.sport != 22", 0, 0 },
 		{ "evt.type = connect and fd.sport > 22", 0, 0 },
-		{ "evt.type = connect and (fd.sport = 22 or fd.sip = 1.2.3.4)", 0, 0 },
+		{ "evt.type = connect and (fd.sport = 22 or fd.sip.name = x)", 0, 0 },
 	};
 	const struct call *call = call_find_name(STR("connect"));
 	const uint16_t kind = plan_socket_kind(1, 2, 0, 0);
@@ -828,6 +829,71 @@ static void connections_pass_by_their_ports(void **state)
 	}
 }
 
+static struct str network(const char *address, unsigned bits, char text[17])
+{
+	assert_int_equal(inet_pton(AF_INET6, address, text), 1);
+	text[16] = (char)bits;
+	return (struct str){ text, 17 };
+}
+
+static void connections_pass_by_their_addresses(void **state)
+{
+	static const struct {
+		const char *condition, *address; /* NULL: any passes */
+		unsigned bits;
+	} cases[] = {
+		{ "fd.sip = 1.2.3.4", "::ffff:1.2.3.4", 128 },
+		{ "fd.rip in (1.2.3.4, ::1)", "::1", 128 },
+		{ "fd.snet in (10.0.0.0/8, 1.2.3.4/32)", "::ffff:10.0.0.0", 104 },
+		{ "fd.net = 2001:db8::/33", "2001:db8::", 33 },
+		{ "fd.cnet = 0.0.0.0/0", "::ffff:0.0.0.0", 96 },
+		{ "(fd.lip = 1.2.3.4 or fd.sport = 22)", "::ffff:1.2.3.4", 128 },
+		{ "fd.sip != 1.2.3.4", NULL, 0 },
+		{ "not fd.snet in (10.0.0.0/8)", NULL, 0 },
+	};
+	const uint16_t kind = plan_socket_kind(1, 2, 0, 0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct interest *interest;
+		struct loaded *loaded;
+		char condition[256], text[17];
+		bool is_there;
+
+		snprintf(condition, sizeof(condition), "evt.type = connect and %s", cases[i].condition);
+		loaded = load(condition);
+		assert_int_equal(interest_new(loaded->rules, &interest), 0);
+		is_there = cases[i].address != NULL &&
+			   interest_kinds(interest, RULES_FACT_ADDRESS, network(cases[i].address, cases[i].bits, text)) != 0;
+		if (is_there != (cases[i].address != NULL) ||
+		    !(interest->calls[SYS_connect].pass & kind) != (cases[i].address != NULL))
+			fail_msg("%s: pass %x", condition, interest->calls[SYS_connect].pass);
+		interest_free(interest);
+		unload(loaded);
+	}
+}
+
+/* The kernel's table tells of the longest network only. */
+static void a_network_answers_for_those_around_it(void **state)
+{
+	struct loaded *loaded = load("(evt.type = connect and fd.snet = 10.0.0.0/9) or (evt.type = bind and fd.snet = 10.1.0.0/16) or "
+				     "(evt.type = accept and fd.snet = 10.128.0.0/9)");
+	struct interest *interest;
+	char text[17];
+	plan_bits bits;
+
+	(void)state;
+	assert_int_equal(interest_new(loaded->rules, &interest), 0);
+	bits = interest_kinds(interest, RULES_FACT_ADDRESS, network("::ffff:10.1.0.0", 112, text));
+	assert_true((bits & PLAN_BIT_OF_GROUP(PLAN_GROUP_CONNECT)) && (bits & PLAN_BIT_OF_GROUP(PLAN_GROUP_SERVE)));
+	bits = interest_kinds(interest, RULES_FACT_ADDRESS, network("::ffff:10.0.0.0", 105, text));
+	assert_false(bits & PLAN_BIT_OF_GROUP(PLAN_GROUP_SERVE));
+	bits = interest_kinds(interest, RULES_FACT_ADDRESS, network("::ffff:10.128.0.0", 105, text));
+	assert_false(bits & PLAN_BIT_OF_GROUP(PLAN_GROUP_CONNECT));
+	interest_free(interest);
+	unload(loaded);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -847,6 +913,8 @@ int main(void)
 		cmocka_unit_test(calls_whose_names_match_have_passed),
 		cmocka_unit_test(what_only_containers_do_is_not_looked_for_on_the_host),
 		cmocka_unit_test(connections_pass_by_their_ports),
+		cmocka_unit_test(connections_pass_by_their_addresses),
+		cmocka_unit_test(a_network_answers_for_those_around_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
