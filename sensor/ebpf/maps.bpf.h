@@ -193,14 +193,14 @@ struct {
 	__type(value, __u32);
 } places SEC(".maps");
 
-/* Processes that changed their cgroup and have not executed a program since: the process table has them where
- * they were. */
+/* Processes that changed their cgroup, by when, and have not executed a program since: the process table has them
+ * where they were. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PLAN_MOVED_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64);
 } moved SEC(".maps");
 
 /* What is to be known of a process's place in the tree beside what the kernel has: lineage.bpf.h. */
@@ -237,6 +237,8 @@ bool take_environment;
 __u32 lineage_version;  /* another one whenever the tables change */
 bool lineage_is_known;  /* else everybody may descend from anybody */
 bool places_are_known; /* else nobody is taken to be on the host */
+bool moved_is_full; /* it was, and user space is to make room */
+__u64 uncertain_ns; /* of processes that began before nobody is taken to be there: since boot */
 struct plan_reader reader;
 
 /* A mask that the compiler cannot prove superfluous, so that the verifier gets to see it. */

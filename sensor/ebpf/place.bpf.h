@@ -13,7 +13,7 @@ __noinline int is_on_host(struct scratch *scratch)
 	__u32 tgid = (__u32)task->tgid, *place;
 	__u64 number;
 
-	if (scratch == NULL || !places_are_known)
+	if (scratch == NULL || !places_are_known || task->group_leader->start_boottime <= uncertain_ns)
 		return false;
 	(void)cgroup_of(task, &number);
 	place = bpf_map_lookup_elem(&places, &number);
@@ -71,21 +71,28 @@ static __always_inline void forget_moved(struct task_struct *task)
 	bpf_map_delete_elem(&moved, &tgid);
 }
 
+/* A table without room: then they are all taken to be anywhere that have begun by now, which makes room. */
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_moved, struct cgroup *to, const char *path, struct task_struct *task, bool all_threads)
 {
-	__u32 tgid = (__u32)task->tgid, yes = 1;
+	__u64 now = bpf_ktime_get_boot_ns();
+	__u32 tgid = (__u32)task->tgid;
 
-	if (bpf_map_update_elem(&moved, &tgid, &yes, BPF_ANY) != 0)
-		places_are_known = false;
+	if (bpf_map_update_elem(&moved, &tgid, &now, BPF_ANY) != 0) {
+		uncertain_ns = now;
+		moved_is_full = true;
+	}
 	return 0;
 }
 
-/* Of the old hierarchies' directories only: what they are called now is not looked up again. */
+/* Of the old hierarchies' directories only. What is below it has another path, too: who was there is known by the
+ * old one. User space forgets all paths and says so; it may just have done so when this begins. */
 SEC("tp_btf/cgroup_rename")
 int BPF_PROG(on_renamed, struct cgroup *cgroup, const char *path)
 {
-	places_are_known = false;
+	*(volatile bool *)&places_are_known = false;
+	*(volatile __u64 *)&uncertain_ns = bpf_ktime_get_boot_ns();
+	*(volatile bool *)&places_are_known = false;
 	return 0;
 }
 

@@ -51,7 +51,7 @@ struct ebpf {
 	struct bpf_link *refusing[4]; /* NULL: nothing is refused */
 	int epoll;
 	bool busy; /* the last look found something: more will come */
-	bool tells_layers;
+	bool tells_layers, tells_places;
 	bool begins[PLAN_CALLS]; /* calls that are looked at before they begin */
 	const struct kills *kills; /* in force; NULL: none */
 	bool told_follows; /* ... that not everybody who is followed is known in the kernel */
@@ -325,7 +325,8 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	ebpf->settings = *settings;
 	if (r < 0)
 		return r;
-	ebpf->object->bss->places_are_known = bpf_program__autoload(ebpf->object->progs.on_moved);
+	ebpf->tells_places = bpf_program__autoload(ebpf->object->progs.on_moved);
+	ebpf->object->bss->places_are_known = ebpf->tells_places;
 	ebpf->object->bss->lineage_is_known = bpf_program__autoload(ebpf->object->progs.on_named);
 	guard_keep(bpf_map__fd(ebpf->object->maps.senders), settings->pin, &ebpf->killer);
 	*ret_why = "the rings could not be mapped";
@@ -600,12 +601,54 @@ static void tell_place(struct ebpf *ebpf, const struct record *record)
 	uint64_t *told = &ebpf->told[record->cgroup_id % PLACES_TOLD];
 	uint32_t place;
 
+	/* A path from before a cgroup was renamed says nothing any more. */
 	if (cgroup.at == NULL || record_is_cut(record, RECORD_STRING_CGROUP) ||
+	    record->time_ns <= __atomic_load_n(&ebpf->object->bss->uncertain_ns, __ATOMIC_RELAXED) ||
 	    (*told == record->cgroup_id && record->type != RECORD_CALL))
 		return;
 	place = container_of_cgroup(cgroup).len == 0 ? PLAN_PLACE_HOST : PLAN_PLACE_CONTAINER;
 	if (bpf_map_update_elem(bpf_map__fd(ebpf->object->maps.places), &record->cgroup_id, &place, BPF_ANY) == 0)
 		*told = record->cgroup_id;
+}
+
+/* Who moved before everybody was taken to be anywhere needs no entry. */
+static void make_room_for_moved(int map, uint64_t uncertain_ns)
+{
+	uint32_t tgid, next;
+	uint64_t when;
+	bool has = bpf_map_get_next_key(map, NULL, &tgid) == 0, more;
+
+	for (unsigned i = 0; has && i < 2 * PLAN_MOVED_MAX; i++, tgid = next, has = more) {
+		more = bpf_map_get_next_key(map, &tgid, &next) == 0;
+		if (bpf_map_lookup_elem(map, &tgid, &when) == 0 && when <= uncertain_ns)
+			bpf_map_delete_elem(map, &tgid);
+	}
+}
+
+static void forget_places(struct ebpf *ebpf)
+{
+	int map = bpf_map__fd(ebpf->object->maps.places);
+	uint64_t cgroup;
+
+	memset(ebpf->told, 0, sizeof(ebpf->told));
+	for (unsigned i = 0; i < 2 * PLAN_PLACES_MAX && bpf_map_get_next_key(map, NULL, &cgroup) == 0; i++)
+		bpf_map_delete_elem(map, &cgroup);
+}
+
+/* The programs do not look any more where processes are, or did not have room for those that moved: what they have to
+ * know is told anew, of processes that begin from now on. */
+static void recover_places(struct ebpf *ebpf)
+{
+	struct tocsin_bpf__bss *bss = ebpf->object->bss;
+
+	if (!ebpf->tells_places)
+		return;
+	if (__atomic_exchange_n(&bss->moved_is_full, false, __ATOMIC_ACQ_REL))
+		make_room_for_moved(bpf_map__fd(ebpf->object->maps.moved), __atomic_load_n(&bss->uncertain_ns, __ATOMIC_ACQUIRE));
+	if (__atomic_load_n(&bss->places_are_known, __ATOMIC_ACQUIRE))
+		return;
+	forget_places(ebpf);
+	__atomic_store_n(&bss->places_are_known, true, __ATOMIC_RELEASE);
 }
 
 /* A full batch ends the round, so that batches and signals get their turn under load. */
@@ -794,6 +837,7 @@ static void ebpf_look(void *state, struct probe_harm *ret)
 	struct ebpf *ebpf = state;
 
 	*ret = (struct probe_harm){ .killer = ebpf->killer };
+	recover_places(ebpf);
 	(void)guard_sender(bpf_map__fd(ebpf->object->maps.senders), PLAN_SENDER_STOP, &ret->stopper);
 	ebpf->restored += restore_refusing(ebpf);
 	ret->detached = guard_detached(ebpf->object->skeleton) + ebpf->restored;

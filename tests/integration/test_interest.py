@@ -1,7 +1,9 @@
 """Which opens pass in the kernel: what the rules of the moment can match, and nothing else."""
 import collections
+import ctypes
 import json
 import os
+import platform
 import re
 import signal
 import socket
@@ -13,6 +15,7 @@ import uuid
 import pytest
 
 from hub import Hub
+from test_tamper import bpf, map_of
 from test_sensor import SENSOR, Sensor, cgroup_root, needs_ebpf, receiver, sensors, wait_for  # noqa: F401 (fixtures)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -438,41 +441,134 @@ os.execv('/bin/mkdir', ['mkdir', folder + '/executed-outside'])
 """
 
 
+CONTAINERS_OR_END = "evt.type in (mkdir, mkdirat) and (container.id != host or evt.arg.path = {end})"
+
+
+class Places:
+    """A sensor that looks for what containers do, and who counts what its kernel side passes over."""
+
+    def __init__(self, receiver, sensors, folder):
+        (folder / "rules.yaml").write_text(json.dumps([
+            {"rule": "r", "desc": "d", "priority": "INFO", "output": "%evt.arg.path",
+             "condition": CONTAINERS_OR_END.format(end=folder / "the-end")}]))
+        self.receiver, self.folder = receiver, folder
+        self.sensor = sensors(receiver.port, "--rules", str(folder / "rules.yaml"), "--metrics", "127.0.0.1:0")
+        self.port = int(re.search(r"\(port (\d+)\)", self.sensor.text()).group(1))
+        self.made_count = 0
+
+    def filtered(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            return int(re.search(r'^tocsin_sensor_records_filtered_total\{class="path"\} (\d+)', answer.read().decode(), re.M)[1])
+
+    def made(self):
+        return [os.path.basename(event["fields"]["evt.arg.path"]) for event in self.receiver.find()]
+
+    def a_new_process_is_known(self):
+        """Whether what a new process on the host makes is no record."""
+        before = self.filtered()
+        self.made_count += 1
+        subprocess.run([sys.executable, "-c", "import os, sys\nfor n in range(100): os.mkdir(f'{sys.argv[1]}-{n}')",
+                        self.folder / f"new-{self.made_count}"], check=True)
+        return self.filtered() - before >= 100
+
+    def end(self):
+        os.mkdir(self.folder / "the-end")
+        wait_for(lambda: "the-end" in self.made(), 30)
+        assert self.sensor.stop() == 0
+        return self.made()
+
+
 @needs_ebpf
 def test_the_kernel_knows_the_host_from_containers(receiver, sensors, tmp_path):  # noqa: F811
     root = cgroup_root()
     if root is None or not os.access(root, os.W_OK):
         pytest.skip("skipped, because there is no cgroup2 to write to")
     group = os.path.join(root, f"docker-{uuid.uuid4().hex}{uuid.uuid4().hex}.scope")
-    end = f"{tmp_path}/the-end"
-    (tmp_path / "rules.yaml").write_text(json.dumps([
-        {"rule": "r", "desc": "d", "priority": "INFO", "output": "%evt.arg.path",
-         "condition": f"evt.type in (mkdir, mkdirat) and (container.id != host or evt.arg.path = {end})"}]))
-    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"), "--metrics", "127.0.0.1:0")
-    port = int(re.search(r"\(port (\d+)\)", sensor.text()).group(1))
-
-    def filtered():
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            return int(re.search(r'^tocsin_sensor_records_filtered_total\{class="path"\} (\d+)', answer.read().decode(), re.M)[1])
-
-    def made():
-        return [os.path.basename(event["fields"]["evt.arg.path"]) for event in receiver.find()]
-
+    places = Places(receiver, sensors, tmp_path)
     os.mkdir(group)
     try:
         subprocess.run(["sh", "-c", f"echo $$ >{group}/cgroup.procs; exec \"$@\"", "sh", sys.executable, "-c", MOVER, group,
                         root, str(tmp_path)], check=True)
-        os.mkdir(end)
-        wait_for(lambda: "the-end" in made())
-        assert made() == ["inside", "moved-out", "the-end"]
+        os.mkdir(tmp_path / "the-end")
+        wait_for(lambda: "the-end" in places.made())
+        assert places.made() == ["inside", "moved-out", "the-end"]
         # A fork has told of the test's own cgroup by now: what it makes is no record any more.
-        before = wait_for(lambda: filtered() or 1)
+        before = wait_for(lambda: places.filtered() or 1)
         for number in range(100):
             os.mkdir(f"{tmp_path}/host-{number}")
-        wait_for(lambda: filtered() - before >= 100)
-        assert sensor.stop() == 0
-        assert made() == ["inside", "moved-out", "the-end"]
+        wait_for(lambda: places.filtered() - before >= 100)
+        assert places.sensor.stop() == 0
+        assert places.made() == ["inside", "moved-out", "the-end"]
     finally:
+        wait_for(lambda: not open(f"{group}/cgroup.procs").read())
+        os.rmdir(group)
+
+
+# A process that makes a directory each time that it is told to.
+MAKER = "import os, sys\nfor line in sys.stdin: os.mkdir(line.strip()); print(flush=True)"
+
+
+@needs_ebpf
+def test_after_a_cgroup_was_renamed_the_kernel_knows_new_processes_again(receiver, sensors, tmp_path):  # noqa: F811
+    root = "/sys/fs/cgroup/pids"
+    if not os.access(f"{root}/cgroup.procs", os.W_OK):
+        pytest.skip("skipped, because there is no old hierarchy of pids")
+    group, renamed = f"{root}/{uuid.uuid4().hex}", f"{root}/docker-{uuid.uuid4().hex}{uuid.uuid4().hex}.scope"
+    within = "echo $$ >$0/cgroup.procs; exec \"$@\""
+    os.mkdir(group)
+    places = Places(receiver, sensors, tmp_path)
+    old = subprocess.Popen(["sh", "-c", within, group, sys.executable, "-c", MAKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def make(name):
+        old.stdin.write(f"{tmp_path}/{name}\n".encode())
+        old.stdin.flush()
+        old.stdout.readline()
+
+    try:
+        make("before")
+        wait_for(places.a_new_process_is_known, 30)
+        os.rename(group, renamed)
+        make("of-who-was-there")  # on the host, as it began
+        subprocess.run(["sh", "-c", within, renamed, sys.executable, "-c", f"import os; os.mkdir('{tmp_path}/of-who-came')"], check=True)
+        wait_for(places.a_new_process_is_known, 30)
+        subprocess.run(["sh", "-c", within, renamed, sys.executable, "-c", f"import os; os.mkdir('{tmp_path}/of-who-came-late')"], check=True)
+        assert places.end() == ["of-who-came", "of-who-came-late", "the-end"]
+    finally:
+        old.communicate()
+        at = renamed if os.path.exists(renamed) else group
+        wait_for(lambda: not open(f"{at}/cgroup.procs").read())
+        os.rmdir(at)
+
+
+@needs_ebpf
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="skipped, because the number of bpf(2) is another one")
+def test_more_processes_that_moved_than_are_remembered_cost_only_themselves(receiver, sensors, tmp_path):  # noqa: F811
+    root = cgroup_root()
+    if root is None or not os.access(root, os.W_OK):
+        pytest.skip("skipped, because there is no cgroup2 to write to")
+    places = Places(receiver, sensors, tmp_path)
+    wait_for(places.a_new_process_is_known, 30)
+    found, moved = map_of(places.sensor.process.pid, "moved")
+    key, value = ctypes.c_uint32(), ctypes.c_uint64(1)
+    group = os.path.join(root, f"docker-{uuid.uuid4().hex}{uuid.uuid4().hex}.scope")
+
+    def remember(tgid):
+        key.value = tgid
+        return bpf(2, fd=moved, key=ctypes.addressof(key), value=ctypes.addressof(value)) == 0
+
+    os.mkdir(group)
+    try:
+        tgid = 1 << 24
+        while remember(tgid):
+            tgid += 1
+        assert tgid - (1 << 24) > found["max_entries"] // 2
+        subprocess.run(["sh", "-c", f"echo $$ >{group}/cgroup.procs; exec \"$@\"", "sh", sys.executable, "-c", MOVER, group,
+                        root, str(tmp_path)], check=True)
+        wait_for(lambda: remember(tgid + 1), 30, "room")
+        wait_for(places.a_new_process_is_known, 30)
+        assert places.end() == ["inside", "moved-out", "the-end"]
+    finally:
+        os.close(moved)
         wait_for(lambda: not open(f"{group}/cgroup.procs").read())
         os.rmdir(group)
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -122,19 +123,79 @@ class MapAttributes(ctypes.Structure):
                 ("value", ctypes.c_uint64), ("flags", ctypes.c_uint64)]
 
 
-def write_zeroes(pid, name):
-    """Over all that a map of a process holds, as who wants to blind its programs would."""
-    def bpf(command, attributes):
-        return ctypes.CDLL(None, use_errno=True).syscall(321, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
+def bpf(command, **attributes):
+    attributes = MapAttributes(**attributes)
+    return ctypes.CDLL(None, use_errno=True).syscall(321, command, ctypes.byref(attributes), ctypes.sizeof(attributes))
 
+
+def map_of(pid, name):
+    """What bpftool says of a map of a process, and a descriptor of it."""
     shown = json.loads(subprocess.run(["bpftool", "-j", "map", "show"], capture_output=True, check=True).stdout)
     mine = {line.split()[1] for path in glob.glob(f"/proc/{pid}/fdinfo/*") for line in open(path) if "map_id:" in line}
     [found] = [one for one in shown if one.get("name", "").endswith(name) and str(one["id"]) in mine]
-    fd = bpf(14, MapAttributes(fd=found["id"]))
+    fd = bpf(14, fd=found["id"])
     assert fd >= 0
+    return found, fd
+
+
+def write_zeroes(pid, name):
+    """Over all that a map of a process holds, as who wants to blind its programs would."""
+    found, fd = map_of(pid, name)
     key, value = ctypes.c_uint32(0), ctypes.create_string_buffer(found["bytes_value"])
-    assert bpf(2, MapAttributes(fd=fd, key=ctypes.addressof(key), value=ctypes.addressof(value))) == 0
+    assert bpf(2, fd=fd, key=ctypes.addressof(key), value=ctypes.addressof(value)) == 0
     os.close(fd)
+
+
+PTRACE_SINGLESTEP, PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 9, 12, 13, 17, 0x4206, 0x4207
+RDI, RAX, ORIG_RAX, RIP, REGISTERS = 14, 10, 15, 16, 27  # of x86_64
+
+
+def close_within(pid, number):
+    """Has a process close a descriptor of its own: by a call in the place of the one that it waits in."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ptrace(request, data=None):
+        assert libc.ptrace(ctypes.c_long(request), ctypes.c_long(pid), None, data) == 0, os.strerror(ctypes.get_errno())
+
+    before, now = (ctypes.c_uint64 * REGISTERS)(), (ctypes.c_uint64 * REGISTERS)()
+    ptrace(PTRACE_SEIZE)
+    try:
+        for _ in range(1000):
+            ptrace(PTRACE_INTERRUPT)
+            os.waitpid(pid, 0x40000000)
+            ptrace(PTRACE_GETREGS, before)
+            with open(f"/proc/{pid}/mem", "rb") as memory:
+                memory.seek(before[RIP] - 2)
+                if memory.read(2) == b"\x0f\x05":
+                    break
+            ptrace(7)  # goes on
+            time.sleep(0.01)
+        else:
+            raise AssertionError("it is never in a call")
+        now[:] = before[:]
+        now[RIP], now[RAX], now[RDI], now[ORIG_RAX] = before[RIP] - 2, 3, number, 2**64 - 1
+        ptrace(PTRACE_SETREGS, now)
+        ptrace(PTRACE_SINGLESTEP)
+        os.waitpid(pid, 0x40000000)
+        ptrace(PTRACE_GETREGS, now)
+        ptrace(PTRACE_SETREGS, before)
+        assert now[RAX] == 0
+    finally:
+        ptrace(PTRACE_DETACH)
+
+
+@needs_ebpf
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="skipped, because registers are others")
+def test_a_program_that_is_not_attached_any_more_is_told(hub, sensors, marked):  # noqa: F811
+    sensor = sensors(hub.port, "--rules", marked)
+    wait_for(lambda: heard(hub), 15, "the first heartbeat")
+    links = [int(os.path.basename(path)) for path in glob.glob(f"/proc/{sensor.process.pid}/fdinfo/*")
+             if re.search(r"^link_type:\t(raw_tracepoint|tracing)", open(path).read(), re.M)]
+    assert len(links) > 5
+    close_within(sensor.process.pid, links[-1])
+    [told] = wait_for(lambda: outputs(hub, "Sensor blind"), 15, "the alert")
+    assert "1 of its programs are not attached any more" in told
+    sensor.stop()
 
 
 @needs_ebpf
