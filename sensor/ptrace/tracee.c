@@ -101,16 +101,32 @@ static void add_name(struct record *record, uint32_t tid, const struct plan *pla
 	tracee_add_link(record, tid, what, dirs[which]);
 }
 
+/* A struct msghdr begins so, and a struct mmsghdr with one. */
+struct message {
+	uint64_t name;
+	uint32_t len;
+};
+
+static struct message message_at(const struct record *record, uint32_t tid, uint64_t at)
+{
+	struct message message = { 0 };
+	uint32_t words[2] = { 0 };
+
+	if (!(record->flags & RECORD_COMPAT)) {
+		tracee_read(tid, at, &message, sizeof(message));
+		return message;
+	}
+	tracee_read(tid, at, words, sizeof(words));
+	return (struct message){ words[0], words[1] };
+}
+
 static void add_address(struct record *record, uint32_t tid, const struct plan *plan)
 {
-	struct {
-		uint64_t name;
-		uint32_t len;
-	} message = { 0 };
+	struct message message = { 0 };
 	char bytes[ADDRESS_MAX];
 
 	if (plan->flags & PLAN_MESSAGE) {
-		tracee_read(tid, arg(record, plan->address_arg), &message, sizeof(message));
+		message = message_at(record, tid, arg(record, plan->address_arg));
 	} else {
 		message.name = arg(record, plan->address_arg);
 		message.len = (uint32_t)arg(record, plan->address_len_arg);
