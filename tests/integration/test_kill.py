@@ -15,6 +15,9 @@ from test_sensor import ebpf_lacks, receiver, sensors, wait_for  # noqa: F401 (f
 pytestmark = pytest.mark.skipif(ebpf_lacks() is not None, reason=f"skipped, because {ebpf_lacks()}")
 
 
+NAME = f"victim{os.getpid()}"  # no other program's, nor that of another run of these tests
+
+
 def python(code, *names):
     return subprocess.run([sys.executable, "-c", code, *names], capture_output=True, timeout=60, check=False)
 
@@ -91,9 +94,9 @@ FORKS = {
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="skipped, because the numbers of the calls are others")
 @pytest.mark.parametrize("how", FORKS)
 def test_a_new_process_never_is_and_threads_are_none(receiver, sensors, rules, tmp_path, how):
-    sensors(receiver.port, *rules(rule("Forks", "evt.type in (clone, clone3, fork, vfork) and proc.name = inkillforks", "kill")),
+    sensors(receiver.port, *rules(rule("Forks", f"evt.type in (clone, clone3, fork, vfork) and proc.name = {NAME}", "kill")),
             "--enforce", "on")
-    done = python(named("inkillforks") + f"""
+    done = python(named(NAME) + f"""
 import threading
 thread = threading.Thread(target=lambda: open('{tmp_path}/thread', 'w'))
 thread.start(); thread.join()
@@ -105,18 +108,18 @@ open('{tmp_path}/after', 'w')
 """)
     assert done.returncode == -signal.SIGKILL
     assert sorted(path.name for path in tmp_path.iterdir() if path.name in ("thread", "child", "after")) == ["thread"]
-    only(receiver, "Forks", respond__result="killed", respond__effect="prevented", evt__type=how, proc__name="inkillforks")
+    only(receiver, "Forks", respond__result="killed", respond__effect="prevented", evt__type=how, proc__name=NAME)
 
 
 def test_a_program_never_begins(receiver, sensors, rules, tmp_path):
-    shutil.copy("/bin/touch", tmp_path / "inkilltouch")
-    (tmp_path / "link").symlink_to(tmp_path / "inkilltouch")
-    sensor = sensors(receiver.port, *rules(rule("Programs", f"evt.type in (execve, execveat) and proc.exepath = {tmp_path}/inkilltouch "
+    shutil.copy("/bin/touch", tmp_path / "victim")
+    (tmp_path / "link").symlink_to(tmp_path / "victim")
+    sensor = sensors(receiver.port, *rules(rule("Programs", f"evt.type in (execve, execveat) and proc.exepath = {tmp_path}/victim "
                                                 "and (proc.name = link or user.uid = 0)", "kill")), "--enforce", "on")
     done = subprocess.run([tmp_path / "link", tmp_path / "made"], check=False)
     assert done.returncode == -signal.SIGKILL and not (tmp_path / "made").exists()
     fields = only(receiver, "Programs", respond__result="killed", respond__effect="prevented")
-    assert fields["proc.exepath"] == f"{tmp_path}/inkilltouch"
+    assert fields["proc.exepath"] == f"{tmp_path}/victim"
     assert "before the program's first instruction" in sensor.text() or "before the call has any effect" in sensor.text()
 
 
@@ -159,9 +162,9 @@ def test_what_has_its_effect_is_said_to_have_it(receiver, sensors, rules, tmp_pa
     path.write_text("as it was")
     code, happened = ENDS[how]
     about = f" and fd.name = {path}" if how == "openat" else ""
-    sensor = sensors(receiver.port, *rules(rule("Ends", f"evt.type = {how} and proc.name = inkillends{about}", "kill")),
+    sensor = sensors(receiver.port, *rules(rule("Ends", f"evt.type = {how} and proc.name = {NAME}{about}", "kill")),
                      "--enforce", "on")
-    done = python(named("inkillends") + code.format(path=path) + f"\nopen('{tmp_path}/after', 'w')")
+    done = python(named(NAME) + code.format(path=path) + f"\nopen('{tmp_path}/after', 'w')")
     assert done.returncode == -signal.SIGKILL and not (tmp_path / "after").exists()
     fields = only(receiver, "Ends", respond__result="killed")
     if fields["respond.effect"] == "prevented": # by what asks before files are opened
@@ -172,18 +175,18 @@ def test_what_has_its_effect_is_said_to_have_it(receiver, sensors, rules, tmp_pa
 
 
 def test_what_is_written_to_a_pipe_is_said_to_arrive(receiver, sensors, rules):
-    sensors(receiver.port, *rules(rule("Pipes", "evt.type = write and proc.name = inkillpipes", "kill")), "--enforce", "on")
-    done = python(named("inkillpipes") + "os.write(1, b'arrived')\nos.write(1, b' and more')")
+    sensors(receiver.port, *rules(rule("Pipes", f"evt.type = write and proc.name = {NAME}", "kill")), "--enforce", "on")
+    done = python(named(NAME) + "os.write(1, b'arrived')\nos.write(1, b' and more')")
     assert done.returncode == -signal.SIGKILL and done.stdout == b"arrived"
     only(receiver, "Pipes", respond__result="killed", respond__effect="happened", evt__res="SUCCESS")
 
 
 def test_what_the_kernel_cannot_tell_is_killed_by_the_sensor(receiver, sensors, rules, tmp_path):
-    sensor = sensors(receiver.port, *rules(rule("Arguments", "evt.type = unlinkat and proc.cmdline contains inkill-argument", "kill")),
+    sensor = sensors(receiver.port, *rules(rule("Arguments", "evt.type = unlinkat and proc.cmdline contains victims-argument", "kill")),
                      "--enforce", "on")
     assert "some milliseconds after the call" in sensor.text()
     (tmp_path / "file").touch()
-    done = python(f"import os, time\nos.unlink('{tmp_path}/file', dir_fd=os.open('/', 0))\ntime.sleep(60)", "inkill-argument")
+    done = python(f"import os, time\nos.unlink('{tmp_path}/file', dir_fd=os.open('/', 0))\ntime.sleep(60)", "victims-argument")
     assert done.returncode == -signal.SIGKILL
     only(receiver, "Arguments", respond__result="killed", respond__effect="happened")
 
