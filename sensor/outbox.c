@@ -22,6 +22,8 @@ struct outbox {
 	struct batch flight;	     /* taken and not yet done */
 	bool flying, flight_spooled; /* ... and its bytes are (also) at the spool's front */
 	bool down, woken;
+	bool behind;	 /* the queue was full while the hub took events */
+	bool catches_up; /* what it did not take when it was away is still on its way */
 	uint64_t lost_events;
 };
 
@@ -107,6 +109,7 @@ void outbox_put(struct outbox *outbox, struct buf *batch, uint32_t events)
 	bool spilled = false;
 
 	pthread_mutex_lock(&outbox->lock);
+	outbox->behind |= outbox->count == OUTBOX_BATCHES && !outbox->down && !outbox->catches_up;
 	if (outbox->down || outbox->count == OUTBOX_BATCHES)
 		spilled = spill(outbox);
 	if (!outbox->down || !spilled || !to_spool(outbox, &(struct batch){ *batch, events }))
@@ -126,6 +129,16 @@ static struct timespec deadline(int wait_ms)
 static bool has_batch(const struct outbox *outbox)
 {
 	return outbox->count > 0 || (outbox->spool != NULL && !spool_is_empty(outbox->spool));
+}
+
+bool outbox_is_behind(struct outbox *outbox)
+{
+	bool behind;
+
+	pthread_mutex_lock(&outbox->lock);
+	behind = outbox->behind;
+	pthread_mutex_unlock(&outbox->lock);
+	return behind;
 }
 
 bool outbox_is_idle(struct outbox *outbox)
@@ -199,6 +212,9 @@ void outbox_done(struct outbox *outbox, bool delivered)
 		outbox->lost_events += outbox->flight.events;
 	outbox->down = !delivered;
 	outbox->flying = false;
+	if (!delivered || !has_batch(outbox))
+		outbox->behind = false;
+	outbox->catches_up = !delivered || (outbox->catches_up && has_batch(outbox));
 	buf_clear(&outbox->flight.body);
 	pthread_mutex_unlock(&outbox->lock);
 }

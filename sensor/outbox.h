@@ -27,6 +27,9 @@ void outbox_free(struct outbox *outbox);
 /* Hands over a batch of `events` lines; the buffer is empty afterwards. */
 void outbox_put(struct outbox *outbox, struct buf *batch, uint32_t events);
 
+/* More is put than the hub takes, which answers: events wait on disk that came after it was there. */
+bool outbox_is_behind(struct outbox *outbox);
+
 /* Nothing is queued, spooled or under way: a batch would leave at once. */
 bool outbox_is_idle(struct outbox *outbox);
 

@@ -231,7 +231,7 @@ bool prefilter_match_beside(struct prefilter *prefilter, const struct event *eve
 size_t prefilter_hits(struct prefilter *prefilter, const struct event *event, const struct rule **hits,
 		      size_t max)
 {
-	return rules_match(prefilter->rules, prefilter->scratch, event, hits, max);
+	return prefilter->rules == NULL ? 0 : rules_match(prefilter->rules, prefilter->scratch, event, hits, max);
 }
 
 size_t prefilter_rules_count(const struct prefilter *prefilter)

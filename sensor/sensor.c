@@ -35,7 +35,7 @@ static void look_for_harm(struct sensor *sensor)
 static void report(struct sensor *sensor)
 {
 	struct account account = { .procs = procs_stats(sensor->procs),
-				   .taken = sensor->taken - hold_stats(sensor->hold).waiting,
+				   .taken = sensor->taken - hold_stats(sensor->hold).waiting - sensor->budgets->all,
 				   .filtered = sensor->filtered,
 				   .emitted = sensor->seq,
 				   .failed = sensor->failed,
@@ -49,6 +49,7 @@ static void report(struct sensor *sensor)
 		look_for_harm(sensor);
 	sensor->probe->counts(sensor->probe_state, &account.probe);
 	sensor_gate_counts(sensor, &account.probe);
+	budget_counts(sensor->budgets, &account.probe);
 	buf_clear(text);
 	account_add_json(&account, text);
 	if (sensor->enforce != NULL) {
@@ -228,6 +229,7 @@ static void sensor_end(struct sensor *sensor)
 	containers_free(sensor->containers);
 	hosts_free(sensor->hosts);
 	hold_free(sensor->hold);
+	free(sensor->budgets);
 	event_done(&sensor->held);
 	procs_free(sensor->procs);
 	names_free(sensor->users);

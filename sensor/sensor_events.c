@@ -15,6 +15,7 @@ void sensor_seal(struct sensor *sensor)
 		return;
 	if (sensor->outbox != NULL) {
 		outbox_put(sensor->outbox, &sensor->batch, sensor->batch_events);
+		sensor->behind = sensor->tape.replay == NULL && outbox_is_behind(sensor->outbox);
 	} else {
 		fwrite(sensor->batch.at, 1, sensor->batch.len, stdout);
 		sensor->unheard = fflush(stdout) != 0 || ferror(stdout);
@@ -68,6 +69,16 @@ static bool becomes_event(const struct sensor *sensor, const struct record *reco
 static bool is_asked_for(const struct sensor *sensor, const struct record *record)
 {
 	return is_of_profile(sensor, record) || (sensor->options->lifecycle && record->type != RECORD_CALL);
+}
+
+/* What others do is not to wait behind a flood. */
+static bool is_shed(struct sensor *sensor, const struct record *record, const struct event *event)
+{
+	const struct rule *rules[BUDGET_RULES];
+
+	return sensor->behind &&
+	       !budget_takes(sensor->budgets, record, procs_find(sensor->procs, record->tgid), rules,
+			     prefilter_hits(sensor->prefilter, event, rules, ARRAY_LEN(rules)));
 }
 
 static bool matches(struct sensor *sensor, struct event *event)
@@ -326,8 +337,10 @@ void sensor_take(const struct record *record, void *userdata)
 		else if (is_held(sensor, record, event))
 			held = true; /* it is looked at again */
 		else if (is_wanted(sensor, event) || is_asked_for(sensor, record)) {
-			enrich_late(sensor->enrich, event);
-			ship(sensor, event);
+			if (!is_shed(sensor, record, event)) {
+				enrich_late(sensor->enrich, event);
+				ship(sensor, event);
+			}
 		} else
 			sensor->filtered++;
 	} else {

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "sensor/budget.h"
 #include "sensor/enforce/enforce.h"
 #include "sensor/enrich.h"
 #include "sensor/exporter.h"
@@ -64,6 +65,8 @@ struct sensor {
 	struct hold *hold;
 	struct event held; /* one of hold's, while it is looked at */
 	struct outbox *outbox; /* NULL with --print */
+	struct budgets *budgets;
+	bool behind; /* budgets are in force */
 	struct push *push;
 	struct tape tape;
 	struct sensor_seccomp seccomp;

@@ -111,7 +111,8 @@ static int start_containers(struct sensor *sensor)
 						      .silent = sensor->tape.replay != NULL };
 
 	sensor->hold = hold_new();
-	return sensor->hold == NULL ? -ENOMEM : containers_new(&settings, &sensor->containers);
+	sensor->budgets = calloc(1, sizeof(*sensor->budgets));
+	return sensor->hold == NULL || sensor->budgets == NULL ? -ENOMEM : containers_new(&settings, &sensor->containers);
 }
 
 /* The command has no parent that rules should know, nor have those that lose theirs. */

@@ -55,6 +55,29 @@ def test_a_flood_on_every_core_hides_no_read_of_shadow(receiver, sensors, tmp_pa
 
 
 @needs_ebpf
+def test_a_flood_that_rules_want_delays_nobody(receiver, sensors, tmp_path):  # noqa: F811
+    """More than the hub takes: what fires the same rule again and again, and not what stands behind it."""
+    (tmp_path / "rules.yaml").write_text(RULES.replace("proc.cmdline = nothing-has-this-line", "proc.name = flood"))
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    flood = subprocess.Popen([FLOOD, "10"], stdout=subprocess.PIPE)
+    time.sleep(2)
+    late = []
+    for number in range(30):
+        subprocess.run(["grep", "-c", f"no-such-{number}", "/etc/shadow"], stdout=subprocess.DEVNULL, check=False)
+        since = time.monotonic()
+        wait_for(lambda: len(receiver.find(proc__name="grep")) > number, 30, f"read {number} of /etc/shadow")
+        late.append(time.monotonic() - since)
+    flood.communicate()
+    assert sensor.stop() == 0
+    # Without budgets none arrives within half a minute: what came before the flood was known as one takes its time.
+    assert sorted(late)[len(late) // 2] < 5, sorted(late)
+    stats = receiver.heartbeats[-1]["stats"]
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + lost(stats)
+    assert stats["lost_by"]["budget"] > 0 and stats["flood"]["name"] == "flood"
+    assert len(receiver.find(proc__name="flood")) > 100
+
+
+@needs_ebpf
 def test_what_a_sleeping_sensor_cannot_take_is_shed_and_named(receiver, sensors, tmp_path):  # noqa: F811
     """More than the ring holds, from one process; another one's few calls find room."""
     (tmp_path / "rules.yaml").write_text(RULES.replace("proc.name = grep", "proc.name != nothing"))

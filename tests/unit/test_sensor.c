@@ -4,11 +4,13 @@
 #include "base/clock.h"
 #include "rules/evttypes.h"
 #include "rules/params.h"
+#include "sensor/budget.h"
 #include "sensor/by_call.h"
 #include "sensor/calls.h"
 #include "sensor/container.h"
 #include "sensor/enrich.h"
 #include "sensor/flags.h"
+#include "sensor/outbox.h"
 #include "sensor/proc_read.h"
 #include "sensor/record_text.h"
 #include "sensor/spool.h"
@@ -1070,6 +1072,77 @@ static void losses_are_shown_by_call(void **state)
 	buf_done(&out);
 }
 
+static void a_flood_is_shed_beyond_its_budget_and_nothing_else(void **state)
+{
+	struct budgets *budgets = calloc(1, sizeof(*budgets));
+	struct record flood = { .type = RECORD_CALL, .nr = SYS_mkdir, .class = RECORD_CLASS_PATH, .tgid = 7, .comm = "flood" };
+	struct record other = flood, way = flood;
+	struct probe_counts counts = { 0 };
+	unsigned passed = 0;
+
+	(void)state;
+	memcpy(other.comm, "other", 6);
+	way.nr = SYS_openat;
+	for (unsigned i = 0; i < 100 * BUDGET_EVENTS; i++)
+		passed += budget_takes(budgets, &flood, NULL, NULL, 0);
+	/* The clock may have begun seconds meanwhile. */
+	assert_in_range(passed, BUDGET_EVENTS, 50 * BUDGET_EVENTS);
+	assert_true(budget_takes(budgets, &other, NULL, NULL, 0) && budget_takes(budgets, &way, NULL, NULL, 0));
+	counts.of[RECORD_CLASS_PATH] = (struct plan_counters){ .seen = 100 * BUDGET_EVENTS, .emitted = 100 * BUDGET_EVENTS };
+	budget_counts(budgets, &counts);
+	assert_int_equal(counts.of[RECORD_CLASS_PATH].emitted, passed);
+	assert_int_equal(counts.of[RECORD_CLASS_PATH].dropped, 100 * BUDGET_EVENTS - passed);
+	assert_int_equal(counts.of[RECORD_CLASS_PATH].shed, budgets->all);
+	assert_int_equal(by_call_sum(&counts.by_call, PROBE_BUDGET), budgets->all);
+	assert_int_equal(counts.flood.tgid, 7);
+	assert_string_equal(counts.flood.comm, "flood");
+	free(budgets);
+}
+
+static void put_batch(struct outbox *outbox)
+{
+	struct buf batch = { 0 };
+
+	buf_add(&batch, STR("{}\n"));
+	outbox_put(outbox, &batch, 1);
+	buf_done(&batch);
+}
+
+static void done_batch(struct outbox *outbox, bool delivered)
+{
+	struct str batch;
+	uint32_t events;
+
+	assert_true(outbox_take(outbox, 0, &batch, &events));
+	outbox_done(outbox, delivered);
+}
+
+static void the_outbox_is_behind_when_the_hub_is_slow_and_not_when_it_is_away(void **state)
+{
+	struct outbox *outbox = outbox_new(NULL);
+
+	(void)state;
+	for (unsigned i = 0; i < OUTBOX_BATCHES; i++)
+		put_batch(outbox);
+	assert_false(outbox_is_behind(outbox));
+	put_batch(outbox);
+	assert_true(outbox_is_behind(outbox));
+	for (unsigned i = 0; i < OUTBOX_BATCHES; i++)
+		done_batch(outbox, true);
+	assert_false(outbox_is_behind(outbox));
+	put_batch(outbox);
+	done_batch(outbox, false);
+	for (unsigned i = 0; i <= OUTBOX_BATCHES; i++)
+		put_batch(outbox);
+	assert_false(outbox_is_behind(outbox));
+	/* It answers again: what waited meanwhile is no flood. */
+	done_batch(outbox, true);
+	put_batch(outbox);
+	put_batch(outbox);
+	assert_false(outbox_is_behind(outbox));
+	outbox_free(outbox);
+}
+
 static void a_long_string_is_cut_and_said_so(void **state)
 {
 	struct record *record = record_begin(RECORD_EXEC, SYS_execve);
@@ -1149,6 +1222,8 @@ int main(void)
 		RIG_TEST(what_a_rule_asks_of_an_event_is_there),
 		cmocka_unit_test(lines_of_passwd_have_homes_and_shells),
 		cmocka_unit_test(losses_are_shown_by_call),
+		cmocka_unit_test(a_flood_is_shed_beyond_its_budget_and_nothing_else),
+		cmocka_unit_test(the_outbox_is_behind_when_the_hub_is_slow_and_not_when_it_is_away),
 		cmocka_unit_test(the_table_of_calls_is_whole),
 		cmocka_unit_test(a_sensor_that_does_not_see_its_own_call_says_so),
 		cmocka_unit_test(a_long_string_is_cut_and_said_so),
