@@ -491,7 +491,7 @@ static void set_calls(struct ebpf *ebpf, const struct kills *kills)
 	bss->kill_path_bits = kills->paths;
 	bss->kill_exe_bits = kills->exes;
 	bss->kill_comm_bits = kills->comms;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__sync_synchronize(); /* what calls point to is there before they do */
 	memcpy(bss->kill_calls, kills->calls, sizeof(bss->kill_calls));
 	either_bits(ebpf->object, begins, either);
 	memcpy(bss->kill_begins, either, sizeof(bss->kill_begins));
