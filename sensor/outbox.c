@@ -22,7 +22,7 @@ struct outbox {
 	struct batch flight;	     /* taken and not yet done */
 	bool flying, flight_spooled; /* ... and its bytes are (also) at the spool's front */
 	bool down, woken;
-	bool behind;	 /* the queue was full while the hub took events */
+	bool behind;
 	bool catches_up; /* what it did not take when it was away is still on its way */
 	uint64_t lost_events;
 };
@@ -104,12 +104,27 @@ static void enqueue(struct outbox *outbox, struct buf *batch, uint32_t events)
 	*batch = swap;
 }
 
+/* Until a quarter is left: it is not to change with each batch. */
+static bool is_behind(const struct outbox *outbox)
+{
+	const unsigned part = outbox->behind ? 4 : 1;
+	uint64_t waiting = 0;
+
+	if (outbox->down || outbox->catches_up)
+		return false;
+	if (outbox->spool == NULL)
+		return outbox->count >= OUTBOX_BATCHES / part;
+	for (unsigned i = 0; i < outbox->count; i++)
+		waiting += outbox->queue[(outbox->first + i) % OUTBOX_BATCHES].events;
+	return waiting + spool_stats(outbox->spool).events >= OUTBOX_BEHIND / part;
+}
+
 void outbox_put(struct outbox *outbox, struct buf *batch, uint32_t events)
 {
 	bool spilled = false;
 
 	pthread_mutex_lock(&outbox->lock);
-	outbox->behind |= outbox->count == OUTBOX_BATCHES && !outbox->down && !outbox->catches_up;
+	outbox->behind = is_behind(outbox);
 	if (outbox->down || outbox->count == OUTBOX_BATCHES)
 		spilled = spill(outbox);
 	if (!outbox->down || !spilled || !to_spool(outbox, &(struct batch){ *batch, events }))
@@ -212,9 +227,8 @@ void outbox_done(struct outbox *outbox, bool delivered)
 		outbox->lost_events += outbox->flight.events;
 	outbox->down = !delivered;
 	outbox->flying = false;
-	if (!delivered || !has_batch(outbox))
-		outbox->behind = false;
 	outbox->catches_up = !delivered || (outbox->catches_up && has_batch(outbox));
+	outbox->behind = is_behind(outbox);
 	buf_clear(&outbox->flight.body);
 	pthread_mutex_unlock(&outbox->lock);
 }

@@ -8,7 +8,10 @@
 
 #include "sensor/spool.h"
 
-enum { OUTBOX_BATCHES = 8 }; /* in memory; more spill to the spool */
+enum {
+	OUTBOX_BATCHES = 8, /* in memory; more spill to the spool */
+	OUTBOX_BEHIND = 8192, /* events that wait though the hub answers: more come than it takes */
+};
 
 struct outbox;
 
@@ -27,7 +30,8 @@ void outbox_free(struct outbox *outbox);
 /* Hands over a batch of `events` lines; the buffer is empty afterwards. */
 void outbox_put(struct outbox *outbox, struct buf *batch, uint32_t events);
 
-/* More is put than the hub takes, which answers: events wait on disk that came after it was there. */
+/* More is put than the hub takes, which answers: OUTBOX_BEHIND events wait, or without a spool as many as there is
+ * room for. What waits since the hub was away does not count. */
 bool outbox_is_behind(struct outbox *outbox);
 
 /* Nothing is queued, spooled or under way: a batch would leave at once. */

@@ -71,12 +71,12 @@ static bool is_asked_for(const struct sensor *sensor, const struct record *recor
 	return is_of_profile(sensor, record) || (sensor->options->lifecycle && record->type != RECORD_CALL);
 }
 
-/* What others do is not to wait behind a flood. */
+/* What others do is not to wait behind a flood. Processes and privileges are never shed. */
 static bool is_shed(struct sensor *sensor, const struct record *record, const struct event *event)
 {
 	const struct rule *rules[BUDGET_RULES];
 
-	return sensor->behind &&
+	return sensor->behind && record->class != RECORD_CLASS_PROCESS && record->class != RECORD_CLASS_PRIVILEGE &&
 	       !budget_takes(sensor->budgets, record, procs_find(sensor->procs, record->tgid), rules,
 			     prefilter_hits(sensor->prefilter, event, rules, ARRAY_LEN(rules)));
 }
