@@ -1,62 +1,26 @@
 /* The eBPF probe's user side: loads and attaches the programs, writes what is wanted into their
- * maps, and empties the ring. The only file that knows libbpf. */
-#include "sensor/probe.h"
+ * maps, and empties the ring. */
+#include "sensor/ebpf/ebpf_inner.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/container.h"
 #include "sensor/ebpf/guard.h"
-#include "sensor/ebpf/ring.h"
-#include "sensor/enforce/act.h"
-#include "sensor/enforce/kills.h"
-#include "sensor/enforce/refusals.h"
 #include "sensor/ebpf/watched.h"
 #include "sensor/record_text.h"
 
-#include <bpf/bpf.h>
 #include <bpf/btf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/bpf.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
 
-/* Generated code, not held to our warnings. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wcast-qual"
-#pragma GCC diagnostic ignored "-Wshadow"
-#include "tocsin.skel.h"
-#pragma GCC diagnostic pop
-
 enum {
 	POLL_RECORDS = 4096,
 	PAUSE_MS = 1,
-	SLOTS = 7, /* of counters: maps.bpf.h */
-	PLACES_TOLD = 256, /* a power of two */
 	NICE = -10, /* of the thread that reads: who floods all processors must not also starve it */
-};
-
-struct ebpf {
-	struct tocsin_bpf *object;
-	struct ring urgent, bulk;
-	struct probe_settings settings; /* in force; the interest is the sensor's */
-	struct plan_sender killer; /* of the run before */
-	uint64_t told[PLACES_TOLD]; /* cgroups whose place the programs were told last, by their number */
-	struct bpf_link *refusing[4]; /* NULL: nothing is refused */
-	int epoll;
-	bool busy; /* the last look found something: more will come */
-	bool tells_layers, tells_places;
-	bool begins[PLAN_CALLS]; /* calls that are looked at before they begin */
-	const struct kills *kills; /* in force; NULL: none */
-	bool told_follows; /* ... that not everybody who is followed is known in the kernel */
-	size_t restored; /* programs that refuse, found detached and attached again */
-	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
 };
 
 static int no_print(enum libbpf_print_level level, const char *format, va_list args)
@@ -107,21 +71,16 @@ static struct watched tables(const struct tocsin_bpf *object)
 	};
 }
 
-static void want(uint64_t bits[PLAN_CALLS / 64], size_t nr)
-{
-	bits[nr / 64] |= 1ULL << (nr % 64);
-}
-
 static void wanted_bits(const struct ebpf *ebpf, const struct probe_settings *settings, uint64_t wanted[PLAN_CALLS / 64])
 {
 	memset(wanted, 0, PLAN_CALLS / 8);
 	for (size_t i = 0; i < calls_count; i++)
 		if (settings->wanted[i] || ebpf->begins[calls[i].nr])
-			want(wanted, calls[i].nr);
+			ebpf_want(wanted, calls[i].nr);
 }
 
 /* By our numbers or those of i386: the quick look. */
-static void either_bits(const struct tocsin_bpf *object, const uint64_t wanted[PLAN_CALLS / 64],
+void ebpf_either_bits(const struct tocsin_bpf *object, const uint64_t wanted[PLAN_CALLS / 64],
 			uint64_t either[PLAN_CALLS / 64])
 {
 	memcpy(either, wanted, PLAN_CALLS / 8);
@@ -129,18 +88,18 @@ static void either_bits(const struct tocsin_bpf *object, const uint64_t wanted[P
 		uint16_t nr = object->bss->compat_calls[i];
 
 		if (i == COMPAT_SOCKETCALL || (nr < PLAN_CALLS && (wanted[nr / 64] & 1ULL << (nr % 64))))
-			want(either, i);
+			ebpf_want(either, i);
 	}
 }
 
 /* First what the quick look lets through, so that it never stops what is wanted already. */
-static void set_wanted(struct ebpf *ebpf, const struct probe_settings *settings)
+void ebpf_set_wanted(struct ebpf *ebpf, const struct probe_settings *settings)
 {
 	struct tocsin_bpf *object = ebpf->object;
 	uint64_t wanted[PLAN_CALLS / 64], either[PLAN_CALLS / 64];
 
 	wanted_bits(ebpf, settings, wanted);
-	either_bits(object, wanted, either);
+	ebpf_either_bits(object, wanted, either);
 	for (size_t i = 0; i < ARRAY_LEN(either); i++)
 		__atomic_store_n(&object->bss->either[i], either[i], __ATOMIC_RELEASE);
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
@@ -166,17 +125,10 @@ static void fill_plans(struct ebpf *ebpf, const struct probe_settings *settings)
 		object->bss->uring_calls[i] = PLAN_CALLS;
 	for (size_t i = 0; i < ARRAY_LEN(uring_calls); i++)
 		object->bss->uring_calls[uring_calls[i].op] = call_find_name(str_of(uring_calls[i].name))->nr;
-	set_wanted(ebpf, settings);
+	ebpf_set_wanted(ebpf, settings);
 	object->bss->own_tgid = (uint32_t)getpid();
 	object->bss->parent_tgid = (uint32_t)getppid();
 	object->bss->take_environment = settings->take_environment;
-}
-
-static void stop_refusing(struct ebpf *ebpf)
-{
-	for (size_t i = 0; i < ARRAY_LEN(ebpf->refusing); i++)
-		bpf_link__destroy(TAKE(ebpf->refusing[i]));
-	__atomic_store_n(&ebpf->object->bss->refuses, false, __ATOMIC_RELAXED);
 }
 
 static void ebpf_close(void *state)
@@ -186,7 +138,7 @@ static void ebpf_close(void *state)
 	if (ebpf == NULL)
 		return;
 	if (ebpf->object != NULL && ebpf->refusing[0] != NULL)
-		stop_refusing(ebpf);
+		ebpf_stop_refusing(ebpf);
 	ring_close(&ebpf->urgent);
 	ring_close(&ebpf->bulk);
 	if (ebpf->epoll >= 0)
@@ -358,181 +310,6 @@ static int ebpf_open(const struct probe_settings *settings, void **ret, const ch
 	return 0;
 }
 
-/* ---- refusing connections ---- */
-
-/* On the root of the v2 tree: for every process, whatever its container. */
-static int start_refusing(struct ebpf *ebpf)
-{
-	struct bpf_program *const programs[] = { ebpf->object->progs.on_connect4, ebpf->object->progs.on_connect6,
-						 ebpf->object->progs.on_sendmsg4, ebpf->object->progs.on_sendmsg6 };
-	char mount[PATH_MAX];
-	autoclose int root = cgroup_mount("cgroup2", NULL, mount, sizeof(mount))
-				     ? open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-				     : -1;
-
-	if (root < 0)
-		return -ENOENT;
-	__atomic_store_n(&ebpf->object->bss->refuses, true, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
-		ebpf->refusing[i] = bpf_program__attach_cgroup(programs[i], root);
-		if (ebpf->refusing[i] == NULL) {
-			int r = -errno;
-
-			stop_refusing(ebpf);
-			return r;
-		}
-	}
-	return 0;
-}
-
-static bool is_among(const struct refusal *refusals, size_t count, const struct plan_far *far)
-{
-	for (size_t i = 0; i < count; i++)
-		if (memcmp(&refusals[i].far, far, sizeof(*far)) == 0)
-			return true;
-	return false;
-}
-
-/* What is no longer refused goes last, so that nothing is let through in between. */
-static void forget_others(int map, const struct refusal *refusals, size_t count)
-{
-	struct plan_far far, *before = NULL, next;
-
-	while (bpf_map_get_next_key(map, before, &next) == 0) {
-		if (before != NULL && !is_among(refusals, count, before))
-			bpf_map_delete_elem(map, before);
-		far = next;
-		before = &far;
-	}
-	if (before != NULL && !is_among(refusals, count, before))
-		bpf_map_delete_elem(map, before);
-}
-
-static int ebpf_refuse(void *state, const struct refusal *refusals, size_t count)
-{
-	struct ebpf *ebpf = state;
-	int map = bpf_map__fd(ebpf->object->maps.far_ends), r;
-
-	if (count == 0) {
-		stop_refusing(ebpf);
-		return 0;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (bpf_map_update_elem(map, &refusals[i].far, &refusals[i].ranges, BPF_ANY) < 0)
-			return -errno;
-	forget_others(map, refusals, count);
-	r = ebpf->refusing[0] != NULL ? 0 : start_refusing(ebpf);
-	return r;
-}
-
-/* ---- killing ---- */
-
-static int put_text(struct ebpf *ebpf, const struct kill_text *text)
-{
-	struct plan_prefix prefix = { .bits = (uint32_t)text->text.len * 8 };
-	struct plan_comm comm = { .text = "" };
-
-	if (!text->is_comm) {
-		memcpy(prefix.path, text->text.at, text->text.len);
-		return bpf_map_update_elem(bpf_map__fd(ebpf->object->maps.kill_paths), &prefix, &text->bits, BPF_ANY);
-	}
-	memcpy(comm.text, text->text.at, text->text.len);
-	return bpf_map_update_elem(bpf_map__fd(ebpf->object->maps.kill_comms), &comm, &text->bits, BPF_ANY);
-}
-
-/* Of any map whose keys are no longer than a prefix's. */
-static void empty_map(const struct bpf_map *map)
-{
-	struct plan_prefix key;
-
-	while (bpf_map_get_next_key(bpf_map__fd(map), NULL, &key) == 0)
-		if (bpf_map_delete_elem(bpf_map__fd(map), &key) < 0)
-			return;
-}
-
-/* What the bits mean changes: nobody begins to look at clauses meanwhile, and who has begun finds another version. */
-static void kill_nobody(struct ebpf *ebpf)
-{
-	struct tocsin_bpf__bss *bss = ebpf->object->bss;
-
-	memset(bss->kill_begins, 0, sizeof(bss->kill_begins));
-	memset(bss->kill_calls, 0, sizeof(bss->kill_calls));
-	memset(ebpf->begins, 0, sizeof(ebpf->begins));
-	__atomic_add_fetch(&bss->kill_version, 1, __ATOMIC_SEQ_CST);
-	bss->kill_path_bits = bss->kill_exe_bits = bss->kill_comm_bits = 0;
-	empty_map(ebpf->object->maps.kill_paths);
-	empty_map(ebpf->object->maps.kill_comms);
-}
-
-/* Before calls a program of its own looks at each, which is not there for nothing. */
-static int look_before(struct ebpf *ebpf, bool begins)
-{
-	struct bpf_link **link = &ebpf->object->links.on_sys_enter;
-
-	__atomic_store_n(&ebpf->object->bss->kills_begin, begins, __ATOMIC_RELAXED);
-	if (!begins)
-		bpf_link__destroy(TAKE(*link));
-	else if (*link == NULL)
-		*link = bpf_program__attach(ebpf->object->progs.on_sys_enter);
-	return begins && *link == NULL ? -errno : 0;
-}
-
-static void set_calls(struct ebpf *ebpf, const struct kills *kills)
-{
-	struct tocsin_bpf__bss *bss = ebpf->object->bss;
-	uint64_t begins[PLAN_CALLS / 64] = { 0 }, either[PLAN_CALLS / 64];
-
-	for (size_t i = 0; i < calls_count; i++)
-		if (kills->calls[calls[i].nr].begin != 0) {
-			ebpf->begins[calls[i].nr] = true;
-			want(begins, calls[i].nr);
-		}
-	memcpy(bss->kill_clauses, kills->clauses, sizeof(bss->kill_clauses));
-	bss->kill_path_bits = kills->paths;
-	bss->kill_exe_bits = kills->exes;
-	bss->kill_comm_bits = kills->comms;
-	__sync_synchronize(); /* what calls point to is there before they do */
-	memcpy(bss->kill_calls, kills->calls, sizeof(bss->kill_calls));
-	either_bits(ebpf->object, begins, either);
-	memcpy(bss->kill_begins, either, sizeof(bss->kill_begins));
-}
-
-static int ebpf_kill(void *state, const struct kills *kills)
-{
-	struct ebpf *ebpf = state;
-	int r = 0;
-
-	if (!ebpf->object->rodata->kills_here)
-		return -EOPNOTSUPP;
-	kill_nobody(ebpf);
-	ebpf->kills = NULL;
-	for (size_t i = 0; kills != NULL && i < kills->texts_count && r == 0; i++)
-		r = put_text(ebpf, &kills->texts[i]) < 0 ? -errno : 0;
-	if (r == 0)
-		r = look_before(ebpf, kills != NULL && kills->begins);
-	if (r == 0 && kills != NULL) {
-		set_calls(ebpf, kills);
-		ebpf->kills = kills;
-	}
-	set_wanted(ebpf, &ebpf->settings);
-	return r;
-}
-
-static bool kills_as_set(const struct ebpf *ebpf)
-{
-	const struct tocsin_bpf__bss *bss = ebpf->object->bss;
-
-	return ebpf->kills == NULL || (memcmp(bss->kill_calls, ebpf->kills->calls, sizeof(bss->kill_calls)) == 0 &&
-				       memcmp(bss->kill_clauses, ebpf->kills->clauses, sizeof(bss->kill_clauses)) == 0);
-}
-
-static void ebpf_killed(const void *state, struct plan_killed *ret)
-{
-	const struct ebpf *ebpf = state;
-
-	*ret = ebpf->object->bss->kills;
-}
-
 /* ---- the probe ---- */
 
 static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
@@ -545,7 +322,7 @@ static size_t ebpf_rearm(void *state, const struct probe_settings *settings)
 		log_warning("probe: the kernel's tables of paths could not be set (%s): more opens than rules "
 			    "can match are reported", strerror(-r));
 	ebpf->settings = *settings;
-	set_wanted(ebpf, settings);
+	ebpf_set_wanted(ebpf, settings);
 	__atomic_store_n(&ebpf->object->bss->take_environment, settings->take_environment, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -598,7 +375,7 @@ static struct ring *next_ring(struct ebpf *ebpf, const struct record **ret, size
 static void tell_place(struct ebpf *ebpf, const struct record *record)
 {
 	struct str cgroup = record_text(record, RECORD_STRING_CGROUP);
-	uint64_t *told = &ebpf->told[record->cgroup_id % PLACES_TOLD];
+	uint64_t *told = &ebpf->told[record->cgroup_id % EBPF_PLACES_TOLD];
 	uint32_t place;
 
 	/* A path from before a cgroup was renamed says nothing any more. */
@@ -704,102 +481,6 @@ static int ebpf_poll(void *state, int wait_ms, probe_take_fn take, void *userdat
 	return n;
 }
 
-/* A tracepoint that hits while its program runs on the same processor is skipped by the kernel;
- * only it knows how often. Seen and dropped, for the equation's sake. */
-static void add_misses(struct tocsin_bpf *object, struct probe_counts *ret)
-{
-	const struct {
-		struct bpf_program *program;
-		enum record_class class;
-	} programs[] = {
-		{ object->progs.on_sys_exit, RECORD_CLASS_OTHER },
-		{ object->progs.on_exec, RECORD_CLASS_PROCESS },
-		{ object->progs.on_fork, RECORD_CLASS_PROCESS },
-		{ object->progs.on_exit, RECORD_CLASS_PROCESS },
-		{ object->progs.on_named, RECORD_CLASS_PRIVILEGE },
-		{ object->progs.on_uring_submit, RECORD_CLASS_OTHER },
-		{ object->progs.on_uring_complete, RECORD_CLASS_OTHER },
-		{ object->progs.on_uring_overflow, RECORD_CLASS_OTHER },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
-		struct bpf_prog_info info = { 0 };
-		uint32_t len = sizeof(info);
-
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(programs[i].program), &info, &len) < 0)
-			continue;
-		ret->of[programs[i].class].seen += info.recursion_misses;
-		ret->of[programs[i].class].dropped += info.recursion_misses;
-		ret->skipped += info.recursion_misses;
-	}
-}
-
-/* By call and cause, of all processors. */
-static void add_losses(struct tocsin_bpf *object, int cpus, struct probe_counts *ret)
-{
-	autofree struct plan_losses *losses = calloc((size_t)cpus, sizeof(*losses));
-	uint32_t zero = 0;
-
-	if (losses == NULL || bpf_map__lookup_elem(object->maps.losses, &zero, sizeof(zero), losses,
-						   sizeof(*losses) * (size_t)cpus, 0) < 0)
-		return;
-	for (int cpu = 0; cpu < cpus; cpu++) {
-		for (size_t i = 0; i < PLAN_LOST_ROWS; i++) {
-			ret->by_call.at[i][PROBE_RING] += losses[cpu].of[i].ring;
-			ret->by_call.at[i][PROBE_BUDGET] += losses[cpu].of[i].budget;
-		}
-		ret->budgets_full += losses[cpu].budgets_full;
-	}
-}
-
-/* The newest second in which something was lost, and in it the processor that lost most. */
-static void add_flood(struct tocsin_bpf *object, int cpus, struct probe_counts *ret)
-{
-	autofree struct plan_flood *floods = calloc((size_t)cpus, sizeof(*floods));
-	uint32_t zero = 0;
-
-	if (floods == NULL || bpf_map__lookup_elem(object->maps.floods, &zero, sizeof(zero), floods,
-						   sizeof(*floods) * (size_t)cpus, 0) < 0)
-		return;
-	for (int cpu = 0; cpu < cpus; cpu++)
-		if (floods[cpu].window > ret->flood.window ||
-		    (floods[cpu].window == ret->flood.window && floods[cpu].votes > ret->flood.votes))
-			ret->flood = floods[cpu];
-	ret->flood.comm[sizeof(ret->flood.comm) - 1] = '\0';
-}
-
-static void ebpf_counts(void *state, struct probe_counts *ret)
-{
-	struct ebpf *ebpf = state;
-	int cpus = libbpf_num_possible_cpus();
-	size_t size = sizeof(struct plan_counters) * PLAN_CLASS_SLOTS;
-	autofree struct plan_counters *rows = calloc((size_t)(cpus > 0 ? cpus : 1), size);
-
-	*ret = (struct probe_counts){ 0 };
-	for (uint32_t slot = 0; rows != NULL && cpus > 0 && slot < SLOTS; slot++) {
-		if (bpf_map__lookup_elem(ebpf->object->maps.counts, &slot, sizeof(slot), rows,
-					 size * (size_t)cpus, 0) < 0)
-			continue;
-		for (int cpu = 0; cpu < cpus; cpu++)
-			for (size_t class = 0; class < RECORD_CLASSES; class ++) {
-				const struct plan_counters *row =
-					&rows[cpu * PLAN_CLASS_SLOTS + (int)class];
-
-				ret->of[class].seen += row->seen;
-				ret->of[class].filtered += row->filtered;
-				ret->of[class].emitted += row->emitted;
-				ret->of[class].dropped += row->dropped;
-				ret->of[class].shed += row->shed;
-			}
-	}
-	add_misses(ebpf->object, ret);
-	ret->invalid = ebpf->invalid;
-	if (cpus <= 0)
-		return;
-	add_losses(ebpf->object, cpus, ret);
-	add_flood(ebpf->object, cpus, ret);
-}
-
 /* Who may write the programs' memory can tell them to look away. */
 static bool is_as_set(const struct ebpf *ebpf)
 {
@@ -817,21 +498,6 @@ static bool is_as_set(const struct ebpf *ebpf)
 	return true;
 }
 
-/* Who may can detach what refuses connections: it is attached again. */
-static size_t restore_refusing(struct ebpf *ebpf)
-{
-	size_t lost = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(ebpf->refusing); i++)
-		lost += ebpf->refusing[i] != NULL && !guard_refuses(ebpf->refusing[i]);
-	if (lost == 0)
-		return 0;
-	stop_refusing(ebpf);
-	if (start_refusing(ebpf) < 0)
-		log_err("probe: what refuses connections was detached, and cannot be attached again");
-	return lost;
-}
-
 static void ebpf_look(void *state, struct probe_harm *ret)
 {
 	struct ebpf *ebpf = state;
@@ -839,13 +505,13 @@ static void ebpf_look(void *state, struct probe_harm *ret)
 	*ret = (struct probe_harm){ .killer = ebpf->killer };
 	recover_places(ebpf);
 	(void)guard_sender(bpf_map__fd(ebpf->object->maps.senders), PLAN_SENDER_STOP, &ret->stopper);
-	ebpf->restored += restore_refusing(ebpf);
+	ebpf->restored += ebpf_restore_refusing(ebpf);
 	ret->detached = guard_detached(ebpf->object->skeleton) + ebpf->restored;
 	if (!ebpf->told_follows && __atomic_load_n(&ebpf->object->bss->follows_lost, __ATOMIC_RELAXED) > 0) {
 		ebpf->told_follows = true;
 		log_warning("probe: too many processes to know in the kernel who is followed: all of them are looked at");
 	}
-	ret->changed = !is_as_set(ebpf) || !kills_as_set(ebpf);
+	ret->changed = !is_as_set(ebpf) || !ebpf_kills_as_set(ebpf);
 	if (!ret->changed)
 		return;
 	fill_plans(ebpf, &ebpf->settings);
