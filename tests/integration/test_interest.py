@@ -183,7 +183,33 @@ def test_a_rule_may_name_a_path_that_is_a_link(receiver, sensors, tmp_path, rule
 LOOKS = ["fd.name = {t}/qetc/qa", "fd.filename = qshadow.lnk", "fd.name endswith .pem", "fd.name contains /.qssh/",
          "fd.filename startswith plain.l", "fd.name startswith {t}/qhome", "fd.directory = {t}/qlink/.qssh",
          "fd.name contains /.qs", "fd.name startswith /qetc", "fd.name = /qshadow/qhome/qa"]
-ALL = "evt.type in (open, openat) and user.name = nobody-has-this-name"
+
+
+def beside(receiver, sensors, tmp_path, calls, output, looks, others=()):
+    """Two sensors, by name their ids: "few" with a rule for each look at these calls, and "all", to which every such call comes,
+    for one more rule that never matches."""
+    ids = {}
+    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(json.dumps([
+            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": output, "condition": f"{calls} and {text}"}
+            for number, text in enumerate([*looks, *more])] + [*others]))
+        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
+        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    return ids
+
+
+def told_by(ids, events, *fields):
+    """How often each of the two told of what."""
+    seen = {name: collections.Counter() for name in ids}
+    for event in events:
+        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
+        seen[name][tuple(event["fields"].get(field) for field in fields)] += 1
+    return seen
+
+
+def differences(seen):
+    return seen["few"] - seen["all"], seen["all"] - seen["few"]
 
 
 @needs_ebpf
@@ -193,25 +219,13 @@ def test_what_a_rule_wants_passes_however_it_is_opened(receiver, sensors, tmp_pa
     tree, end = str(tmp_path / "tree"), str(tmp_path / "the-end")
     make(end)
     looks = [text.format(t=tree) for text in LOOKS[seed::3]]
-    ids = {}
-    for name, more in (("few", []), ("all", [ALL])):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(json.dumps([
-            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%fd.name %fd.nameraw %evt.arg.name",
-             "condition": text if text == ALL else f"evt.type in (open, openat) and {text}"}
-            for number, text in enumerate([*looks, f"fd.name = {end}", *more])]))
-        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
-        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    ids = beside(receiver, sensors, tmp_path, "evt.type in (open, openat)", "%fd.name %fd.nameraw %evt.arg.name",
+                 [*looks, f"fd.name = {end}"])
     subprocess.run([sys.executable, os.path.join(HERE, "made_opens.py"), tree, str(seed), "150"], check=True)
     read(end)
     wait_for(lambda: len(receiver.find(fd__name=end)) >= 2)
-    seen = {name: collections.Counter() for name in ids}
-    for event in receiver.find(proc__name="made-opens"):
-        fields = event["fields"]
-        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
-        seen[name][tuple(fields.get(field) for field in
-                         ("fd.name", "fd.nameraw", "evt.arg.name", "evt.rawres", "proc.vpid"))] += 1
-    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    seen = told_by(ids, receiver.find(proc__name="made-opens"), "fd.name", "fd.nameraw", "evt.arg.name", "evt.rawres", "proc.vpid")
+    assert differences(seen) == ({}, {})
     assert sum(seen["all"].values()) > 20
 
 
@@ -231,30 +245,20 @@ def test_what_a_rule_wants_passes_whatever_names_it(receiver, sensors, tmp_path,
     """The same of other calls with names."""
     tree, end = str(tmp_path / "tree"), str(tmp_path / "the-end")
     looks = [text.format(t=tree) for text in NAME_LOOKS[seed::3]]
-    ids = {}
-    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(json.dumps([
-            {"rule": f"r{number}", "desc": "d", "priority": "INFO",
-             "output": "%evt.args %fd.name", "condition": f"{NAME_CALLS} and {text}"}
-            for number, text in enumerate([*looks, f"evt.arg.path = {end}", *more])]))
-        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
-        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    ids = beside(receiver, sensors, tmp_path, NAME_CALLS, "%evt.args %fd.name", [*looks, f"evt.arg.path = {end}"])
     said = interest(tmp_path / "few.yaml")[1]
     assert "always" not in said
     subprocess.run([sys.executable, os.path.join(HERE, "made_names.py"), tree, str(seed), "200"], check=True)
     os.mkdir(end)
     wait_for(lambda: len([event for event in receiver.find() if event["fields"].get("evt.arg.path") == end]) >= 2)
-    seen = {name: collections.Counter() for name in ids}
-    for event in receiver.find():
-        if not event["fields"]["proc.name"].startswith("made-n"):
-            continue
-        fields = event["fields"]
-        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
-        seen[name][tuple(fields.get(field) for field in
-                         ("evt.type", "evt.args", "fd.name", "evt.rawres", "proc.vpid", "proc.name"))] += 1
-    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    seen = told_by(ids, [event for event in receiver.find() if event["fields"]["proc.name"].startswith("made-n")],
+                   "evt.type", "evt.args", "fd.name", "evt.rawres", "proc.vpid", "proc.name")
+    assert differences(seen) == ({}, {})
     assert sum(seen["all"].values()) > 20
+
+
+def end_rule(path):
+    return {"rule": "end", "desc": "d", "priority": "INFO", "output": "o", "condition": f"evt.type = mkdir and evt.arg.path = {path}"}
 
 
 def talk(port, other, hosts=((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))):
@@ -286,27 +290,15 @@ def test_what_a_rule_wants_passes_by_the_ports(receiver, sensors, tmp_path, rece
     types = "connect, accept, accept4, bind, sendto, sendmsg" + (", recvfrom" if receives else "")
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         port, other = one.getsockname()[1], two.getsockname()[1]
-    end, ids = str(tmp_path / "the-end"), {}
+    end = str(tmp_path / "the-end")
     looks = [f"fd.sport = {port}", f"fd.rport in ({port}, 1)", f"(fd.lport = {port} or fd.cport = {port})"]
-    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(json.dumps([
-            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%fd.name",
-             "condition": f"evt.type in ({types}) and {text}"}
-            for number, text in enumerate([*looks, *more])] + [
-            {"rule": "end", "desc": "d", "priority": "INFO", "output": "o", "condition": f"evt.type = mkdir and evt.arg.path = {end}"}]))
-        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
-        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    ids = beside(receiver, sensors, tmp_path, f"evt.type in ({types})", "%fd.name", looks, [end_rule(end)])
     assert ("connect: ip: by its ports" in interest(tmp_path / "few.yaml")[1]) != receives
     talk(port, other)
     os.mkdir(end)
     wait_for(lambda: len(receiver.find(evt__type="mkdir")) >= 2)
-    seen = {name: collections.Counter() for name in ids}
-    for event in receiver.find(proc__pid=os.getpid()):
-        fields = event["fields"]
-        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
-        seen[name][tuple(fields.get(field) for field in ("evt.type", "fd.name", "evt.rawres"))] += 1
-    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    seen = told_by(ids, receiver.find(proc__pid=os.getpid()), "evt.type", "fd.name", "evt.rawres")
+    assert differences(seen) == ({}, {})
     assert sum(seen["all"].values()) > 10 and not any(f":{other}" in str(key[1]) for key in seen["few"])
 
 
@@ -320,28 +312,17 @@ def test_what_a_rule_wants_passes_by_the_addresses(receiver, sensors, tmp_path, 
     """Held against a sensor to which every such call comes."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         port, other = one.getsockname()[1], two.getsockname()[1]
-    end, ids = str(tmp_path / "the-end"), {}
-    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(json.dumps([
-            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%fd.name",
-             "condition": f"evt.type in (connect, accept, accept4, bind, sendto, sendmsg) and {text}"}
-            for number, text in enumerate([ADDRESS_LOOKS[seed], *more])] + [
-            {"rule": "end", "desc": "d", "priority": "INFO", "output": "o", "condition": f"evt.type = mkdir and evt.arg.path = {end}"}]))
-        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
-        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    end = str(tmp_path / "the-end")
+    ids = beside(receiver, sensors, tmp_path, "evt.type in (connect, accept, accept4, bind, sendto, sendmsg)", "%fd.name",
+                 [ADDRESS_LOOKS[seed]], [end_rule(end)])
     said = interest(tmp_path / "few.yaml")[1]
     assert "address is in" in said and "connect: ip: by its ports or addresses" in said
     talk(port, other, [(socket.AF_INET, host) for host in ("127.9.8.7", "127.9.11.200", "127.9.12.1")] +
          [(socket.AF_INET6, host) for host in ("::1", "::ffff:127.9.8.7", "::ffff:127.0.0.1")])
     os.mkdir(end)
     wait_for(lambda: len(receiver.find(evt__type="mkdir")) >= 2)
-    seen = {name: collections.Counter() for name in ids}
-    for event in receiver.find(proc__pid=os.getpid()):
-        fields = event["fields"]
-        name = "few" if event["sensor"]["id"] == ids["few"] else "all"
-        seen[name][tuple(fields.get(field) for field in ("evt.type", "fd.name", "evt.rawres"))] += 1
-    assert (seen["few"] - seen["all"], seen["all"] - seen["few"]) == ({}, {})
+    seen = told_by(ids, receiver.find(proc__pid=os.getpid()), "evt.type", "fd.name", "evt.rawres")
+    assert differences(seen) == ({}, {})
     assert sum(seen["all"].values()) > 4 and not any("127.9.12.1" in str(key[1]) for key in seen["few"])
 
 
@@ -354,15 +335,8 @@ KIN_LOOKS = ["proc.pname = kin-a", "proc.aname in (kin-b, nobody)", "proc.aname[
 @pytest.mark.parametrize("seed", range(len(KIN_LOOKS)))
 def test_what_a_rule_wants_passes_by_whom_it_descends_from(receiver, sensors, tmp_path, seed):  # noqa: F811
     """Held against a sensor to which every such call comes, over processes that change their names, programs and parents."""
-    ids = {}
-    for name, more in (("few", []), ("all", ["user.name = nobody-has-this-name"])):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(json.dumps([
-            {"rule": f"r{number}", "desc": "d", "priority": "INFO", "output": "%evt.arg.path",
-             "condition": f"evt.type in (mkdir, mkdirat) and {text}"}
-            for number, text in enumerate([KIN_LOOKS[seed], "evt.arg.path endswith /the-end", *more])]))
-        sensor = sensors(receiver.port, "--rules", str(path), spool=f"spool-{name}")
-        ids[name] = re.search(r"sensor (\S+), boot", sensor.text()).group(1)
+    ids = beside(receiver, sensors, tmp_path, "evt.type in (mkdir, mkdirat)", "%evt.arg.path",
+                 [KIN_LOOKS[seed], "evt.arg.path endswith /the-end"])
     assert "always" not in interest(tmp_path / "few.yaml")[1]
 
     def grown(tree):
@@ -377,11 +351,9 @@ def test_what_a_rule_wants_passes_by_whom_it_descends_from(receiver, sensors, tm
             wait_for(lambda: len([event for event in told() if event["fields"]["evt.arg.path"].endswith("the-end")]) >= 2)
         finally:
             (tree / "over").touch()
-        seen = {name: collections.Counter() for name in ids}
-        for event in told():
-            seen["few" if event["sensor"]["id"] == ids["few"] else "all"][event["fields"]["evt.arg.path"]] += 1
+        seen = told_by(ids, told(), "evt.arg.path")
         assert 1 < sum(seen["all"].values()) < len(os.listdir(tree))
-        return seen["few"] - seen["all"], seen["all"] - seen["few"]
+        return differences(seen)
 
     # A processor that stands still in the middle of a record makes a sensor read of a new name too late. What the kernel
     # does not let pass is missing each time.
