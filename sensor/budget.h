@@ -1,6 +1,6 @@
 /* Budgets on the way to the hub: while more events come than the hub takes, each program has so many in a second by
- * which it fires the same rules with the same call. What is shed is the flood, and not those beside it, which would wait behind it. The kernel side does the
- * same for its ring (plan.h), where programs are not known yet. */
+ * which it fires the same rules with the same call. What is shed is the flood, and not those beside it, which would wait
+ * behind it. The kernel side does the same for its ring (plan.h), where programs are not known yet. */
 #ifndef SENSOR_BUDGET_H
 #define SENSOR_BUDGET_H
 

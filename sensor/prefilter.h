@@ -45,10 +45,10 @@ bool prefilter_wants_type(const struct prefilter *prefilter, struct str type);
 /* Asks for the fields that rules read. */
 void prefilter_fields(const struct prefilter *prefilter, struct enrich *enrich);
 
-/* Whether a rule reads proc.env: it is copied at each exec only then. */
 /* Gives the names of hosts that rules compare addresses with to the table of hosts. 0 or -errno. */
 int prefilter_hosts(const struct prefilter *prefilter, struct hosts *hosts);
 
+/* Whether a rule reads proc.env: it is copied at each exec only then. */
 bool prefilter_wants_environment(const struct prefilter *prefilter);
 bool prefilter_wants_standard(const struct prefilter *prefilter);
 

@@ -97,8 +97,7 @@ struct probe_ops {
 	int (*refuse)(void *state, const struct refusal *refusals, size_t count);
 
 	/* Has the kernel kill whom these rules mean, and nobody else; NULL: nobody. They stay until the next ones are
-	 * given. 0; -EOPNOTSUPP: the kernel does not
-	 * take the programs; else -errno. NULL: this probe cannot. */
+	 * given. 0; -EOPNOTSUPP: the kernel does not take the programs; else -errno. NULL: this probe cannot. */
 	int (*kill)(void *state, const struct kills *kills);
 
 	/* What came of that. */

@@ -49,7 +49,6 @@ static void ship(struct sensor *sensor, const struct event *event)
 		sensor_seal(sensor);
 }
 
-/* Records that only keep the table right are not worth the fields of an event. */
 /* The command's profile has refused or logged it: told whatever the rules want. */
 static bool is_of_profile(const struct sensor *sensor, const struct record *record)
 {
@@ -57,6 +56,7 @@ static bool is_of_profile(const struct sensor *sensor, const struct record *reco
 	       record_text(record, RECORD_STRING_ACTION).at != NULL;
 }
 
+/* Records that only keep the table right are not worth the fields of an event. */
 static bool becomes_event(const struct sensor *sensor, const struct record *record)
 {
 	if (is_of_profile(sensor, record))
