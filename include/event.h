@@ -83,6 +83,11 @@ struct event {
 	size_t count;
 	field_id *set;
 	size_t set_count;
+
+	/* Puts the value of a field that is dear to find out, or leaves it absent; called when such a one is read.
+	 * NULL: all that is known is there. */
+	void (*ask)(void *ask_arg, field_id id);
+	void *ask_arg;
 };
 
 /* Arrays for `fields_count` fields. 0 or -ENOMEM. */
@@ -92,10 +97,10 @@ void event_done(struct event *event);
 /* Empty again; keeps the arrays. */
 void event_clear(struct event *event);
 
-/* Sets a field; an id out of range is ignored (nobody wants that field). */
+/* Sets a field; an id out of range is ignored (nobody wants that field), and so is an absent value. */
 static inline void event_set(struct event *event, field_id id, struct value value)
 {
-	if (id == FIELD_NONE || id >= event->count)
+	if (id == FIELD_NONE || id >= event->count || value.kind == VALUE_ABSENT)
 		return;
 	if (event->values[id].kind == VALUE_ABSENT)
 		event->set[event->set_count++] = id;
@@ -108,6 +113,14 @@ static inline const struct value *event_get(const struct event *event, field_id 
 	static const struct value absent = { 0 };
 
 	return id < event->count ? &event->values[id] : &absent;
+}
+
+/* The same, and what has to be asked for is. */
+static inline const struct value *event_read(const struct event *event, field_id id)
+{
+	if (event_get(event, id)->kind == VALUE_ABSENT && event->ask != NULL)
+		event->ask(event->ask_arg, id);
+	return event_get(event, id);
 }
 
 #endif

@@ -262,7 +262,6 @@ struct rules {
 	field_id arg_flags, arg_mode, arg_uid;
 	struct type_set wanted_types;
 	uint64_t *wanted_fields; /* bits by id */
-	uint64_t *tested_fields; /* of those that conditions read */
 	size_t fields_count;
 };
 

@@ -8,7 +8,7 @@ typedef bool derive_fn(struct rules_scratch *scratch, const struct term *term, s
 
 static inline const struct value *get(struct rules_scratch *scratch, field_id id)
 {
-	return event_get(scratch->event, id);
+	return event_read(scratch->event, id);
 }
 
 static inline bool has(const struct value *value)

@@ -351,9 +351,6 @@ bool rules_next_text(const struct rules *rules, field_id field, uint64_t *cursor
  * which they are derived: start with *cursor = 0; false at the end. */
 bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret);
 
-/* Whether a condition reads it: the others are only shown. */
-bool rules_test_field(const struct rules *rules, field_id id);
-
 /* Whether any enabled rule wants what a call reads or writes (evt.buffer, evt.arg.data); the environment of a process
  * or of its ancestors. */
 bool rules_wants_data(const struct rules *rules);

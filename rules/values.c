@@ -231,7 +231,7 @@ static bool from_event(const struct event *event, const struct term *term, struc
 
 static bool field_value(struct rules_scratch *scratch, const struct term *term, struct value *ret)
 {
-	*ret = *event_get(scratch->event, term->id);
+	*ret = *event_read(scratch->event, term->id);
 	if (ret->kind != VALUE_ABSENT && ret->kind != VALUE_NULL)
 		return true;
 	return from_event(scratch->event, term, ret) || derive_field(scratch, term, ret);
@@ -292,7 +292,7 @@ static void fill(struct rules_scratch *scratch, const struct term *term, struct 
 		many_to_class(scratch, term, slot);
 		return;
 	}
-	if (term->two_sided && event_get(scratch->event, term->id)->kind <= VALUE_NULL) {
+	if (term->two_sided && event_read(scratch->event, term->id)->kind <= VALUE_NULL) {
 		derive_two_sides(scratch, term, slot);
 		return;
 	}

@@ -86,8 +86,7 @@ bool wanted_mark(struct compiler *c)
 	uint64_t *seen = compile_take(c, (rules->nodes_count / 64 + 1) * sizeof(*seen));
 
 	rules->wanted_fields = compile_take(c, words * sizeof(uint64_t));
-	rules->tested_fields = compile_take(c, words * sizeof(uint64_t));
-	if (seen == NULL || rules->wanted_fields == NULL || rules->tested_fields == NULL)
+	if (seen == NULL || rules->wanted_fields == NULL)
 		return false;
 	for (size_t i = 0; i < rules->rules_count; i++) {
 		const struct rule *rule = &rules->rules[i];
@@ -97,11 +96,8 @@ bool wanted_mark(struct compiler *c)
 		want_node(rules, rule->node, seen);
 		for (uint32_t j = 0; rule->watch != NULL && j < rule->watch->said.steps; j++)
 			want_node(rules, rule->watch->steps[j], seen);
+		want_outputs(rules, rule);
 	}
-	memcpy(rules->tested_fields, rules->wanted_fields, words * sizeof(uint64_t));
-	for (size_t i = 0; i < rules->rules_count; i++)
-		if (rules->rules[i].enabled)
-			want_outputs(rules, &rules->rules[i]);
 	return true;
 }
 
@@ -251,11 +247,6 @@ bool rules_next_field(const struct rules *rules, size_t *cursor, field_id *ret)
 		}
 	}
 	return false;
-}
-
-bool rules_test_field(const struct rules *rules, field_id id)
-{
-	return id < rules->fields_count && (rules->tested_fields[id / 64] >> (id % 64) & 1);
 }
 
 static bool is_param(const struct term *term, struct str name)

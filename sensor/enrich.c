@@ -91,6 +91,7 @@ void enrich_free(struct enrich *enrich)
 {
 	if (enrich == NULL)
 		return;
+	enrich_live_end(enrich);
 	event_done(&enrich->event);
 	arena_done(&enrich->arena);
 	buf_done(&enrich->text);
@@ -100,30 +101,19 @@ void enrich_free(struct enrich *enrich)
 	free(enrich);
 }
 
-static void want(struct enrich *enrich, field_id id, bool late)
+void enrich_want(struct enrich *enrich, field_id id)
 {
 	struct str name;
 
 	if (id >= enrich->wanted_count)
 		return;
 	name = fields_name(enrich->settings.fields, id);
-	if (!enrich->wanted[id])
-		enrich_ask(enrich, id, name, late);
-	enrich->wanted[id] = true;
+	if (enrich->wanted[id] == UNWANTED)
+		enrich->wanted[id] = enrich_ask(enrich, id, name);
 	if (enrich_field_is_metadata(name))
 		enrich->wants_metadata = true;
 	if (str_starts(name, STR("container.mount")))
 		enrich->wants_mounts = true;
-}
-
-void enrich_want(struct enrich *enrich, field_id id)
-{
-	want(enrich, id, false);
-}
-
-void enrich_want_late(struct enrich *enrich, field_id id)
-{
-	want(enrich, id, true);
 }
 
 void enrich_put(struct enrich *enrich, field_id id, struct str text)
@@ -318,6 +308,9 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 	struct event *event = &enrich->event;
 
 	event_clear(event);
+	event->ask = enrich_read;
+	event->ask_arg = enrich;
+	enrich_live_end(enrich);
 	arena_reset(&enrich->arena);
 	enrich->record = record;
 	enrich->call = record->type == RECORD_EXIT || record->nr >= PLAN_CALLS
@@ -344,16 +337,12 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 	enrich_process(enrich, boot_offset_ns);
 	enrich_object(enrich);
 	enrich_params(enrich);
-	enrich->is_late = false;
-	enrich_asked(enrich);
 	put_cut(enrich);
 	return event;
 }
 
 void enrich_late(struct enrich *enrich, const struct event *event)
 {
-	if (enrich->is_late || event != &enrich->event)
-		return;
-	enrich->is_late = true;
-	enrich_asked(enrich);
+	if (event == &enrich->event)
+		enrich_asked(enrich);
 }

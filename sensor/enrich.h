@@ -32,9 +32,6 @@ void enrich_free(struct enrich *enrich);
  * whole list of arguments, distant ancestors): the rest is always there. */
 void enrich_want(struct enrich *enrich, field_id id);
 
-/* The same of one that no condition reads: some of these only enrich_late() fills. */
-void enrich_want_late(struct enrich *enrich, field_id id);
-
 /* The container whose metadata the last event lacks, some rule reads, and may come soon; else NULL. */
 const struct container_id *enrich_waits(const struct enrich *enrich);
 
@@ -44,10 +41,11 @@ void enrich_put_box(const struct enrich *enrich, struct event *event, const stru
 
 /* `boot_offset_ns` is wall clock minus time since boot. The event lives until the next call
  * and borrows from the record and the process table. NULL when out of memory. Updates the process
- * table. */
+ * table. Fields that were asked for by name are found out when event_read() reads them. */
 struct event *enrich_record(struct enrich *enrich, const struct record *record, int64_t boot_offset_ns);
 
-/* Fills what is only shown into the event that enrich_record() gave last, once it is to be; nothing into others. */
+/* Before it is shown or kept: fills what nobody has read yet into the event that enrich_record() gave last; nothing
+ * into others. */
 void enrich_late(struct enrich *enrich, const struct event *event);
 
 /* Where a link led from the name that a file was opened by to another: gives the event that name, for rules

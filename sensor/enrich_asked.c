@@ -357,12 +357,12 @@ static const struct asked_row *row_of(struct str name)
 	return row != NULL ? row : find_row(enrich_live_rows, enrich_live_rows_count, name);
 }
 
-void enrich_ask(struct enrich *enrich, field_id id, struct str name, bool late)
+uint8_t enrich_ask(struct enrich *enrich, field_id id, struct str name)
 {
-	struct asked asked = { .id = id, .what = ASKED_FIELD, .late = late };
+	struct asked asked = { .id = id, .what = ASKED_FIELD };
 
 	if (enrich->asked_count == ENRICH_ASKED_MAX)
-		return;
+		return WANTED;
 	for (size_t i = 0; i < ARRAY_LEN(by_start); i++) {
 		if (!str_starts(name, by_start[i].start))
 			continue;
@@ -374,9 +374,10 @@ void enrich_ask(struct enrich *enrich, field_id id, struct str name, bool late)
 	if (asked.what == ASKED_FIELD) {
 		asked.row = row_of(name);
 		if (asked.row == NULL)
-			return;
+			return WANTED;
 	}
-	enrich->asked[enrich->asked_count++] = asked;
+	enrich->asked[enrich->asked_count] = asked;
+	return (uint8_t)(WANTED_ASKED + enrich->asked_count++);
 }
 
 static void put_asked(struct enrich *enrich, const struct asked *asked)
@@ -402,10 +403,26 @@ static void put_asked(struct enrich *enrich, const struct asked *asked)
 	}
 }
 
+/* Once an event, found or not. */
+static void look(struct enrich *enrich, struct asked *asked)
+{
+	if (asked->looked == enrich->records)
+		return;
+	asked->looked = enrich->records;
+	put_asked(enrich, asked);
+}
+
+void enrich_read(void *userdata, field_id id)
+{
+	struct enrich *enrich = userdata;
+
+	if (id < enrich->wanted_count && enrich->wanted[id] >= WANTED_ASKED)
+		look(enrich, &enrich->asked[enrich->wanted[id] - WANTED_ASKED]);
+}
+
 void enrich_asked(struct enrich *enrich)
 {
 	for (size_t i = 0; i < enrich->asked_count; i++)
-		if (enrich->asked[i].late == enrich->is_late)
-			put_asked(enrich, &enrich->asked[i]);
+		look(enrich, &enrich->asked[i]);
 	enrich_live_end(enrich);
 }

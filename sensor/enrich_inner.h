@@ -13,7 +13,7 @@ enum {
 	ENRICH_ARENA_MAX =
 		512 << 10,     /* bytes of derived text an event; beyond it values are missing */
 	ENRICH_CUT_MAX = 16,
-	ENRICH_ASKED_MAX = 128,
+	ENRICH_ASKED_MAX = 128, /* fields that are asked for by name */
 	ENRICH_SOCKETS = 4096, /* sockets whose role is remembered, by inode number */
 	ENRICH_UIDS = 512,     /* processes whose uid is remembered, by number */
 };
@@ -49,6 +49,10 @@ struct wanted_label {
 
 struct enrich;
 
+enum { UNWANTED, WANTED, WANTED_ASKED };
+
+_Static_assert(WANTED_ASKED + ENRICH_ASKED_MAX <= UINT8_MAX, "a byte says which");
+
 /* How a field is filled that a rule asks for by its name. */
 struct asked_row {
 	const char *name;
@@ -60,7 +64,7 @@ struct asked_row {
 struct asked {
 	field_id id;
 	uint8_t what;	  /* enrich_asked.c says of which sort it is */
-	bool late;	  /* only when the event is to be shown */
+	uint64_t looked;  /* the number of the record that it was looked at for */
 	const struct asked_row *row;
 	struct str param; /* of evt.arg, which calls' records have anyway, or evt.rawarg; of an ancestor; the registry's */
 };
@@ -80,7 +84,7 @@ struct enrich {
 	struct arena arena;
 	struct buf text; /* scratch for one value */
 	struct buf line; /* ... for one of many parts */
-	bool *wanted;	 /* by field id */
+	uint8_t *wanted; /* by field id: WANTED, or WANTED_ASKED and the place among `asked` */
 	size_t wanted_count;
 	struct ancestor_ids ancestors;
 	struct wanted_label *labels;
@@ -104,7 +108,6 @@ struct enrich {
 	unsigned cut_count;
 	char fd_typechar; /* '\0': it has no object */
 	struct live live;
-	bool is_late; /* what is only shown is there */
 	int64_t first_ns, before_ns, now_ns; /* when the first record was made, the one before, and the one at hand */
 	uint64_t records;
 	const struct box *box; /* of its container; NULL: none, or not known */
@@ -147,8 +150,10 @@ int enrich_intern_labels(struct enrich *enrich);
 bool enrich_field_is_metadata(struct str name);
 void enrich_container(struct enrich *enrich, int64_t boot_offset_ns);
 
-/* A field that some rule asks for, by its name; and, of an event that has all else, what was asked for so. */
-void enrich_ask(struct enrich *enrich, field_id id, struct str name, bool late);
+/* A field that some rule asks for, by its name: what it is `wanted` as. The event at hand gets it when it is read,
+ * (event_read()), or at last with all that were asked for. */
+uint8_t enrich_ask(struct enrich *enrich, field_id id, struct str name);
+void enrich_read(void *enrich, field_id id);
 void enrich_asked(struct enrich *enrich);
 
 /* What Falco says of a program that begins: that it is writable, in which layer it is, that it has no file. */

@@ -1,5 +1,5 @@
 /* Fields that only /proc tells, and only while the process runs: its memory, threads, descriptors and control
- * groups. Looked at when an event is made and a rule asks for one; null when the process has ended by then, or its
+ * groups. Looked at when a rule reads one, or the event is to be shown; null when the process has ended by then, or its
  * number is another one's. Nothing here waits: no file of the process's own is opened or asked anything. */
 #include "sensor/enrich_inner.h"
 

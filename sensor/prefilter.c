@@ -166,12 +166,8 @@ void prefilter_fields(const struct prefilter *prefilter, struct enrich *enrich)
 
 	if (prefilter->rules == NULL)
 		return;
-	while (rules_next_field(prefilter->rules, &cursor, &id)) {
-		if (rules_test_field(prefilter->rules, id))
-			enrich_want(enrich, id);
-		else
-			enrich_want_late(enrich, id);
-	}
+	while (rules_next_field(prefilter->rules, &cursor, &id))
+		enrich_want(enrich, id);
 }
 
 static bool is_among(const struct str *names, size_t count, struct str name)

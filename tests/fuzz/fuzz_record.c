@@ -25,6 +25,7 @@ static void take(const struct record *record, void *userdata)
 
 	if (event == NULL)
 		abort();
+	enrich_late(world->enrich, event);
 	buf_clear(&world->out);
 	wire_add_event(&world->out, event, world->fields, &sensor, 1);
 	if (record->type == RECORD_EXIT)

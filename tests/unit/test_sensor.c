@@ -504,6 +504,7 @@ static const struct event *give(struct rig *rig, struct record *record)
 	assert_true(record_is_valid(record, record->len));
 	event = enrich_record(rig->enrich, record, 1000000000000000000);
 	assert_non_null(event);
+	enrich_late(rig->enrich, event);
 	free(rig->record);
 	rig->record = record;
 	return event;
@@ -612,6 +613,30 @@ static void what_proc_tells_is_of_a_process_that_still_runs(void **state)
 	assert_int_equal(value_of(rig, event, "evt.buflen")->i, 100);
 	close(null);
 	close(kept);
+}
+
+/* A rule that asks one of each event must not cost each event a look into /proc. */
+static void what_is_dear_is_looked_for_when_it_is_read(void **state)
+{
+	static const char *const names[] = { "proc.nthreads", "proc.fdlimit", NULL };
+	struct rig *rig = *state;
+	struct record *record = own_read((uint32_t)getpid());
+	field_id threads, limit;
+	struct event *event;
+
+	ask(rig, "/proc", names);
+	threads = fields_find(rig->fields, STR("proc.nthreads"));
+	limit = fields_find(rig->fields, STR("proc.fdlimit"));
+	rig->record = record;
+	event = enrich_record(rig->enrich, record, 0);
+	assert_non_null(event);
+	assert_int_equal(event_get(event, threads)->kind, VALUE_ABSENT);
+	assert_int_equal(event_read(event, threads)->i, 1);
+	assert_int_equal(event_get(event, limit)->kind, VALUE_ABSENT);
+	enrich_late(rig->enrich, event);
+	assert_true(event_get(event, limit)->i > 0);
+	event_clear(event);
+	assert_int_equal(event_read(event, threads)->kind, VALUE_ABSENT);
 }
 
 static const char *const event_names[] = {
@@ -1220,6 +1245,7 @@ int main(void)
 		cmocka_unit_test(a_record_that_is_not_whole_is_refused),
 		RIG_TEST(what_was_cut_or_not_read_is_marked),
 		RIG_TEST(what_proc_tells_is_of_a_process_that_still_runs),
+		RIG_TEST(what_is_dear_is_looked_for_when_it_is_read),
 		RIG_TEST(what_a_rule_asks_of_an_event_is_there),
 		cmocka_unit_test(lines_of_passwd_have_homes_and_shells),
 		cmocka_unit_test(losses_are_shown_by_call),
