@@ -61,14 +61,22 @@ struct plan {
 #define PLAN_URGENT_BYTES (4 * 1024 * 1024) /* processes and privileges */
 #define PLAN_BULK_BYTES	  (8 * 1024 * 1024) /* all else */
 
-/* A bulk ring that is filled beyond the first mark is under pressure: then each process and class has a
- * budget of records for each window of 2^27 ns (134 ms), so that what is shed is the flood and not
- * those beside it. Beyond the second mark the budget is small. */
+/* A ring that is filled beyond the first mark is under pressure: then each process and class has a budget of
+ * records for each window of 2^27 ns (134 ms), so that what is shed is the flood and not those beside it. A long
+ * record counts as several. Beyond the second mark the budget is small, and beyond the last each has one record:
+ * many processes that flood together do not fill the rest. Of the urgent ring that is what keeps room for
+ * processes that begin and end, which are never shed. */
 #define PLAN_BULK_MARK(bytes)  ((bytes) / 4)
 #define PLAN_BULK_TIGHT(bytes) ((bytes) / 8 * 3)
+#define PLAN_BULK_LAST(bytes)  ((bytes) / 4 * 3)
+#define PLAN_URGENT_MARK(bytes)	 ((bytes) / 2)
+#define PLAN_URGENT_TIGHT(bytes) ((bytes) / 4 * 3)
+#define PLAN_URGENT_LAST(bytes)	 ((bytes) / 8 * 7)
 #define PLAN_BUDGET_SHIFT  27
 #define PLAN_BUDGET	   256
 #define PLAN_BUDGET_TIGHT  16
+#define PLAN_BUDGET_LAST   1
+#define PLAN_BUDGET_BYTES  1024 /* more of them in a record count as another one */
 
 /* Which process loses most records on this processor, by majority vote: it made the flood. */
 struct plan_flood {

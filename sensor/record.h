@@ -22,8 +22,8 @@ enum record_type {
 	RECORD_EXIT,	 /* the last thread is gone; `ret` is the wait status */
 };
 
-/* Drops are counted by class. The first two have a ring of their own, of which the first is never shed; of the second only what one
- * process makes in such a heap that it would fill the ring. */
+/* Drops are counted by class. The first two have a ring of their own. Of it a process that begins, runs a program or ends is never
+ * shed; calls, also those that fail to run a program, only where one process makes such a heap of them that it would fill the ring. */
 enum record_class {
 	RECORD_CLASS_PROCESS = 0, /* exec, fork, exit */
 	RECORD_CLASS_PRIVILEGE,	  /* identities, namespaces, modules, ptrace, bpf */

@@ -398,14 +398,24 @@ static __always_inline struct plan_losses *losses_here(void)
 	return bpf_map_lookup_elem(&losses, &zero);
 }
 
-/* Two processors may count one of two: a budget need not be exact, the account is. */
-static __always_inline bool is_within_budget(const struct record *record, __u64 fill, __u64 mark, __u64 tight)
+/* Of a ring that is filled so far, a process's records of a class; `marks` are beyond which there are fewer. */
+struct ring_marks {
+	__u64 begin, tight, last;
+};
+
+static __always_inline __u64 budget_at(__u64 fill, const struct ring_marks *marks)
 {
-	__u64 key;
-	struct budget fresh = { record->time_ns >> PLAN_BUDGET_SHIFT, 1 }, *budget;
+	return fill < marks->tight ? PLAN_BUDGET : fill < marks->last ? PLAN_BUDGET_TIGHT : PLAN_BUDGET_LAST;
+}
+
+/* Two processors may count one of two: a budget need not be exact, the account is. */
+static __always_inline bool is_within_budget(const struct record *record, __u64 fill, struct ring_marks marks)
+{
+	__u64 key, weight = 1 + record->len / PLAN_BUDGET_BYTES, before;
+	struct budget fresh = { record->time_ns >> PLAN_BUDGET_SHIFT, weight }, *budget;
 	struct plan_losses *losses_of;
 
-	if (fill < mark)
+	if (fill < marks.begin)
 		return true;
 	key = budget_key(record);
 	budget = bpf_map_lookup_elem(&budgets, &key);
@@ -416,22 +426,32 @@ static __always_inline bool is_within_budget(const struct record *record, __u64 
 		return true;
 	}
 	if (budget->window != fresh.window)
-		*budget = fresh;
-	return budget->taken++ < (fill < tight ? PLAN_BUDGET : PLAN_BUDGET_TIGHT);
+		*budget = (struct budget){ fresh.window, 0 };
+	before = budget->taken;
+	budget->taken += weight;
+	return before < budget_at(fill, &marks);
 }
 
-/* Beyond half of the urgent ring a process that makes one privileged call after the other has a budget, too: else
- * it could keep out what others run. */
+/* A process begins, runs another program or ends: what everything else is told of. One that only tries to run a
+ * program that is not there can do so a million times in a second. */
+static __always_inline bool is_of_life(const struct record *record)
+{
+	return record->class == RECORD_CLASS_PROCESS && record->type != RECORD_CALL;
+}
+
+/* Privileged calls of one process after the other, or programs that it cannot run, must not keep out what others
+ * run. */
 static __always_inline bool has_room(const struct record *record)
 {
-	if (record->flags & RECORD_KILLED)
+	if ((record->flags & RECORD_KILLED) || is_of_life(record))
 		return true;
-	if (record->class > RECORD_CLASS_PRIVILEGE)
-		return is_within_budget(record, bpf_ringbuf_query(&bulk, BPF_RB_AVAIL_DATA), PLAN_BULK_MARK(bulk_bytes),
-					PLAN_BULK_TIGHT(bulk_bytes));
-	return record->class == RECORD_CLASS_PROCESS ||
-	       is_within_budget(record, bpf_ringbuf_query(&urgent, BPF_RB_AVAIL_DATA), urgent_bytes / 2,
-				urgent_bytes / 4 * 3);
+	if (record->class <= RECORD_CLASS_PRIVILEGE)
+		return is_within_budget(record, bpf_ringbuf_query(&urgent, BPF_RB_AVAIL_DATA),
+					(struct ring_marks){ PLAN_URGENT_MARK(urgent_bytes), PLAN_URGENT_TIGHT(urgent_bytes),
+							     PLAN_URGENT_LAST(urgent_bytes) });
+	return is_within_budget(record, bpf_ringbuf_query(&bulk, BPF_RB_AVAIL_DATA),
+				(struct ring_marks){ PLAN_BULK_MARK(bulk_bytes), PLAN_BULK_TIGHT(bulk_bytes),
+						     PLAN_BULK_LAST(bulk_bytes) });
 }
 
 /* The majority vote of Boyer and Moore: who loses more than all others together stays. */

@@ -119,3 +119,25 @@ def test_a_flood_of_privileged_calls_keeps_out_no_program(receiver, sensors, tmp
     stats = receiver.heartbeats[-1]["stats"]
     assert stats["lost"]["privilege"] > 10000 and stats["lost"]["process"] == 0
     assert len(receiver.find(evt__type="kill")) > 100
+
+
+@needs_ebpf
+def test_a_flood_of_programs_that_are_not_there_keeps_out_no_program(receiver, sensors, tmp_path):  # noqa: F811
+    """Who only tries to run a program is no process that begins, and names of 4,096 bytes soon fill a ring."""
+    (tmp_path / "rules.yaml").write_text(RULES.split("- rule: Never")[0].replace(
+        "open, openat, openat2) and fd.name = /etc/shadow and proc.name = grep", "execve, execveat) and proc.args contains needle"))
+    sensor = sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    os.kill(sensor.process.pid, 19)
+    code = ("import os\nname = '/' + '/'.join(['a' * 99] * 40)\nfor i in range(4000):\n"
+            " try: os.execv(name, ['x'])\n except OSError: pass\n")
+    floods = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [flood.wait() for flood in floods] == [0] * 3
+    for number in range(10):
+        subprocess.run(["true", f"needle-{number}"], check=True)
+    os.kill(sensor.process.pid, 18)
+    wait_for(lambda: len(receiver.find(proc__name="true", evt__type="execve")) == 10, 30, "10 programs")
+    assert sensor.stop() == 0
+    stats = receiver.heartbeats[-1]["stats"]
+    assert stats["seen"] == stats["filtered"] + stats["emitted"] + lost(stats)
+    assert stats["lost"]["process"] > 8000 and set(stats["lost_calls"]) == {"execve"}
+    assert stats["lost_by"]["ring"] == 0 and stats["lost_by"]["budget"] == lost(stats)
