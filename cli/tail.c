@@ -24,7 +24,8 @@ static struct tail_node node = { .duration = "30s", .rate = "200" };
 
 static const struct cli_option options[] = {
 	{ "lines", 'n', "N", "10", "begin with so many older alerts", &lines_word, NULL },
-	{ "follow", 'f', NULL, "on", "go on with what comes", NULL, &follow },
+	{ "follow", 'f', NULL, "on", "go on with what comes; with --node: show what matching processes and their descendants do",
+	  NULL, &follow },
 	{ "no-follow", 0, NULL, NULL, "end after the older ones", NULL, &no_follow },
 	{ "priority", 0, "P", "debug", "this severe or more", &priority, NULL },
 	{ "rule", 0, "R", NULL, "of this rule", &rule, NULL },
@@ -270,6 +271,7 @@ static int run(int argc, char **argv)
 	if (status != CLI_YES)
 		return status;
 	if (node.node != NULL) {
+		node.follow = follow;
 		status = tail_node(&client, &node);
 		client_close(&client);
 		return status;
@@ -288,6 +290,7 @@ const struct cli_verb verb_tail = {
 	.examples = "  tocsin tail --priority warning\n"
 	            "  tocsin tail --host web-1 --text /etc/shadow\n"
 	            "  tocsin tail --node web-1 --filter 'proc.name = bash or fd.name startswith /etc/' --for 2m\n"
+	            "  tocsin tail --node web-1 --filter 'proc.name = sshd' --follow\n"
 	            "  tocsin tail -n 1000 --no-follow -o json | jq .alert.rule",
 	.needs = CLI_HUB | CLI_FORMAT | CLI_COLOR,
 	.options = options,

@@ -123,7 +123,7 @@ static bool add_path(const struct tail_node *settings, struct buf *path)
 		return false;
 	buf_addf(path, "/api/v1/tail?ms=%lld&rate=%llu&node=", (long long)ms, (unsigned long long)rate);
 	client_add_escaped(path, str_of(settings->node));
-	buf_add(path, STR("&filter="));
+	buf_add(path, settings->follow ? STR("&follow=true&filter=") : STR("&filter="));
 	client_add_escaped(path, str_of(settings->filter));
 	return buf_text(path) != NULL;
 }

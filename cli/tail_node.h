@@ -8,6 +8,7 @@ struct tail_node {
 	const char *node, *filter;
 	const char *duration; /* "30s" */
 	const char *rate;
+	bool follow; /* what matches and all that it begins */
 };
 
 /* An exit status. */

@@ -15,6 +15,7 @@ struct tail {
 	uint64_t id; /* 0: the place is free */
 	struct buf node, filter, pending;
 	uint64_t ms, rate;
+	bool follow;
 	int64_t asked_ns, heard_ns;
 	struct tail_state state;
 };
@@ -98,6 +99,7 @@ static int fill(struct tail *tail, const struct tail_request *request, uint64_t 
 	}
 	tail->ms = request->ms;
 	tail->rate = request->rate;
+	tail->follow = request->follow;
 	tail->asked_ns = clock_mono();
 	tail->id = *ret_id = id | 1;
 	return 0;
@@ -191,9 +193,9 @@ bool tails_order(struct tails *tails, struct str node, struct buf *out)
 			str_eq(buf_str(&tail->node), node);
 		if (!found)
 			continue;
-		buf_addf(out, "{\"tail\":{\"id\":\"%llu\",\"ms\":%llu,\"rate\":%llu,\"filter\":",
+		buf_addf(out, "{\"tail\":{\"id\":\"%llu\",\"ms\":%llu,\"rate\":%llu,\"follow\":%s,\"filter\":",
 			 (unsigned long long)tail->id, (unsigned long long)tail->ms,
-			 (unsigned long long)tail->rate);
+			 (unsigned long long)tail->rate, tail->follow ? "true" : "false");
 		buf_add_json(out, buf_str(&tail->filter));
 		buf_add(out, STR("}}\n"));
 		tail->state.taken = buf_ok(out);

@@ -26,6 +26,7 @@ struct tail_request {
 	struct str node;   /* a hostname */
 	struct str filter; /* a condition, checked */
 	uint64_t ms, rate;
+	bool follow; /* whatever a process does from then on, and those that it begins */
 };
 
 /* How far a tail has got. */

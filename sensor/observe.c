@@ -11,18 +11,11 @@
 #include <errno.h>
 
 enum {
-	PIDS = 1 << 22,	 /* no kernel has higher process ids */
 	TEXT_MAX = 128 << 10,
 };
 
-#define SHOWN_RULE "shown"
-
-static const char shown_rule[] = SHOWN_RULE, chosen_rule[] = "chosen";
-
 struct observe {
 	const struct observe_options *options;
-	uint64_t followed[PIDS / 64]; /* by process id */
-	uint64_t told[PIDS / 64];     /* of them, those that the probe knows of */
 };
 
 /* ---- kinds of events ---- */
@@ -200,7 +193,7 @@ static int names_types(struct str condition, bool *ret)
 	struct buf text = { 0 }, why = { 0 };
 	int r = -ENOMEM;
 
-	rules_filter_add(&text, chosen_rule, condition);
+	rules_filter_add(&text, OBSERVE_CHOSEN_RULE, condition);
 	if (fields != NULL && buf_ok(&text))
 		r = load(buf_str(&text), fields, &why, &prefilter);
 	if (r == 0)
@@ -221,14 +214,14 @@ static void add_rules(struct buf *out, const char *types, const char *chosen, bo
 	if (!follow) {
 		buf_addf(&condition, "%s%s%s%s%s", types, types[0] != '\0' && chosen[0] != '\0' ? " and " : "",
 			 chosen[0] != '\0' ? "(" : "", chosen, chosen[0] != '\0' ? ")" : "");
-		rules_filter_add(out, shown_rule, buf_str(&condition));
+		rules_filter_add(out, OBSERVE_SHOWN_RULE, buf_str(&condition));
 	} else {
-		rules_filter_add(out, shown_rule, str_of(types));
+		rules_filter_add(out, OBSERVE_SHOWN_RULE, str_of(types));
 		if (chosen_has_types)
 			buf_add(&condition, str_of(chosen));
 		else
 			buf_addf(&condition, "(%s or %s) and (%s)", lives, types, chosen);
-		rules_filter_add(out, chosen_rule, buf_str(&condition));
+		rules_filter_add(out, OBSERVE_CHOSEN_RULE, buf_str(&condition));
 	}
 	out->failed |= condition.failed;
 	buf_done(&condition);
@@ -258,6 +251,26 @@ static int write_rules(const struct observe_options *options, struct buf *out, s
 	if (r == 0 && (!buf_ok(&types) || !buf_ok(&chosen) || !buf_ok(out)))
 		r = -ENOMEM;
 	buf_done(&types);
+	buf_done(&chosen);
+	return r;
+}
+
+int observe_add_rules(struct str filter, bool follow, struct buf *out)
+{
+	struct buf chosen = { .max = TEXT_MAX };
+	bool has_types = false;
+	int r;
+
+	if (!follow) {
+		rules_filter_add(out, OBSERVE_SHOWN_RULE, filter);
+		return buf_ok(out) ? 0 : -ENOMEM;
+	}
+	r = names_types(filter, &has_types);
+	buf_add(&chosen, filter);
+	if (r == 0 && buf_text(&chosen) != NULL)
+		add_rules(out, unasked, chosen.at, has_types, true);
+	if (r == 0 && (!buf_ok(&chosen) || !buf_ok(out)))
+		r = -ENOMEM;
 	buf_done(&chosen);
 	return r;
 }
@@ -303,68 +316,37 @@ void observe_free(struct observe *observe)
 	free(observe);
 }
 
-/* ---- whom ---- */
-
-static void set(uint64_t *bits, uint64_t tgid, bool on)
-{
-	uint64_t bit = 1ULL << (tgid % 64), *word = &bits[tgid % PIDS / 64];
-
-	*word = on ? *word | bit : *word & ~bit;
-}
-
-static bool is_set(const uint64_t *bits, uint64_t tgid)
-{
-	return (bits[tgid % PIDS / 64] >> (tgid % 64)) & 1;
-}
-
-/* Also when the one before of this id ended unheard. */
-void observe_birth(struct observe *observe, const struct record *record)
-{
-	set(observe->followed, record->tgid, is_set(observe->followed, record->args[0]));
-	set(observe->told, record->tgid, false);
-}
-
-void observe_death(struct observe *observe, const struct record *record)
-{
-	set(observe->followed, record->tgid, false);
-	set(observe->told, record->tgid, false);
-}
+/* ---- an event ---- */
 
 struct str observe_of_followed(const struct observe *observe)
 {
-	return observe != NULL && observe->options->follow ? STR(SHOWN_RULE) : STR("");
+	return observe != NULL && observe->options->follow ? STR(OBSERVE_SHOWN_RULE) : STR("");
 }
 
-enum probe_follow observe_verdict(struct observe *observe, const struct record *record)
+static bool has_name(const struct rule *rule, struct str name)
 {
-	if (!observe->options->follow)
-		return PROBE_FOLLOW_AS_BEFORE;
-	if (record->type == RECORD_EXIT)
-		return PROBE_FOLLOW_ENDED;
-	if (!is_set(observe->followed, record->tgid))
-		return PROBE_FOLLOW_NOT;
-	if (is_set(observe->told, record->tgid))
-		return PROBE_FOLLOW_AS_BEFORE;
-	set(observe->told, record->tgid, true);
-	return PROBE_FOLLOW;
+	return str_eq(rule_name(rule), name);
 }
 
-bool observe_wants(struct observe *observe, struct prefilter *prefilter, const struct event *event)
+bool observe_wants(const struct rule *const *hits, size_t *count, struct follow *follow, const struct event *event)
 {
 	const struct value *pid = event_get(event, FIELD_PROC_PID);
 	uint64_t tgid = pid->kind == VALUE_INT ? (uint64_t)pid->i : 0;
-	const struct rule *hits[2];
-	size_t count = prefilter_hits(prefilter, event, hits, ARRAY_LEN(hits));
-	bool shown = false;
+	bool shown = false, chosen = false;
+	size_t own = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		bool is_shown = str_eq(rule_name(hits[i]), STR(shown_rule));
-
-		shown |= is_shown;
-		if (!is_shown)
-			set(observe->followed, tgid, true);
+	for (; own < *count; own++) {
+		if (has_name(hits[own], STR(OBSERVE_SHOWN_RULE)))
+			shown = true;
+		else if (has_name(hits[own], STR(OBSERVE_CHOSEN_RULE)))
+			chosen = true;
+		else
+			break;
 	}
-	return shown && (!observe->options->follow || is_set(observe->followed, tgid));
+	*count -= own;
+	if (chosen && follow != NULL)
+		follow_begin(follow, tgid);
+	return shown && (follow == NULL || follow_has(follow, tgid));
 }
 
 void observe_add(const struct observe *observe, const struct event *event, const struct fields *fields,

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/read.h"
 #include "base/thread.h"
-#include "rules/filter.h"
+#include "sensor/observe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ struct policy {
 	_Atomic bool tail_over; /* whoever looked on has gone */
 	struct buf text;	/* of the newest set that did load */
 	struct tail_order tail; /* the thread's: what is looked on at, until then */
-	struct buf filter;
+	struct buf looked_on; /* the rules of that */
 	int64_t tail_until;
 	bool has_thread;
 	pthread_t thread;
@@ -104,7 +104,7 @@ static int read_files(const struct json *json, struct arena *arena, struct bundl
 
 	if (files == 0 || count > RULES_FILES_MAX)
 		return -EBADMSG;
-	ret->texts = arena_zalloc(arena, (count + 1) * sizeof(*ret->texts)); /* one more: see add_filter() */
+	ret->texts = arena_zalloc(arena, (count + 1) * sizeof(*ret->texts)); /* one more: see add_looked_on() */
 	if (ret->texts == NULL)
 		return -ENOMEM;
 	for (uint32_t i = json_first(json, files); i != json_end(json, files); i = json->nodes[i].next) {
@@ -192,36 +192,29 @@ static int read_bundle(const struct json *json, struct arena *arena, struct bund
 	return r < 0 ? r : read_choices(json, arena, ret);
 }
 
-/* The filter as the first rule; no choice turns it off. Both lists have room for one more. */
-static int add_filter(struct bundle *bundle, struct str filter, struct arena *arena)
+/* The rules of who looks on come first; no choice turns them off. Both lists have room for one more. */
+static void add_looked_on(struct bundle *bundle, struct str rules)
 {
 	struct rules_choice *choices = (struct rules_choice *)(uintptr_t)bundle->settings.choices;
-	struct buf text = { 0 };
-	struct str rule;
 
-	rules_filter_add(&text, TAIL_RULE, filter);
-	rule = buf_ok(&text) ? arena_str(arena, buf_str(&text)) : (struct str){ 0 };
-	buf_done(&text);
-	if (rule.at == NULL)
-		return -ENOMEM;
 	memmove(bundle->texts + 1, bundle->texts, bundle->count * sizeof(*bundle->texts));
-	bundle->texts[0] = (struct rules_text){ .name = TAIL_RULE, .text = rule };
+	bundle->texts[0] = (struct rules_text){ .name = OBSERVE_SHOWN_RULE, .text = rules };
 	bundle->count++;
-	choices[bundle->settings.choices_count++] = (struct rules_choice){ .enable = true, .pattern = TAIL_RULE };
+	choices[bundle->settings.choices_count++] =
+		(struct rules_choice){ .enable = true, .pattern = OBSERVE_SHOWN_RULE "*" };
 	bundle->settings.match_all = true;
-	return 0;
 }
 
-static int compile_json(const struct json *json, struct str filter, struct arena *arena, struct buf *report,
+static int compile_json(const struct json *json, struct str looked_on, struct arena *arena, struct buf *report,
 			struct policy_set *ret)
 {
 	struct bundle bundle;
 	int r = read_bundle(json, arena, &bundle);
 
-	if (r == 0 && filter.len > 0)
-		r = add_filter(&bundle, filter, arena);
 	if (r < 0)
 		return r;
+	if (looked_on.len > 0)
+		add_looked_on(&bundle, looked_on);
 	bundle.settings.extras = &bundle.extra;
 	bundle.settings.extras_count = 1;
 	ret->fields = fields_new();
@@ -231,8 +224,8 @@ static int compile_json(const struct json *json, struct str filter, struct arena
 				   &ret->prefilter);
 }
 
-/* 0 with *ret filled, or what is wrong in `report`. With a filter: see add_filter(). */
-static int compile(struct str text, struct str filter, struct buf *report, struct policy_set *ret)
+/* 0 with *ret filled, or what is wrong in `report`. `looked_on`: see add_looked_on(). */
+static int compile(struct str text, struct str looked_on, struct buf *report, struct policy_set *ret)
 {
 	const struct hash_key open_key = { 0 };
 	CLEANUP(cleanup_free) struct json_node *nodes = calloc(NODES_MAX, sizeof(*nodes));
@@ -246,7 +239,7 @@ static int compile(struct str text, struct str filter, struct buf *report, struc
 	if (r == 0 && json_read(&json, 0, &end) < 0)
 		r = -EBADMSG;
 	if (r == 0)
-		r = compile_json(&json, filter, &arena, report, ret);
+		r = compile_json(&json, looked_on, &arena, report, ret);
 	arena_done(&arena);
 	if (r == -EBADMSG)
 		buf_add(report, STR("the hub's answer is no set of rules\n"));
@@ -333,9 +326,9 @@ static bool ask(struct policy *policy, int wait_s, unsigned *ret_pause_ms)
 
 /* ---- looking on ---- */
 
-static struct str tail_filter(const struct policy *policy)
+static struct str looked_on(const struct policy *policy)
 {
-	return policy->tail.id[0] == '\0' ? (struct str){ 0 } : buf_str(&policy->filter);
+	return policy->tail.id[0] == '\0' ? (struct str){ 0 } : buf_str(&policy->looked_on);
 }
 
 static void remember(struct policy *policy, struct str text)
@@ -344,14 +337,14 @@ static void remember(struct policy *policy, struct str text)
 	buf_add(&policy->text, text);
 }
 
-/* The set in force, with the filter or without. */
+/* The set in force, with the rules of who looks on or without. */
 static int compile_again(struct policy *policy)
 {
 	struct str text = buf_str(&policy->text);
 	struct buf report = { .max = 1 << 16 };
 	struct policy_set set;
 	int r = text.len == 0 ? -ENODATA /* the packaged rules are in force */
-			      : compile(text, tail_filter(policy), &report, &set);
+			      : compile(text, looked_on(policy), &report, &set);
 
 	if (r < 0)
 		log_warning("tail: %.*s", STR_ARG(report.len > 0 ? buf_str(&report) : str_of(strerror(-r))));
@@ -401,10 +394,14 @@ static bool read_order(struct policy *policy, struct arena *arena)
 	filter = member(&json, tail, STR("filter"), arena);
 	policy->tail = (struct tail_order){ .ms = number_of(&json, tail, STR("ms"), TAIL_MS_MAX),
 					    .rate = number_of(&json, tail, STR("rate"), TAIL_RATE_MAX) };
-	buf_clear(&policy->filter);
-	buf_add(&policy->filter, filter);
-	if (is_number(id) && filter.len > 0 && buf_ok(&policy->filter))
+	policy->tail.follow = is_true(&json, tail, STR("follow"));
+	buf_clear(&policy->looked_on);
+	if (!is_number(id) || filter.len == 0)
+		return true;
+	if (observe_add_rules(filter, policy->tail.follow, &policy->looked_on) == 0)
 		memcpy(policy->tail.id, id.at, id.len);
+	else
+		log_warning("tail: the hub's filter is none here");
 	return true;
 }
 
@@ -452,7 +449,7 @@ static void take_answer(struct policy *policy)
 	struct buf report = { .max = 1 << 16 };
 	struct str text = buf_str(&policy->answer);
 	struct policy_set set;
-	int r = compile(text, tail_filter(policy), &report, &set);
+	int r = compile(text, looked_on(policy), &report, &set);
 
 	/* Known in any case: what does not load is not fetched over and over. */
 	snprintf(policy->known, sizeof(policy->known), "%016llx", (unsigned long long)hash64_of(&open_key, text));
@@ -649,7 +646,7 @@ void policy_stop(struct policy *policy)
 	buf_done(&policy->url);
 	buf_done(&policy->node);
 	buf_done(&policy->text);
-	buf_done(&policy->filter);
+	buf_done(&policy->looked_on);
 	if (policy->authorization.len > 0)
 		explicit_bzero(policy->authorization.at, policy->authorization.len);
 	buf_done(&policy->authorization);

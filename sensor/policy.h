@@ -6,8 +6,8 @@
  * that decide what is worth sending: `priority`, `rules` (Falco's enable and disable), `extra_output`
  * (all that is appended to outputs) and `suggested_output`.
  *
- * In place of rules the answer can be {"tail":{`id`, `ms`, `rate`, `filter`}}: somebody looks on. The set is
- * then compiled again with the filter as its first rule, and when that is over once more without. */
+ * In place of rules the answer can be {"tail":{`id`, `ms`, `rate`, `follow`, `filter`}}: somebody looks on.
+ * The set is then compiled again with the filter as its first rules, and when that is over once more without. */
 #ifndef SENSOR_POLICY_H
 #define SENSOR_POLICY_H
 
@@ -40,7 +40,7 @@ struct policy_set {
 	struct fields *fields;
 	struct prefilter *prefilter;
 	char version[POLICY_VERSION_LEN + 1]; /* "" for the fallback */
-	struct tail_order tail; /* the first rule is TAIL_RULE, and all rules match */
+	struct tail_order tail; /* the first rules are observe's, and all rules match */
 };
 
 /* Reads what is kept, else waits for the hub, else takes the fallback, else an empty set; then begins to

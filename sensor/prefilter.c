@@ -202,26 +202,20 @@ bool prefilter_wants_standard(const struct prefilter *prefilter)
 	return prefilter->rules != NULL && rules_wants_standard(prefilter->rules);
 }
 
-bool prefilter_match(struct prefilter *prefilter, const struct event *event)
+bool prefilter_feeds(struct prefilter *prefilter, const struct event *event)
 {
-	const struct rule *hit;
 	struct watch_hit fed;
 
-	return prefilter->rules == NULL ||
-	       rules_match(prefilter->rules, prefilter->scratch, event, &hit, 1) > 0 ||
+	return prefilter->rules != NULL &&
 	       rules_match_watches(prefilter->rules, prefilter->scratch, event, &fed, 1) > 0;
 }
 
-bool prefilter_match_beside(struct prefilter *prefilter, const struct event *event, struct str name,
-			    bool *ret_named)
+bool prefilter_match(struct prefilter *prefilter, const struct event *event)
 {
-	const struct rule *hits[2];
-	struct watch_hit fed;
-	size_t count = rules_match(prefilter->rules, prefilter->scratch, event, hits, 2);
+	const struct rule *hit;
 
-	*ret_named = count > 0 && str_eq(rule_name(hits[0]), name);
-	return count > *ret_named ||
-	       rules_match_watches(prefilter->rules, prefilter->scratch, event, &fed, 1) > 0;
+	return prefilter->rules == NULL || prefilter_hits(prefilter, event, &hit, 1) > 0 ||
+	       prefilter_feeds(prefilter, event);
 }
 
 size_t prefilter_hits(struct prefilter *prefilter, const struct event *event, const struct rule **hits,

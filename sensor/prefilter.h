@@ -55,10 +55,8 @@ bool prefilter_wants_standard(const struct prefilter *prefilter);
 /* Whether any rule matches. */
 bool prefilter_match(struct prefilter *prefilter, const struct event *event);
 
-/* As prefilter_match(), of rules that were loaded so that all of them match; the one of this name, the first
- * that was loaded, is told apart. */
-bool prefilter_match_beside(struct prefilter *prefilter, const struct event *event, struct str name,
-			    bool *ret_named);
+/* Whether it is something that a rule of the hub's, about many events, counts. */
+bool prefilter_feeds(struct prefilter *prefilter, const struct event *event);
 
 /* The rules that match, at most `max`: all of them, where the rules were loaded so. */
 size_t prefilter_hits(struct prefilter *prefilter, const struct event *event, const struct rule **hits,

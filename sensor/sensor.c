@@ -239,6 +239,7 @@ static void sensor_end(struct sensor *sensor)
 	enforce_free(sensor->enforce);
 	prefilter_free(sensor->prefilter);
 	observe_free(sensor->observe);
+	follow_free(sensor->follow);
 	fields_free(sensor->fields);
 	buf_done(&sensor->batch);
 	buf_done(&sensor->report);

@@ -83,17 +83,18 @@ static bool is_shed(struct sensor *sensor, const struct record *record, const st
 
 static bool matches(struct sensor *sensor, struct event *event)
 {
-	bool named = false, matched;
+	const struct rule *hits[OBSERVE_RULES + 1];
+	size_t count;
+	bool shown;
 
 	if (sensor->enforce != NULL)
 		enforce_after(sensor->enforce, event, (uint64_t)(event->time_ns - sensor->boot_offset_ns));
-	if (sensor->observe != NULL)
-		return observe_wants(sensor->observe, sensor->prefilter, event);
-	if (!sensor->has_filter)
+	if (sensor->observe == NULL && !sensor->has_filter)
 		return prefilter_match(sensor->prefilter, event);
-	matched = prefilter_match_beside(sensor->prefilter, event, STR(TAIL_RULE), &named);
-	sensor->tailed |= named;
-	return matched;
+	count = prefilter_hits(sensor->prefilter, event, hits, ARRAY_LEN(hits));
+	shown = observe_wants(hits, &count, sensor->follow, event);
+	sensor->tailed |= shown;
+	return sensor->observe != NULL ? shown : count > 0 || prefilter_feeds(sensor->prefilter, event);
 }
 
 /* By the file's own name; if no rule knows that, by the one that it was opened by. */
@@ -294,8 +295,8 @@ int sensor_judge(const struct record *record, void *userdata)
 
 static void tell_probe(struct sensor *sensor, const struct record *record)
 {
-	enum probe_follow what = sensor->observe == NULL ? PROBE_FOLLOW_AS_BEFORE
-							 : observe_verdict(sensor->observe, record);
+	enum probe_follow what = sensor->observe == NULL || sensor->follow == NULL ? PROBE_FOLLOW_AS_BEFORE
+										 : follow_verdict(sensor->follow, record);
 
 	if (what != PROBE_FOLLOW_AS_BEFORE && sensor->probe->follow != NULL)
 		sensor->probe->follow(sensor->probe_state, record->tgid, what, record->time_ns);
@@ -318,8 +319,8 @@ void sensor_take(const struct record *record, void *userdata)
 		sensor->boot_offset_ns = replay_boot_offset(sensor->tape.replay);
 	if (record->flags & (RECORD_CUT_ARGS | RECORD_CUT_PATH | RECORD_FAULT))
 		account_note_missing(&sensor->missing, record);
-	if (sensor->observe != NULL && record->type == RECORD_FORK)
-		observe_birth(sensor->observe, record);
+	if (sensor->follow != NULL && record->type == RECORD_FORK)
+		follow_birth(sensor->follow, record);
 	if (containers_have_answers(sensor->containers) &&
 	    containers_tick(sensor->containers, clock_mono()))
 		sensor_release(sensor, false);
@@ -352,6 +353,6 @@ void sensor_take(const struct record *record, void *userdata)
 	if (record->type != RECORD_EXIT)
 		return;
 	procs_forget(sensor->procs, record);
-	if (sensor->observe != NULL)
-		observe_death(sensor->observe, record);
+	if (sensor->follow != NULL)
+		follow_death(sensor->follow, record);
 }

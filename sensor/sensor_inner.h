@@ -71,8 +71,9 @@ struct sensor {
 	struct tape tape;
 	struct sensor_seccomp seccomp;
 	struct observe *observe; /* NULL: rules decide */
+	struct follow *follow;	 /* NULL: nobody is followed */
 	struct tail *tail;	 /* NULL: nobody looks on */
-	bool has_filter;	 /* TAIL_RULE is among the rules */
+	bool has_filter;	 /* observe's rules are among the hub's */
 	bool tailed;		 /* the event at hand is to be seen by who looks on */
 	bool unheard;		 /* nobody reads standard output any more */
 	struct exporter *exporter; /* NULL: nobody asked for metrics */

@@ -88,9 +88,12 @@ static void look_on(struct sensor *sensor, const struct tail_order *order)
 	if (sensor->tail != NULL && strcmp(tail_id(sensor->tail), order->id) == 0)
 		return; /* other rules meanwhile */
 	tail_stop(TAKE(sensor->tail));
+	follow_free(TAKE(sensor->follow));
 	if (!sensor->has_filter)
 		return;
-	r = tail_start(&settings, order, &sensor->tail);
+	if (order->follow)
+		sensor->follow = follow_new();
+	r = order->follow && sensor->follow == NULL ? -ENOMEM : tail_start(&settings, order, &sensor->tail);
 	if (r < 0)
 		log_warning("tail: cannot begin: %s", strerror(-r));
 	else

@@ -75,7 +75,9 @@ static int start_observe(struct sensor *sensor)
 	else if (r < 0)
 		log_err("observe: %s", strerror(-r));
 	buf_done(&why);
-	return r;
+	if (r == 0 && sensor->options->observe.follow)
+		sensor->follow = follow_new();
+	return r == 0 && sensor->options->observe.follow && sensor->follow == NULL ? -ENOMEM : r;
 }
 
 static int start_rules(struct sensor *sensor)

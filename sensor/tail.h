@@ -19,13 +19,11 @@ enum {
 	TAIL_ID_LEN = 20, /* digits */
 };
 
-/* The rule that the condition becomes; it is loaded before all others. */
-#define TAIL_RULE "tocsin tail"
-
 /* What the hub asks for. */
 struct tail_order {
 	char id[TAIL_ID_LEN + 1]; /* "": nothing */
 	uint64_t ms, rate;
+	bool follow; /* what matches and all that it begins */
 };
 
 struct tail;

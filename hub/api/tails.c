@@ -24,6 +24,7 @@ struct onlooker {
 static bool read_request(struct api_call *call, struct tail_request *ret)
 {
 	const char *node = server_query(call->request, "node"), *filter = server_query(call->request, "filter");
+	const char *follow = server_query(call->request, "follow");
 	struct buf *why = &call->api->out;
 
 	if (node == NULL || node[0] == '\0' || strlen(node) > TAIL_NODE_MAX) {
@@ -37,6 +38,11 @@ static bool read_request(struct api_call *call, struct tail_request *ret)
 		api_problem(call, 400, "ms= is up to 600000, rate= up to 1000 events a second", NULL);
 		return false;
 	}
+	if (follow != NULL && strcmp(follow, "true") != 0 && strcmp(follow, "false") != 0) {
+		api_problem(call, 400, "follow= is true or false", NULL);
+		return false;
+	}
+	ret->follow = follow != NULL && strcmp(follow, "true") == 0;
 	ret->node = str_of(node);
 	ret->filter = str_of(filter == NULL ? "" : filter);
 	buf_clear(why);

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import uuid
 
@@ -85,6 +86,20 @@ def test_what_happens_on_a_node_is_shown_though_no_rule_wants_it(hub, node, tail
     wait_for(lambda: warnings(hub) == 2, 30, "another alert")
 
 
+def test_whoever_matched_once_is_followed_and_so_are_its_children(hub, node, tail, folder):
+    one = tail("--node", "n1", "--follow", "--for", "20s", "--filter",
+               f"evt.type in (mkdir, mkdirat) and evt.arg.path = {folder}/t")
+    looks_on(node)
+    subprocess.run(["/bin/sh", "-c", f"echo > {folder}/before; mkdir {folder}/other; "
+                    f"sh -c 'echo > {folder}/not' & wait"], check=True)
+    subprocess.run([sys.executable, "-c", "import os, subprocess, sys; os.mkdir(sys.argv[1]); "
+                    "open(sys.argv[2], 'w'); subprocess.run(['/bin/sh', '-c', 'echo > $0', sys.argv[3]])",
+                    *[str(folder / name) for name in ("t", "own", "child")]], check=True)
+    wait_for(lambda: re.search(r"openat .*/child", one.out()) and one.out().count("procexit") >= 2, 30, "the child's")
+    assert re.search(r"openat .*/own", one.out()) and re.search(r"execve .*sh -c", one.out()), one.out()
+    assert not re.search("/(before|other|not)", one.out()), one.out()
+
+
 def test_it_ends_by_itself_and_says_how_many(hub, node, tail, folder):
     one = tail("--node", "n1", "--filter", f"evt.type = mkdir and evt.arg.path startswith {folder}/t", "--for", "4s",
                "-o", "json")
@@ -146,7 +161,8 @@ def test_one_at_a_time_with_the_token_and_within_bounds(hub, tail):
     both = [tail("--node", "n7", "--filter", "evt.type = mkdir") for _ in range(2)]
     wait_for(lambda: [one for one in both if "somebody looks on at this node already" in one.err()], 30, "the refusal")
     for query in ("node=n1", "node=&filter=evt.type%3Dmkdir", "node=n1&filter=evt.type%3Dmkdir&ms=600001",
-                  "node=n1&filter=evt.type%3Dmkdir&rate=0", "node=n1&filter=evt.type%3Dmkdir&rate=x"):
+                  "node=n1&filter=evt.type%3Dmkdir&rate=0", "node=n1&filter=evt.type%3Dmkdir&follow=yes",
+                  "node=n1&filter=evt.type%3Dmkdir&rate=x"):
         assert hub.api("GET", f"/api/v1/tail?{query}")[0] == 400, query
     status = hub.request("GET", "/api/v1/tail?node=n1&filter=evt.type%3Dmkdir", port=hub.admin_port)[0]
     assert status == 401
