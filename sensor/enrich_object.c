@@ -125,30 +125,6 @@ static struct str protocol_name(const struct record_object *object)
 	}
 }
 
-/* The address argument, for a socket that is not connected, or not any more. */
-static bool remote_of_argument(const struct record *record, uint8_t *ret_ip, uint16_t *ret_port)
-{
-	struct str address = record_text(record, RECORD_STRING_ADDRESS);
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-
-	if (record->object.family == AF_INET && address.len >= sizeof(in)) {
-		memcpy(&in, address.at, sizeof(in));
-		memcpy(ret_ip, &in.sin_addr, 4);
-		*ret_port = ntohs(in.sin_port);
-		return in.sin_family == AF_INET;
-	}
-	if (record->object.family == AF_INET6 &&
-	    address.len >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
-		memset(&in6, 0, sizeof(in6));
-		memcpy(&in6, address.at, address.len < sizeof(in6) ? address.len : sizeof(in6));
-		memcpy(ret_ip, &in6.sin6_addr, 16);
-		*ret_port = ntohs(in6.sin6_port);
-		return in6.sin6_family == AF_INET6;
-	}
-	return false;
-}
-
 static bool is_send(const struct record *record)
 {
 	return record->nr == SYS_sendto || record->nr == SYS_sendmsg || record->nr == SYS_sendmmsg;
@@ -163,6 +139,35 @@ static bool is_receive(const struct record *record)
 static bool is_message(const struct record *record)
 {
 	return is_send(record) || is_receive(record);
+}
+
+/* The address argument, for a socket that is not connected, or not any more. With messages the kernel takes an IPv4
+ * address by a socket of IPv6, too, and one that does not say that it is one. */
+static bool remote_of_argument(const struct record *record, uint8_t *ret_ip, uint16_t *ret_port)
+{
+	struct str address = record_text(record, RECORD_STRING_ADDRESS);
+	struct sockaddr_storage room = { 0 };
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&room;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&room;
+	const bool is_ipv6 = record->object.family == AF_INET6;
+	bool is_v4;
+
+	if (address.len < sizeof(*in) || address.len > sizeof(room))
+		return false;
+	memcpy(&room, address.at, address.len);
+	is_v4 = room.ss_family == AF_INET || (room.ss_family == AF_UNSPEC && is_message(record) && !is_ipv6);
+	if (is_v4 && (!is_ipv6 || is_message(record))) {
+		if (is_ipv6)
+			memcpy(ret_ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+		memcpy(ret_ip + (is_ipv6 ? 12 : 0), &in->sin_addr, 4);
+		*ret_port = ntohs(in->sin_port);
+		return true;
+	}
+	if (!is_ipv6 || room.ss_family != AF_INET6 || address.len < offsetof(struct sockaddr_in6, sin6_scope_id))
+		return false;
+	memcpy(ret_ip, &in6->sin6_addr, 16);
+	*ret_port = ntohs(in6->sin6_port);
+	return true;
 }
 
 /* Who sends or receives by a connection may be at either end of it. */

@@ -13,6 +13,7 @@
 #define PLAN_FOREIGN 480
 #define PLAN_URING 64 /* operations of an io_uring that are looked at: all that there are */
 #define PLAN_DATA_MAX 80 /* bytes of data, as much as Falco takes */
+#define PLAN_DATA_ROOM 128 /* ... in a power of two */
 
 #define PLAN_CLASS_SLOTS                                                                           \
 	8 /* counters are indexed by class & 7, which the kernel can prove to fit */

@@ -22,7 +22,8 @@
 #define SB_NOUSER	(1UL << 31)
 #define OVERLAYFS_MAGIC 0x794c7630
 
-#define AF_UNIX	 1
+#define AF_UNSPEC 0
+#define AF_UNIX	  1
 #define AF_INET	 2
 #define AF_INET6 10
 

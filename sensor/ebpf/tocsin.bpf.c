@@ -96,34 +96,38 @@ static __always_inline void add_name(struct scratch *scratch, struct task_struct
 		add_directory(scratch, task, dir, dir_tag);
 }
 
+#define MESSAGES_MAX 1024 /* of one call, as the kernel has it */
+#define ADDRESS_MAX 128 /* bytes of a struct sockaddr_storage */
+
 /* A struct msghdr begins so, and a struct mmsghdr with one. */
 struct message {
 	__u64 name;
 	__u32 len;
 };
 
-/* Where the address argument is; of a message its msg_name. */
+/* Where the address argument is; of a message its msg_name, of which the kernel takes what an address can be long. */
 static __always_inline struct message message_of(const struct record *record, const struct plan *plan)
 {
 	struct message message = { 0 };
+	__u32 words[2] = { 0 };
 
-	if ((plan->flags & PLAN_MESSAGE) && (record->flags & RECORD_COMPAT)) {
-		__u32 words[2] = { 0 };
-
+	if (!(plan->flags & PLAN_MESSAGE)) {
+		message.name = arg(record, plan->address_arg);
+		message.len = (__u32)arg(record, plan->address_len_arg);
+		if (plan->flags & PLAN_LENGTH_AT)
+			bpf_probe_read_user(&message.len, sizeof(message.len),
+					    (void *)arg(record, plan->address_len_arg));
+		return message;
+	}
+	if (record->flags & RECORD_COMPAT) {
 		bpf_probe_read_user(words, sizeof(words), (void *)arg(record, plan->address_arg));
 		message.name = words[0];
 		message.len = words[1];
-		return message;
-	}
-	if (plan->flags & PLAN_MESSAGE) {
+	} else {
 		bpf_probe_read_user(&message, sizeof(message), (void *)arg(record, plan->address_arg));
-		return message;
 	}
-	message.name = arg(record, plan->address_arg);
-	message.len = (__u32)arg(record, plan->address_len_arg);
-	if (plan->flags & PLAN_LENGTH_AT)
-		bpf_probe_read_user(&message.len, sizeof(message.len),
-				    (void *)arg(record, plan->address_len_arg));
+	if (message.len > ADDRESS_MAX)
+		message.len = ADDRESS_MAX;
 	return message;
 }
 
@@ -133,7 +137,7 @@ static __always_inline void add_address(struct scratch *scratch, const struct pl
 	struct message message;
 
 	message = message_of(&scratch->record, plan);
-	if (message.name != 0 && message.len <= 128)
+	if (message.name != 0 && message.len <= ADDRESS_MAX)
 		add_user_bytes(scratch, message.name, message.len, RECORD_STRING_ADDRESS);
 }
 
@@ -291,8 +295,9 @@ static __always_inline __s32 object_fd(const struct record *record, const struct
 	return plan->object_arg != 0 ? (__s32)arg(record, plan->object_arg) : -1;
 }
 
-/* Whether the message's other end is that of the socket's last one; this one is kept in its place. */
-static __always_inline bool peer_is_same(const void *address, __u64 socket)
+/* Whether the message's other end is that of the socket's last one; this one is kept in its place, unless nothing came
+ * of it: else a message that cannot be sent would hide the one that follows. */
+static __always_inline bool peer_is_same(const void *address, __u64 socket, bool failed)
 {
 	__u64 words[3] = { 0 }, hash = 0, *last;
 
@@ -305,7 +310,8 @@ static __always_inline bool peer_is_same(const void *address, __u64 socket)
 	last = bpf_map_lookup_elem(&peers, &socket);
 	if (last != NULL && *last == hash)
 		return true;
-	bpf_map_update_elem(&peers, &socket, &hash, BPF_ANY);
+	if (!failed)
+		bpf_map_update_elem(&peers, &socket, &hash, BPF_ANY);
 	return false;
 }
 
@@ -339,7 +345,7 @@ static __always_inline __u16 socket_kind(struct record *record, struct task_stru
 		}
 		if (bpf_probe_read_user(address, 8, (void *)message.name) == 0 && (__u16)address[0] == AF_INET6)
 			bpf_probe_read_user(&address[1], 16, (void *)(message.name + 8));
-		if (is_socket && peer_is_same(address, BPF_CORE_READ(file, f_inode, i_ino)))
+		if (is_socket && peer_is_same(address, BPF_CORE_READ(file, f_inode, i_ino), record->ret < 0))
 			record->flags |= RECORD_SAME_PEER;
 	}
 	return plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);
@@ -436,10 +442,18 @@ static __always_inline plan_bits v6_found(const void *address)
 	return network_found(&key);
 }
 
+/* For messages the kernel takes an IPv4 address without a family, too. */
+static __always_inline plan_bits given_address_found(const struct given_end *given)
+{
+	if (given->family == AF_INET6)
+		return v6_found(given->v6);
+	return given->family == AF_INET || (given->family == AF_UNSPEC && given->v4 != 0) ? v4_found(given->v4) : 0;
+}
+
 /* What the addresses of both ends let pass, and the one that the call was given. */
 static __always_inline plan_bits addresses_found(struct sock *sk, __u16 family, const struct given_end *given)
 {
-	plan_bits found = given->family == AF_INET ? v4_found(given->v4) : given->family == AF_INET6 ? v6_found(given->v6) : 0;
+	plan_bits found = given_address_found(given);
 
 	if (family == AF_INET)
 		return found | v4_found(READ(sk, __sk_common.skc_rcv_saddr)) | v4_found(READ(sk, __sk_common.skc_daddr));
@@ -523,7 +537,7 @@ struct vector {
 	__u64 address, len;
 };
 
-#define VECTORS_MAX 8
+#define VECTORS_MAX 1024 /* as the kernel has it */
 
 static __always_inline struct vector vector_at(const struct record *record, __u64 at, __u32 i)
 {
@@ -550,48 +564,67 @@ static __always_inline struct vector vectors_of(const struct record *record, con
 	return vector_at(record, vectors.address + ((record->flags & RECORD_COMPAT) ? 8 : 16), 0);
 }
 
-/* Of sendmmsg(2) and recvmmsg(2) the first message: its length is behind it. */
+static __always_inline bool is_of_messages(const struct record *record)
+{
+	return record->nr == NR_SENDMMSG || record->nr == NR_RECVMMSG;
+}
+
+/* Of sendmmsg(2) and recvmmsg(2): a message's length is behind it. */
 static __always_inline __u64 data_length(const struct record *record, const struct plan *plan)
 {
 	__u32 len = 0;
 
-	if (record->nr != NR_SENDMMSG && record->nr != NR_RECVMMSG)
+	if (!is_of_messages(record))
 		return (__u64)record->ret;
 	bpf_probe_read_user(&len, sizeof(len),
 			    (void *)(arg(record, plan->data_arg) + ((record->flags & RECORD_COMPAT) ? 28 : 56)));
 	return len;
 }
 
+struct gather {
+	struct scratch *scratch;
+	struct record_string *string;
+	__u64 from;
+	__u32 off, len;
+};
+
+static long gather_step(__u32 i, struct gather *gather)
+{
+	struct vector one = vector_at(&gather->scratch->record, gather->from, i);
+	__u32 rest = gather->len - gather->off;
+
+	if (one.len > rest)
+		one.len = rest;
+	if (one.len > 0 && bpf_probe_read_user(gather->string->text + masked(gather->off, PLAN_DATA_ROOM - 1),
+					       masked((__u32)one.len, PLAN_DATA_ROOM - 1), (void *)one.address) != 0)
+		return 1;
+	gather->off += (__u32)one.len;
+	return gather->off >= gather->len;
+}
+
 __noinline int add_data(struct scratch *scratch)
 {
+	struct gather gather = { .scratch = scratch };
 	const struct plan *plan;
-	struct record_string *string;
-	struct vector vectors, one;
+	struct vector vectors;
 	__u64 len;
-	__u32 off = 0;
 
 	if (scratch == NULL || scratch->record.ret <= 0)
 		return 0;
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
 	len = data_length(&scratch->record, plan);
-	len = len > PLAN_DATA_MAX ? PLAN_DATA_MAX : len;
+	gather.len = len > PLAN_DATA_MAX ? PLAN_DATA_MAX : (__u32)len;
 	if (plan->flags & PLAN_DATA_BUFFER) {
-		add_user_bytes(scratch, arg(&scratch->record, plan->data_arg), len, RECORD_STRING_DATA);
+		add_user_bytes(scratch, arg(&scratch->record, plan->data_arg), gather.len, RECORD_STRING_DATA);
 		return 0;
 	}
-	string = string_room(scratch);
-	if (string == NULL)
+	gather.string = string_room(scratch);
+	if (gather.string == NULL)
 		return 0;
 	vectors = vectors_of(&scratch->record, plan);
-	for (__u32 i = 0; i < VECTORS_MAX && i < vectors.len && off < len; i++) {
-		one = vector_at(&scratch->record, vectors.address, i);
-		one.len = one.len > len - off ? len - off : one.len;
-		if (one.len > 0 && bpf_probe_read_user(string->text + masked(off, 127), masked((__u32)one.len, 127),
-						       (void *)one.address) != 0)
-			break;
-		off += (__u32)one.len;
-	}
-	string_take(scratch, string, RECORD_STRING_DATA, masked(off, 127));
+	gather.from = vectors.address;
+	bpf_loop(vectors.len > VECTORS_MAX ? VECTORS_MAX : (__u32)vectors.len, gather_step, &gather, 0);
+	string_take(scratch, gather.string, RECORD_STRING_DATA, masked(gather.off, PLAN_DATA_ROOM - 1));
 	return 0;
 }
 
@@ -648,6 +681,56 @@ __noinline int take_call(struct scratch *scratch)
 	return true;
 }
 
+/* Counts, decides and hands over. What was begun in scratch is one call, or one message of many. */
+static __always_inline void end_one(struct scratch *scratch, struct plan_counters *counters, const struct plan *plan,
+				    __u32 killed)
+{
+	counters->seen++;
+	scratch->place_unknown = false;
+	scratch->kind = 0;
+	scratch->only_followed = false;
+	if (!((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))) {
+		counters->filtered++;
+		return;
+	}
+	if (killed == 0)
+		killed = kill_at_end(scratch);
+	if (scratch->place_unknown)
+		add_own_cgroup(scratch);
+	if (!emit(scratch, counters) && killed != 0)
+		kills.untold++;
+	if (killed == RECORD_KILLED)
+		bpf_send_signal(SIGKILL);
+}
+
+struct messages {
+	struct scratch *scratch;
+	struct plan_counters *counters;
+	const struct plan *plan;
+	__u32 bytes, flags;
+};
+
+static long message_step(__u32 i, struct messages *messages)
+{
+	messages->scratch->record.args[1] += messages->bytes;
+	messages->scratch->record.flags = messages->flags;
+	end_one(messages->scratch, messages->counters, messages->plan, 0);
+	return 0;
+}
+
+/* Of sendmmsg(2) and recvmmsg(2) those behind the first: each has an address of its own. */
+static __always_inline void end_messages(struct scratch *scratch, struct plan_counters *counters, const struct plan *plan,
+					 bool compat)
+{
+	struct messages messages = { .scratch = scratch, .counters = counters, .plan = plan };
+	__s64 count = scratch->record.ret;
+
+	messages.bytes = compat ? 32 : 64;
+	messages.flags = compat ? RECORD_COMPAT : 0;
+	if (count > 1)
+		bpf_loop(count > MESSAGES_MAX ? MESSAGES_MAX - 1 : (__u32)count - 1, message_step, &messages, 0);
+}
+
 static __always_inline int end_call(struct task_struct *task, struct pt_regs *regs, long ret,
 				    __u32 nr, bool compat)
 {
@@ -669,26 +752,13 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	scratch = scratch_of(SLOT_CALL);
 	if (counters == NULL || scratch == NULL)
 		return 0;
-	counters->seen++;
 	begin_call(&scratch->record, regs, nr, ret, compat);
 	scratch->record.flags |= killed;
-	scratch->place_unknown = false;
-	scratch->kind = 0;
-	scratch->only_followed = false;
 	if (plan->class == RECORD_CLASS_NET && was_refused())
 		scratch->record.flags |= RECORD_REFUSED;
-	if (!((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))) {
-		counters->filtered++;
-		return 0;
-	}
-	if (killed == 0)
-		killed = kill_at_end(scratch);
-	if (scratch->place_unknown)
-		add_own_cgroup(scratch);
-	if (!emit(scratch, counters) && killed != 0)
-		kills.untold++;
-	if (killed == RECORD_KILLED)
-		bpf_send_signal(SIGKILL);
+	end_one(scratch, counters, plan, killed);
+	if (is_of_messages(&scratch->record))
+		end_messages(scratch, counters, plan, compat);
 	return 0;
 }
 

@@ -261,7 +261,7 @@ static __always_inline __u16 asked_socket_kind(struct record *record, const stru
 			record->flags |= RECORD_SAME_PEER;
 			return bare_kind(record, plan_socket_kind(is_socket, family, 1, record->ret < 0));
 		}
-		if (is_socket && peer_is_same(asked->address, READ2(file, f_inode, i_ino)))
+		if (is_socket && peer_is_same(asked->address, READ2(file, f_inode, i_ino), record->ret < 0))
 			record->flags |= RECORD_SAME_PEER;
 	}
 	return plan_socket_kind(is_socket, family, (record->flags & RECORD_SAME_PEER) != 0, record->ret < 0);

@@ -7,8 +7,10 @@
 
 #include "maps.bpf.h"
 
-#define WALK_STEPS     128 /* components and mount points of one path */
-#define CGROUP_STEPS   24
+/* Components and mount points of one path. Anybody can make mounts in a namespace of his own, also many at one place,
+ * one upon the other; the kernel goes through them at each look-up, and allows 100,000. */
+#define WALK_STEPS     (1 << 17)
+#define CGROUP_STEPS   (PATH_HALF / 2)
 #define NAME_MAX_BYTES 255
 
 struct walk {

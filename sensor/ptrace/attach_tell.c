@@ -214,6 +214,15 @@ static bool wants_data(struct attach *attach, const struct record *record)
 	return wants;
 }
 
+static void end_one(struct attach *attach, struct tracee *tracee, struct record *record, const struct plan *plan)
+{
+	tracee_add_answer(record, tracee->tid, plan, wants_data(attach, record));
+	tracee_add_object(record, tracee->tid, plan);
+	if (plan->flags & PLAN_CWD)
+		tracee_add_link(record, tracee->tid, "cwd", RECORD_STRING_CWD);
+	judge(attach, tracee, record, plan);
+}
+
 void attach_call_end(struct attach *attach, struct tracee *tracee, int64_t result)
 {
 	struct record *record = attach->scratch;
@@ -228,9 +237,7 @@ void attach_call_end(struct attach *attach, struct tracee *tracee, int64_t resul
 	record->ret = result_of(result);
 	record->tgid = tracee->tgid;
 	set_comm(attach, tracee, record);
-	tracee_add_answer(record, tracee->tid, plan, wants_data(attach, record));
-	tracee_add_object(record, tracee->tid, plan);
-	if (plan->flags & PLAN_CWD)
-		tracee_add_link(record, tracee->tid, "cwd", RECORD_STRING_CWD);
-	judge(attach, tracee, record, plan);
+	end_one(attach, tracee, record, plan);
+	for (unsigned i = 1; tracee_next_message(record, plan, i); i++)
+		end_one(attach, tracee, record, plan);
 }

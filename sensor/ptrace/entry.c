@@ -369,6 +369,8 @@ static bool network_is_wanted(const struct entry *entry, const struct interest *
 	uint64_t name = 0;
 	int family;
 
+	if (entry->call->nr == SYS_sendmmsg || entry->call->nr == SYS_recvmmsg)
+		return of->can != 0; /* each message has an address of its own, or none */
 	if (plan->flags & PLAN_MESSAGE) {
 		if (tracee_read(entry->tid, arg(entry, plan->address_arg), &name, entry->compat ? 4 : 8) && name == 0)
 			return of->bare != 0;

@@ -152,14 +152,28 @@ bool judged_waits(struct notify *notify)
 	return any;
 }
 
+/* Of many messages each is asked about: one that may not be sent keeps back all of them. */
+static int judge(struct notify *notify, const struct question *question)
+{
+	const struct probe_settings *settings = &notify->settings; /* changed by this thread only */
+	const struct plan *plan = &question->call->plan;
+	struct record *record = question->record;
+	const uint64_t first = record->args[1];
+	int r = settings->judge == NULL ? 0 : settings->judge(record, settings->judge_userdata);
+
+	for (unsigned i = 1; r == 0 && settings->judge != NULL && tracee_next_message(record, plan, i); i++)
+		r = notify_presume(notify, record, plan) ? settings->judge(record, settings->judge_userdata) : 0;
+	record->args[1] = first;
+	return r;
+}
+
 int judged_poll(struct notify *notify)
 {
 	struct question question;
 	int n = 0;
 
 	while (get(notify, &notify->asked, &question)) {
-		const struct probe_settings *settings = &notify->settings; /* changed by this thread only */
-		int r = settings->judge == NULL ? 0 : settings->judge(question.record, settings->judge_userdata);
+		int r = judge(notify, &question);
 
 		if (r == 0)
 			let_go(notify, &question);

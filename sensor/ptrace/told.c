@@ -129,7 +129,7 @@ static bool wants_data(struct notify *notify, const struct record *record)
 	return wants;
 }
 
-void notify_finish(struct notify *notify, struct record *record, const struct plan *plan)
+static void finish_one(struct notify *notify, struct record *record, const struct plan *plan)
 {
 	bool known = !(record->flags & RECORD_NO_RESULT), wanted;
 
@@ -160,14 +160,16 @@ void notify_finish(struct notify *notify, struct record *record, const struct pl
 		notify_lose(notify, record);
 }
 
+void notify_finish(struct notify *notify, struct record *record, const struct plan *plan)
+{
+	finish_one(notify, record, plan);
+	for (unsigned i = 1; tracee_next_message(record, plan, i); i++)
+		finish_one(notify, record, plan);
+}
+
 void notify_forget_presumed(struct record *record, const struct plan *plan)
 {
-	struct record fresh = { .len = sizeof(fresh), .type = RECORD_CALL, .class = record->class, .nr = record->nr,
-				.flags = record->flags & RECORD_COMPAT, .tid = record->tid, .tgid = record->tgid };
-
-	memcpy(fresh.args, record->args, sizeof(fresh.args));
-	memcpy(fresh.comm, record->comm, sizeof(fresh.comm));
-	*record = fresh;
+	tracee_begin_again(record);
 	tracee_add_arguments(record, record->tid, plan);
 }
 
@@ -177,14 +179,10 @@ static bool finds_nothing(const struct record *record, const struct plan *plan)
 	return (plan->flags & PLAN_OPEN) && !(record->args[4] & O_CREAT) && record->object.ino == 0;
 }
 
-void notify_presumed(struct notify *notify, struct record *record, const struct plan *plan, bool seen)
+static void presumed_one(struct notify *notify, struct record *record, const struct plan *plan)
 {
 	bool wanted;
 
-	if (!seen && finds_nothing(record, plan))
-		record->ret = -ENOENT;
-	if (!seen)
-		record->flags |= RECORD_PRESUMED;
 	pthread_rwlock_rdlock(&notify->lock);
 	wanted = is_wanted(notify, record, plan);
 	pthread_rwlock_unlock(&notify->lock);
@@ -194,6 +192,17 @@ void notify_presumed(struct notify *notify, struct record *record, const struct 
 	}
 	count(&notify->of[record->class].seen);
 	count(&notify->of[record->class].filtered);
+}
+
+void notify_presumed(struct notify *notify, struct record *record, const struct plan *plan, bool seen)
+{
+	if (!seen && finds_nothing(record, plan))
+		record->ret = -ENOENT;
+	if (!seen)
+		record->flags |= RECORD_PRESUMED;
+	presumed_one(notify, record, plan);
+	for (unsigned i = 1; tracee_next_message(record, plan, i) && notify_presume(notify, record, plan); i++)
+		presumed_one(notify, record, plan);
 }
 
 /* An exec returns 0, and that is also the descriptor of interest. */

@@ -127,6 +127,8 @@ static void add_address(struct record *record, uint32_t tid, const struct plan *
 
 	if (plan->flags & PLAN_MESSAGE) {
 		message = message_at(record, tid, arg(record, plan->address_arg));
+		if (message.len > sizeof(bytes)) /* the kernel takes as much as an address can be long */
+			message.len = sizeof(bytes);
 	} else {
 		message.name = arg(record, plan->address_arg);
 		message.len = (uint32_t)arg(record, plan->address_len_arg);
@@ -173,32 +175,75 @@ void tracee_add_arguments(struct record *record, uint32_t tid, const struct plan
 		read_open(record, tid, plan);
 }
 
-enum { VECTORS_MAX = 8 };
+/* ---- many messages ---- */
+
+enum { MESSAGES_MAX = 1024 };
+
+static bool is_of_messages(const struct record *record)
+{
+	return record->nr == SYS_sendmmsg || record->nr == SYS_recvmmsg;
+}
+
+void tracee_begin_again(struct record *record)
+{
+	struct record fresh = { .len = sizeof(fresh), .type = RECORD_CALL, .class = record->class, .nr = record->nr,
+				.flags = record->flags & RECORD_COMPAT, .tid = record->tid, .tgid = record->tgid };
+
+	memcpy(fresh.args, record->args, sizeof(fresh.args));
+	memcpy(fresh.comm, record->comm, sizeof(fresh.comm));
+	*record = fresh;
+}
+
+bool tracee_next_message(struct record *record, const struct plan *plan, unsigned i)
+{
+	const uint32_t kept = record->flags & (RECORD_NO_RESULT | RECORD_PRESUMED);
+	const int64_t ret = record->ret;
+	uint64_t count;
+
+	if (!is_of_messages(record))
+		return false;
+	/* What is presumed is that all of them are sent. */
+	count = kept != 0 || ret == 0 ? (uint32_t)arg(record, 3) : ret < 0 ? 0 : (uint64_t)ret;
+	if (i >= count || i >= MESSAGES_MAX)
+		return false;
+	tracee_begin_again(record);
+	record->args[1] += (record->flags & RECORD_COMPAT) ? 32 : 64;
+	record->ret = ret;
+	record->flags |= kept;
+	tracee_add_arguments(record, record->tid, plan);
+	return true;
+}
+
+/* ---- what was read or written ---- */
+
+enum { VECTORS_MAX = 1024, VECTORS_AT_ONCE = 16 };
 
 struct vector {
 	uint64_t address, len;
 };
 
-static struct vector vector_at(const struct record *record, uint32_t tid, uint64_t at, uint64_t i)
+/* `count` from number `i` on; what cannot be read is empty. */
+static void vectors_at(const struct record *record, uint32_t tid, uint64_t at, uint64_t i, struct vector *ret, size_t count)
 {
-	struct vector vector = { 0 };
-	uint32_t words[2] = { 0 };
+	uint32_t words[2 * VECTORS_AT_ONCE] = { 0 };
 
+	memset(ret, 0, count * sizeof(*ret));
 	if (!(record->flags & RECORD_COMPAT)) {
-		tracee_read(tid, at + i * sizeof(vector), &vector, sizeof(vector));
-		return vector;
+		tracee_read(tid, at + i * sizeof(*ret), ret, count * sizeof(*ret));
+		return;
 	}
-	tracee_read(tid, at + i * sizeof(words), words, sizeof(words));
-	return (struct vector){ words[0], words[1] };
+	tracee_read(tid, at + i * 8, words, count * 8);
+	for (size_t k = 0; k < count; k++)
+		ret[k] = (struct vector){ words[2 * k], words[2 * k + 1] };
 }
 
-/* Of sendmmsg(2) and recvmmsg(2) the first message: its length is behind it. */
+/* Of sendmmsg(2) and recvmmsg(2) a message's length is behind it. */
 static size_t buffer_length(const struct record *record, uint32_t tid, const struct plan *plan)
 {
 	uint32_t len = 0;
 	uint64_t result = (uint64_t)record->ret;
 
-	if (record->nr == SYS_sendmmsg || record->nr == SYS_recvmmsg) {
+	if (is_of_messages(record)) {
 		tracee_read(tid, arg(record, plan->data_arg) + ((record->flags & RECORD_COMPAT) ? 28 : 56), &len,
 			    sizeof(len));
 		result = len;
@@ -206,11 +251,31 @@ static size_t buffer_length(const struct record *record, uint32_t tid, const str
 	return result > PLAN_DATA_MAX ? PLAN_DATA_MAX : result;
 }
 
+/* As they follow each other, until there are `len` bytes. */
+static size_t gather(const struct record *record, uint32_t tid, struct vector from, char *to, size_t len)
+{
+	struct vector some[VECTORS_AT_ONCE];
+	size_t off = 0;
+
+	for (uint64_t i = 0; i < VECTORS_MAX && i < from.len && off < len; i++) {
+		const uint64_t rest = from.len - i;
+		size_t step;
+
+		if (i % VECTORS_AT_ONCE == 0)
+			vectors_at(record, tid, from.address, i, some, rest < VECTORS_AT_ONCE ? rest : VECTORS_AT_ONCE);
+		step = some[i % VECTORS_AT_ONCE].len < len - off ? some[i % VECTORS_AT_ONCE].len : len - off;
+		if (step > 0 && !tracee_read(tid, some[i % VECTORS_AT_ONCE].address, to + off, step))
+			break;
+		off += step;
+	}
+	return off;
+}
+
 /* What was read or written: of many buffers the first, as they follow each other. The same in the eBPF program. */
 static void add_buffer(struct record *record, uint32_t tid, const struct plan *plan)
 {
 	struct vector vectors = { arg(record, plan->data_arg), arg(record, plan->data_len) };
-	size_t len = buffer_length(record, tid, plan), off = 0;
+	size_t len = buffer_length(record, tid, plan);
 	char bytes[PLAN_DATA_MAX];
 
 	if (plan->flags & PLAN_DATA_BUFFER) {
@@ -219,16 +284,8 @@ static void add_buffer(struct record *record, uint32_t tid, const struct plan *p
 		return;
 	}
 	if (plan->flags & PLAN_MESSAGE)
-		vectors = vector_at(record, tid, vectors.address + ((record->flags & RECORD_COMPAT) ? 8 : 16), 0);
-	for (uint64_t i = 0; i < VECTORS_MAX && i < vectors.len && off < len; i++) {
-		struct vector one = vector_at(record, tid, vectors.address, i);
-		size_t step = one.len < len - off ? one.len : len - off;
-
-		if (step > 0 && !tracee_read(tid, one.address, bytes + off, step))
-			break;
-		off += step;
-	}
-	record_add(record, RECORD_STRING_DATA, (struct str){ bytes, off });
+		vectors_at(record, tid, vectors.address + ((record->flags & RECORD_COMPAT) ? 8 : 16), 0, &vectors, 1);
+	record_add(record, RECORD_STRING_DATA, (struct str){ bytes, gather(record, tid, vectors, bytes, len) });
 }
 
 static void add_data(struct record *record, uint32_t tid, const struct plan *plan)

@@ -20,6 +20,13 @@ void tracee_add_text(struct record *record, uint32_t tid, uint64_t address,
  * argument, the flags and mode of an open. */
 void tracee_add_arguments(struct record *record, uint32_t tid, const struct plan *plan);
 
+/* The record as it was before its call was looked at any further; then for tracee_add_arguments(). */
+void tracee_begin_again(struct record *record);
+
+/* Of a call with many messages the record becomes the next one's, number `i` from 1 on, as it was when it had its
+ * arguments and its result; false: there is none. */
+bool tracee_next_message(struct record *record, const struct plan *plan, unsigned i);
+
 /* What the call has written; `data`: and what it has read or sent, if that is its kind. */
 void tracee_add_answer(struct record *record, uint32_t tid, const struct plan *plan, bool data);
 

@@ -23,6 +23,8 @@ DEEDS = os.path.join(BUILD, "tests", "tools", "deeds")
 OPEN = "evt.type in (open, openat, openat2, open_by_handle_at)"
 SHADOW = f"{OPEN} and evt.is_open_read=true and fd.num>=0 and fd.name=/etc/shadow"
 
+DATAGRAM = "evt.type in (sendto, sendmsg, sendmmsg) and fd.l4proto=udp and fd.connected=false and fd.name_changed=true and fd.net=127.0.0.0/8"
+
 
 class Deed:
     """`fields` by name; a pattern must match. `also`: by probe, where that one sees it otherwise. `mine`: made by a process
@@ -52,6 +54,7 @@ TABLE = [
       also={"run": {"fd.name": re.compile(".*/etc/shadow")}, "attach": {"fd.name": re.compile(".*/etc/shadow")}}),
     Deed("by_bind_mount", "evt.type=mount and evt.arg.flags contains BIND",
       {"evt.arg.dev": "/etc", "evt.arg.dir": "{dir}/bound", "fs.path.source": "/etc", "fs.path.target": "{dir}/bound"}),
+    Deed("below_mounts", SHADOW, {"fd.name": "/etc/shadow", "fd.nameraw": "/etc/shadow"}),
     Deed("by_new_mount_api", "evt.type=open_tree", {"evt.arg.path": "/etc", "evt.arg.flags": "0x1"}),
     Deed("by_detached_mount", f"{OPEN} and evt.is_open_read=true and fd.name endswith /shadow", {"fd.name": "/etc/shadow", "fd.nameraw": "shadow"},
       also={"run": {"fd.name": "/shadow"}, "attach": {"fd.name": "/shadow"}}),  # /proc does not tell where such a mount begins
@@ -106,6 +109,11 @@ TABLE = [
          {"evt.type": "recvmsg", "evt.arg.size": "8", "fd.is_server": True, "evt.buflen": 8}),
     Deed("name_lookup", "evt.type=sendto and fd.l4proto=udp and fd.sport=53 and fd.name_changed=true",
       {"fd.rip": "127.0.0.1", "fd.rport": 53, "fd.connected": False, "evt.arg.size": "7"}),
+    Deed("second_message", f"{DATAGRAM} and fd.sport=5301 and evt.buffer=exfil", {"evt.type": "sendmmsg", "fd.rip": "127.0.0.1"}),
+    Deed("second_try", f"{DATAGRAM} and fd.sport=5302 and evt.buffer=exfil", {"evt.type": "sendto", "evt.rawres": 5}),
+    Deed("without_family", f"{DATAGRAM} and fd.sport=5303 and evt.buffer=exfil", {"fd.sip": "127.0.0.1", "fd.typechar": "4"}),
+    Deed("by_other_family", f"{DATAGRAM} and fd.sport=5304 and evt.buffer=exfil", {"fd.sip": "127.0.0.1", "fd.typechar": "4"}),
+    Deed("long_address", f"{DATAGRAM} and fd.sport=5305 and evt.buffer=exfil", {"evt.type": "sendmsg", "fd.sip": "127.0.0.1"}),
     Deed("connected_datagram", "evt.type=connect and fd.l4proto=udp", {"fd.sport": 53, "evt.arg.addr": "127.0.0.1:53"}),
     Deed("raw_socket", "evt.type=socket and evt.arg.domain=AF_INET and fd.l4proto=raw", {"evt.rawarg.type": 3}),
     Deed("sixth_version", "evt.type=connect and fd.typechar=6", {"fd.sport": 4444, "fd.sip": "::1", "evt.failed": True}),

@@ -130,6 +130,16 @@ static void by_bind_mount(void)
 	open("bound/shadow", O_RDONLY);
 }
 
+/* More mounts upon each other than anybody makes for an honest purpose. */
+static void below_mounts(void)
+{
+	unshare(CLONE_NEWNS);
+	mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	for (int i = 0; i < 200; i++)
+		mount("/etc", "/etc", NULL, MS_BIND, NULL);
+	open("/etc/shadow", O_RDONLY);
+}
+
 static void by_new_mount_api(void)
 {
 	int tree;
@@ -424,6 +434,57 @@ static void connected_datagram(void)
 	send(fd, "exfil", 5, 0);
 }
 
+/* Both to this machine, the second one is meant. */
+static void second_message(void)
+{
+	struct sockaddr_in to[2] = { port(53), port(5301) };
+	struct iovec data[2] = { { "harmless", 8 }, { "exfil", 5 } };
+	struct mmsghdr messages[2] = { { .msg_hdr = { &to[0], sizeof(to[0]), &data[0], 1, NULL, 0, 0 } },
+				       { .msg_hdr = { &to[1], sizeof(to[1]), &data[1], 1, NULL, 0, 0 } } };
+
+	sendmmsg(socket(AF_INET, SOCK_DGRAM, 0), messages, 2, 0);
+}
+
+/* The first one is too long to be sent. */
+static void second_try(void)
+{
+	static char much[70000];
+	struct sockaddr_in to = port(5302);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	sendto(fd, much, sizeof(much), 0, (void *)&to, sizeof(to));
+	sendto(fd, "exfil", 5, 0, (void *)&to, sizeof(to));
+}
+
+static void without_family(void)
+{
+	struct sockaddr_in to = port(5303);
+
+	to.sin_family = AF_UNSPEC;
+	sendto(socket(AF_INET, SOCK_DGRAM, 0), "exfil", 5, 0, (void *)&to, sizeof(to));
+}
+
+static void by_other_family(void)
+{
+	struct sockaddr_in to = port(5304);
+
+	sendto(socket(AF_INET6, SOCK_DGRAM, 0), "exfil", 5, 0, (void *)&to, sizeof(to));
+}
+
+/* Longer than any address: of a message's the kernel cuts it. And in more pieces than one cares to look at. */
+static void long_address(void)
+{
+	char name[1000] = "";
+	struct sockaddr_in to = port(5305);
+	struct iovec parts[50];
+	struct msghdr message = { name, sizeof(name), parts, 50, NULL, 0, 0 };
+
+	memcpy(name, &to, sizeof(to));
+	for (size_t i = 0; i < 50; i++)
+		parts[i] = (struct iovec){ i < 45 ? "" : "exfil" + i - 45, i < 45 ? 0 : 1 };
+	sendmsg(socket(AF_INET, SOCK_DGRAM, 0), &message, 0);
+}
+
 static void raw_socket(void)
 {
 	struct sockaddr_in to = port(0);
@@ -680,11 +741,12 @@ static const struct {
 } deeds[] = {
 #define DEED(name) { #name, name }
 	DEED(by_openat2), DEED(by_handle), DEED(by_link_of_process), DEED(by_root_of_process), DEED(by_chain_of_links),
-	DEED(by_hard_link), DEED(below_chroot), DEED(by_bind_mount), DEED(by_new_mount_api), DEED(by_detached_mount), DEED(by_copy), DEED(by_sendfile),
+	DEED(by_hard_link), DEED(below_chroot), DEED(by_bind_mount), DEED(below_mounts), DEED(by_new_mount_api), DEED(by_detached_mount), DEED(by_copy), DEED(by_sendfile),
 	DEED(by_vector), DEED(hidden_name), DEED(by_exchange), DEED(log_cut), DEED(dated_back), DEED(without_name),
 	DEED(from_memory), DEED(from_deleted), DEED(other_argv), DEED(by_thread), DEED(exec_by_thread), DEED(after_fork),
 	DEED(after_vfork), DEED(after_clone3), DEED(clone_flags), DEED(orphan), DEED(killed), DEED(exits), DEED(shell_on_connection),
 	DEED(shell_on_pair), DEED(kept_connection), DEED(talks), DEED(serves), DEED(class_file), DEED(name_lookup), DEED(connected_datagram), DEED(raw_socket),
+	DEED(second_message), DEED(second_try), DEED(without_family), DEED(by_other_family), DEED(long_address),
 	DEED(sixth_version), DEED(mapped), DEED(listens), DEED(abstract_socket), DEED(passed_descriptor),
 	DEED(takes_descriptor), DEED(writes_memory), DEED(pokes), DEED(enters), DEED(leaves), DEED(loads_module),
 	DEED(loads_program), DEED(keeps_key), DEED(faults), DEED(hides_memory), DEED(becomes), DEED(gives_up),
