@@ -24,8 +24,8 @@ static struct tail_node node = { .duration = "30s", .rate = "200" };
 
 static const struct cli_option options[] = {
 	{ "lines", 'n', "N", "10", "begin with so many older alerts", &lines_word, NULL },
-	{ "follow", 'f', NULL, "on", "go on with what comes; with --node: show what matching processes and their descendants do",
-	  NULL, &follow },
+	{ "follow", 'f', NULL, NULL, "go on with what comes, as is done anyway; with --node: show all that whoever matched "
+	  "does, and its descendants", NULL, &follow },
 	{ "no-follow", 0, NULL, NULL, "end after the older ones", NULL, &no_follow },
 	{ "priority", 0, "P", "debug", "this severe or more", &priority, NULL },
 	{ "rule", 0, "R", NULL, "of this rule", &rule, NULL },

@@ -494,18 +494,14 @@ static void commit_done(struct journal_commit *commit, int result, uint64_t firs
 	struct batch *batch = (struct batch *)commit;
 	struct pipeline *line = batch->pipeline;
 	struct batch *head = atomic_load(&line->finished);
-	uint64_t one = 1;
 
 	(void)first_seq;
 	batch->result = result;
 	do
 		batch->next = head;
 	while (!atomic_compare_exchange_weak(&line->finished, &head, batch));
-	if (head == NULL) {
-		ssize_t written = write(line->fd, &one, sizeof(one));
-
-		(void)written; /* cannot fail: the counter is far from full */
-	}
+	if (head == NULL)
+		eventfd_write(line->fd, 1); /* when it is full it is readable anyway */
 }
 
 static void add_sensor_rows(const struct pipeline *line, struct batch *batch)

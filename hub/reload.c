@@ -141,9 +141,6 @@ static void facts_done(struct facts *facts)
 static void publish(struct reload *reload, int result, struct ruleset *set, struct facts *facts,
                     struct buf *errors, uint64_t asked)
 {
-	uint64_t one = 1;
-	ssize_t written;
-
 	tell(reload, result, facts, errors);
 	pthread_mutex_lock(&reload->lock);
 	reload->attempts++;
@@ -164,8 +161,7 @@ static void publish(struct reload *reload, int result, struct ruleset *set, stru
 		reload->next = *facts;
 	}
 	pthread_mutex_unlock(&reload->lock);
-	written = write(reload->done_fd, &one, sizeof(one));
-	(void)written;
+	eventfd_write(reload->done_fd, 1);
 }
 
 static int attempt(struct reload *reload, bool reread)
@@ -214,10 +210,9 @@ static void *run(void *userdata)
 
 uint64_t reload_ask(struct reload *reload)
 {
-	uint64_t one = 1, number = atomic_fetch_add(&reload->asked, 1) + 1;
-	ssize_t written = write(reload->ask_fd, &one, sizeof(one));
+	uint64_t number = atomic_fetch_add(&reload->asked, 1) + 1;
 
-	(void)written;
+	eventfd_write(reload->ask_fd, 1);
 	return number;
 }
 

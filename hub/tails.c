@@ -107,7 +107,6 @@ static int fill(struct tail *tail, const struct tail_request *request, uint64_t 
 
 int tails_open(struct tails *tails, const struct tail_request *request, uint64_t *ret_id)
 {
-	const uint64_t one = 1;
 	struct tail *tail;
 	int r;
 
@@ -116,8 +115,8 @@ int tails_open(struct tails *tails, const struct tail_request *request, uint64_t
 	if (r == 0)
 		r = fill(tail, request, ret_id);
 	pthread_mutex_unlock(&tails->lock);
-	if (r == 0 && write(tails->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		r = -errno;
+	if (r == 0)
+		eventfd_write(tails->fd, 1); /* when it is full it is readable anyway */
 	return r;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 enum { BUCKETS = 1024 };
@@ -89,7 +90,6 @@ void opa_free(struct opa *opa)
 
 void opa_finish(struct opa *opa, struct opa_question *question)
 {
-	const uint64_t one = 1;
 	bool first;
 
 	question->next = NULL;
@@ -98,8 +98,8 @@ void opa_finish(struct opa *opa, struct opa_question *question)
 	*opa->finished_end = question;
 	opa->finished_end = &question->next;
 	pthread_mutex_unlock(&opa->lock);
-	if (first && write(opa->notify_fd, &one, sizeof(one)) < 0)
-		log_debug("OPA: the counter of answers is full"); /* then it is read soon anyway */
+	if (first)
+		eventfd_write(opa->notify_fd, 1); /* when it is full it is readable anyway */
 }
 
 /* --- asking ------------------------------------------------------------------------------------- */

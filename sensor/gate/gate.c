@@ -16,10 +16,7 @@
 
 void gate_ring(int eventfd)
 {
-	const uint64_t one = 1;
-	ssize_t n = write(eventfd, &one, sizeof(one));
-
-	(void)n; /* when it is full it is readable anyway */
+	eventfd_write(eventfd, 1); /* when it is full it is readable anyway */
 }
 
 void gate_reply(struct gate *gate, int fd, bool allow)
