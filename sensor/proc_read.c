@@ -47,27 +47,41 @@ static void bytes_read(int folder, const char *name, struct buf *out)
 		buf_add(out, (struct str){ text, (size_t)len });
 }
 
+/* Behind the 22nd field, its beginning, the 48th to 51st: where arguments and environment are. Who may not know finds
+ * zeros. */
+static void places_parse(const char *text, struct proc_facts *ret)
+{
+	uint64_t *const places[] = { &ret->args_place.at, &ret->args_place.end, &ret->env_place.at, &ret->env_place.end };
+	char *end = (char *)(uintptr_t)text;
+
+	for (int spaces = 0; *end != '\0' && spaces < 48 - 22; end++)
+		spaces += *end == ' ';
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		*places[i] = strtoull(end, &end, 10);
+}
+
 /* "PID (comm) S ppid pgrp session tty …": comm may hold anything, so the last ')' ends it. */
 static bool stat_parse(char *text, struct proc_facts *ret)
 {
 	char *open = strchr(text, '('), *close = strrchr(text, ')');
 	unsigned long long start;
 	unsigned ppid, pgid, sid;
-	int tty;
+	int tty, len;
 
 	if (open == NULL || close == NULL || close < open)
 		return false;
 	*close = '\0';
 	snprintf(ret->comm, sizeof(ret->comm), "%s", open + 1);
 	if (sscanf(close + 1,
-		   " %*c %u %u %u %d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-		   &ppid, &pgid, &sid, &tty, &start) != 5)
+		   " %*c %u %u %u %d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu%n",
+		   &ppid, &pgid, &sid, &tty, &start, &len) != 5)
 		return false;
 	ret->ppid = ppid;
 	ret->pgid = pgid;
 	ret->sid = sid;
 	ret->tty = (uint32_t)tty;
 	ret->start_ns = start * (uint64_t)(NS_PER_S / sysconf(_SC_CLK_TCK));
+	places_parse(close + 1 + len, ret);
 	return true;
 }
 
@@ -154,11 +168,18 @@ static void cgroup_read(int folder, struct buf *out)
 	cgroup_parse(text, out);
 }
 
-static void image_read(int folder, struct proc_facts *ret)
+static void more_read(int folder, unsigned what, struct proc_facts *ret)
 {
-	link_read(folder, "exe", &ret->exe);
-	link_read(folder, "cwd", &ret->cwd);
-	bytes_read(folder, "cmdline", &ret->args);
+	if (what & PROC_READ_CGROUP)
+		cgroup_read(folder, &ret->cgroup);
+	if (what & PROC_READ_LINKS) {
+		link_read(folder, "exe", &ret->exe);
+		link_read(folder, "cwd", &ret->cwd);
+	}
+	if (what & PROC_READ_ARGS)
+		bytes_read(folder, "cmdline", &ret->args);
+	if (what & PROC_READ_ENV)
+		bytes_read(folder, "environ", &ret->env);
 }
 
 static int stat_read(int folder, const char *name, struct proc_facts *ret)
@@ -218,12 +239,17 @@ int proc_read(const char *folder, uint32_t tgid, unsigned what, struct proc_fact
 	text[len < 0 ? 0 : len] = '\0';
 	ret->loginuid = (uint32_t)-1;
 	sscanf(text, "%u", &ret->loginuid);
-	if (what & (PROC_READ_IMAGE | PROC_READ_CGROUP))
-		cgroup_read(fd, &ret->cgroup);
-	if (what & PROC_READ_IMAGE)
-		image_read(fd, ret);
-	if (what & PROC_READ_ENV)
-		bytes_read(fd, "environ", &ret->env);
+	more_read(fd, what, ret);
+	return 0;
+}
+
+int proc_read_more(const char *folder, uint32_t tgid, unsigned what, struct proc_facts *ret)
+{
+	autoclose int fd = folder_open(folder, tgid);
+
+	if (fd < 0)
+		return fd == -ENOENT ? -ESRCH : fd;
+	more_read(fd, what, ret);
 	return 0;
 }
 

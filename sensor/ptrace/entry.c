@@ -161,9 +161,9 @@ static bool add_components(char *path, size_t *len, struct str name)
 }
 
 /* What a relative name starts from. Removed directories and those of other roots have no path here. */
-static bool read_directory(const struct entry *entry, struct entry_view *view, size_t *len)
+static bool read_directory(const struct entry *entry, int which, struct entry_view *view, size_t *len)
 {
-	uint8_t place = entry->call->plan.dir_arg[0];
+	uint8_t place = entry->call->plan.dir_arg[which];
 	int32_t fd = place == 0 ? KEPT_CWD : (int32_t)arg(entry, place);
 	ssize_t n = kept_link(&view->kept, entry->tid, fd < 0 ? KEPT_CWD : fd, view->path, RECORD_STRING_MAX);
 
@@ -188,15 +188,15 @@ static bool is_magic(struct str path)
 	return false;
 }
 
-/* .at NULL: nobody can tell before the call has ended. */
-static struct str path_of(const struct entry *entry, struct str given, struct entry_view *view)
+/* Of the first or the second name. .at NULL: nobody can tell before the call has ended. */
+static struct str path_of(const struct entry *entry, int which, struct str given, struct entry_view *view)
 {
 	size_t len = 0;
 	struct str path;
 
 	if (given.len == 0)
 		return (struct str){ NULL, 0 };
-	if (given.at[0] != '/' && !read_directory(entry, view, &len))
+	if (given.at[0] != '/' && !read_directory(entry, which, view, &len))
 		return (struct str){ NULL, 0 };
 	if (!add_components(view->path, &len, given))
 		return (struct str){ NULL, 0 };
@@ -338,7 +338,7 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 	given = read_name(entry->tid, arg(entry, plan->name_arg[0]), view->given, sizeof(view->given));
 	if (given.at == NULL)
 		return true;
-	path = path_of(entry, given, view);
+	path = path_of(entry, 0, given, view);
 	/* More words than it needs are gone from the path; two dots some rules want to see. */
 	if (path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path,
 						   str_find(given, STR("..")) >= 0 ? given : path, comm))
@@ -350,6 +350,58 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 		return false;
 	path = follow_links(entry, (flags & (O_CREAT | O_TMPFILE)) != 0, view);
 	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path, path, comm);
+}
+
+/* A name that says its path in more words than it needs, but for a "./" in front. */
+static bool is_roundabout(struct str given)
+{
+	if (str_starts(given, STR("./")) || str_starts(given, STR("/")))
+		given = str_from(given, given.at[0] == '/' ? 1 : 2);
+	while (given.at != NULL) {
+		const char *slash = memchr(given.at, '/', given.len);
+		struct str part = str_cut(given, slash == NULL ? given.len : (size_t)(slash - given.at));
+
+		if (part.len == 0 || str_eq(part, STR(".")) || str_eq(part, STR("..")))
+			return true;
+		given = slash == NULL ? (struct str){ NULL, 0 } : str_from(given, part.len + 1);
+	}
+	return false;
+}
+
+/* As the eBPF program looks at it: a text with a slash in front. */
+static struct str text_of(struct str given, struct entry_view *view)
+{
+	const size_t slash = given.len == 0 || given.at[0] != '/';
+
+	view->path[0] = '/';
+	memcpy(view->path + slash, given.at, given.len);
+	return (struct str){ view->path, given.len + slash };
+}
+
+static bool name_is_wanted(const struct entry *entry, const struct interest *interest, int which, struct entry_view *view)
+{
+	const struct plan *plan = &entry->call->plan;
+	const uint16_t kinds = 1 | 1 << PLAN_KIND_FAILED;
+	const bool text = (plan->flags & PLAN_TARGET_TEXT) && which == 0;
+	struct str given, path;
+
+	if (plan->name_arg[which] == 0)
+		return false;
+	given = read_name(entry->tid, arg(entry, plan->name_arg[which]), view->given, sizeof(view->given));
+	if (given.at == NULL || (!text && is_roundabout(given)))
+		return true;
+	path = text ? text_of(given, view) : path_of(entry, which, given, view);
+	return path.at == NULL || interest_wants_call(interest, entry->call, kinds, false, &path, 1, (struct str){ NULL, 0 });
+}
+
+/* Those who unlink, rename and link do it by names, which are all that rules will know of it. */
+static bool names_are_wanted(const struct entry *entry, const struct interest *interest, struct entry_view *view)
+{
+	const struct plan *plan = &entry->call->plan;
+
+	if (plan->object_arg != 0 || (interest->kinds[RULES_FACT_COMM] & PLAN_BIT_OF_GROUP(plan->group)))
+		return true;
+	return name_is_wanted(entry, interest, 0, view) || name_is_wanted(entry, interest, 1, view);
 }
 
 /* The family that a connection is to have, or -1: of the address, which is that of the socket or refused. */
@@ -439,5 +491,7 @@ bool entry_wants(const struct entry *entry, const struct interest *interest, str
 		return open_is_wanted(entry, interest, comm, view);
 	if (call->plan.class == RECORD_CLASS_NET)
 		return network_is_wanted(entry, interest);
+	if (call->plan.class == RECORD_CLASS_PATH)
+		return names_are_wanted(entry, interest, view);
 	return !(call->plan.flags & PLAN_STANDARD_FD) || dup_is_wanted(entry, interest, view);
 }

@@ -2,7 +2,6 @@
 #include "sensor/ptrace/life.h"
 
 #include "base/clock.h"
-#include "sensor/proc_read.h"
 #include "sensor/ptrace/keeper.h"
 #include "sensor/ptrace/tracee.h"
 #include "sensor/record_text.h"
@@ -11,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -98,25 +96,15 @@ static void forget(struct life *life, struct process *process)
 
 /* ---- ends ---- */
 
-/* <linux/pidfd.h> of 6.15. */
-struct pidfd_info_exit {
-	uint64_t mask, cgroup;
-	uint32_t pid, tgid, ppid, ids[8];
-	int32_t exit_code;
-};
-
-#define PIDFD_EXIT     (1U << 3)
-#define PIDFD_ASK_INFO _IOWR(0xff, 11, struct pidfd_info_exit)
-
 /* As wait(2) would give it: from the pidfd when its parent has been told, until then from what is left of
  * it. False: nobody says. */
 static bool exit_code_of(const struct process *process, int *ret)
 {
-	struct pidfd_info_exit info = { .mask = PIDFD_EXIT };
+	struct tracee_info info = { .mask = TRACEE_INFO_EXIT };
 	char text[TRACEE_FILE];
 	const char *last;
 
-	if (ioctl(process->pidfd, PIDFD_ASK_INFO, &info) == 0 && (info.mask & PIDFD_EXIT)) {
+	if (tracee_ask(process->pidfd, &info)) {
 		*ret = info.exit_code;
 		return true;
 	}
@@ -280,6 +268,19 @@ void life_changed(struct life *life, uint32_t tgid)
 	if (process != NULL)
 		process->changed = true;
 	pthread_mutex_unlock(&life->lock);
+}
+
+bool life_fill(struct life *life, struct record *record, uint32_t tid, uint32_t tgid, struct proc_facts *facts)
+{
+	const struct process *process;
+	bool known;
+
+	pthread_mutex_lock(&life->lock);
+	process = find(life, tgid);
+	known = process != NULL && process->last.tgid == tgid && !process->changed &&
+		tracee_fill_known(record, tid, &process->last, process->pidfd, facts);
+	pthread_mutex_unlock(&life->lock);
+	return known;
 }
 
 void life_meet_other(struct life *life, uint32_t tgid, life_emit_fn emit, void *userdata)

@@ -5,6 +5,7 @@
 #define SENSOR_PTRACE_LIFE_H
 
 #include "sensor/probe.h"
+#include "sensor/proc_read.h"
 
 enum { LIFE_LOOKS = 64, LIFE_MAX = 32768 /* processes; more are told of, but each time anew */ };
 
@@ -34,6 +35,10 @@ void life_meet_other(struct life *life, uint32_t tgid, life_emit_fn emit, void *
 /* Of a record with a head: its process is known from here on, and its ancestors; what tells of them is
  * handed over first. Puts in which program it and its parent run. Any thread. */
 void life_put(struct life *life, struct record *record, life_emit_fn emit, void *userdata);
+
+/* Puts who its process is into a record, from what is known of it; `facts` has its stat afterwards. False: it has to be
+ * looked at anew. */
+bool life_fill(struct life *life, struct record *record, uint32_t tid, uint32_t tgid, struct proc_facts *facts);
 
 /* What was last known of a process that is gone, as the head of a record about it. False: nothing was. */
 bool life_recall(struct life *life, struct record *record);

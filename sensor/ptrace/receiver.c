@@ -63,7 +63,7 @@ static void meet_others(struct notify *notify, const struct entry *entry)
 	}
 }
 
-static struct record *begin(struct notify *notify, const struct entry *entry)
+static struct record *begin(struct notify *notify, const struct entry *entry, bool with_arguments)
 {
 	struct record *record = notify->spare != NULL ? TAKE(notify->spare) : malloc(RECORD_MAX);
 
@@ -82,7 +82,8 @@ static struct record *begin(struct notify *notify, const struct entry *entry)
 	life_meet(notify->life, record->tgid, SYS_clone, 0, notify_emit, notify);
 	meet_others(notify, entry);
 	life_comm(notify->life, record->tgid, record->comm);
-	tracee_add_arguments(record, record->tid, &entry->call->plan);
+	if (with_arguments)
+		tracee_add_arguments(record, record->tid, &entry->call->plan);
 	return record;
 }
 
@@ -109,9 +110,10 @@ void receiver_look_at(struct notify *notify, const struct question *call)
 	notify_continue(notify, call->asked);
 }
 
-static struct record *begin_wanted(struct notify *notify, struct seccomp_notif *asked, const struct entry *entry)
+static struct record *begin_wanted(struct notify *notify, struct seccomp_notif *asked, const struct entry *entry,
+				   bool with_arguments)
 {
-	struct record *record = begin(notify, entry);
+	struct record *record = begin(notify, entry, with_arguments);
 
 	if (record != NULL && listener_waits(notify->listener, asked->id))
 		return record;
@@ -139,7 +141,7 @@ static void note_change(struct notify *notify, const struct entry *entry)
 
 /* What rules want to know of it, and whether one of them has to be asked first. */
 struct want {
-	bool look, ask;
+	bool look, ask, arguments;
 };
 
 static struct want want_of(struct notify *notify, struct entry *entry)
@@ -147,7 +149,7 @@ static struct want want_of(struct notify *notify, struct entry *entry)
 	const struct interest *interest, *judged;
 	char name[RECORD_COMM];
 	struct str comm = { NULL, 0 };
-	struct want want = { false, false };
+	struct want want = { false, false, true };
 
 	pthread_rwlock_rdlock(&notify->lock);
 	interest = notify->settings.interest;
@@ -158,6 +160,9 @@ static struct want want_of(struct notify *notify, struct entry *entry)
 	want.look = notify->wanted[entry->call - calls] && entry_wants(entry, interest, comm, &notify->view);
 	entry->at_its_end = false;
 	want.ask = judged != NULL && judged_wants(judged, entry, &notify->view);
+	/* What a program has begun with is read there; what it was called with matters when it could not begin. */
+	if (entry->call->plan.flags & PLAN_FAILED_ONLY)
+		want.arguments = want.ask || notify->settings.wanted[entry->call - calls];
 	pthread_rwlock_unlock(&notify->lock);
 	return want;
 }
@@ -200,7 +205,7 @@ static void take(struct notify *notify, struct seccomp_notif *asked)
 	}
 	question.call = entry.call;
 	question.look = want.look;
-	question.record = begin_wanted(notify, asked, &entry);
+	question.record = begin_wanted(notify, asked, &entry, want.arguments);
 	if (question.record == NULL)
 		return;
 	if (want.ask)

@@ -71,6 +71,13 @@ void notify_refused(struct notify *notify, const struct record *record)
 	count(&notify->of[record->class].emitted);
 }
 
+/* Who a process is, 0 or -errno; afterwards `notify->facts` has its stat. */
+static int fill_head(struct notify *notify, struct record *record, uint32_t tid, uint32_t tgid)
+{
+	return life_fill(notify->life, record, tid, tgid, &notify->facts) ? 0
+	       : tracee_fill_head(record, tid, tgid, 0, &notify->facts);
+}
+
 bool notify_presume_open(struct record *record, const struct plan *plan)
 {
 	return plan->name_arg[0] != 0 && presume_open(record, PRESUMED_FD);
@@ -78,7 +85,7 @@ bool notify_presume_open(struct record *record, const struct plan *plan)
 
 bool notify_presume(struct notify *notify, struct record *record, const struct plan *plan)
 {
-	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) < 0)
+	if (fill_head(notify, record, record->tid, record->tgid) < 0)
 		return false;
 	life_put(notify->life, record, notify_emit, notify);
 	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
@@ -152,7 +159,7 @@ static void finish_one(struct notify *notify, struct record *record, const struc
 		return;
 	}
 	tracee_add_link(record, record->tid, "cwd", RECORD_STRING_CWD);
-	if (tracee_fill_head(record, record->tid, record->tgid, 0, &notify->facts) == 0)
+	if (fill_head(notify, record, record->tid, record->tgid) == 0)
 		tell(notify, record);
 	else if (life_recall(notify->life, record))
 		notify_emit(record, notify); /* it has died meanwhile */
@@ -222,8 +229,7 @@ void notify_exec(struct notify *notify, uint32_t tgid, uint16_t nr)
 	record->type = RECORD_EXEC;
 	record->class = RECORD_CLASS_PROCESS;
 	record->nr = nr;
-	if (tracee_fill_head(record, tgid, tgid, PROC_READ_IMAGE | (with_environment ? PROC_READ_ENV : 0),
-			     &notify->facts) < 0) {
+	if (fill_head(notify, record, tgid, tgid) < 0 || tracee_read_image(tgid, with_environment, &notify->facts) < 0) {
 		notify_lose(notify, record);
 		return;
 	}

@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -481,83 +480,6 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 		add_object_path(record, without_deleted((struct str){ target, (size_t)len }, &st));
 }
 
-uint64_t tracee_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)(now.tv_sec * NS_PER_S + now.tv_nsec);
-}
-
-static void put_head(struct record *record, uint32_t tid, uint32_t tgid, const struct proc_facts *facts)
-{
-	record->time_ns = tracee_now();
-	record->tid = tid;
-	record->tgid = tgid;
-	record->ppid = facts->ppid;
-	record->vpid = facts->vpid;
-	record->vtid = tid == tgid ? facts->vpid : tid;
-	record->pgid = facts->pgid;
-	record->vpgid = facts->vpgid;
-	record->sid = facts->vsid;
-	record->uid = facts->uid;
-	record->euid = facts->euid;
-	record->gid = facts->gid;
-	record->egid = facts->egid;
-	record->loginuid = facts->loginuid;
-	record->tty = facts->tty;
-	record->start_ns = facts->start_ns;
-	record->cap_permitted = facts->cap_permitted;
-	record->cap_effective = facts->cap_effective;
-	record->cap_inheritable = facts->cap_inheritable;
-	record->pidns_level = facts->vpid == tgid ? 0 : 1;
-	memcpy(record->comm, facts->comm, sizeof(record->comm));
-}
-
-int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigned what,
-		     struct proc_facts *facts)
-{
-	int r = proc_read("/proc", tgid, what, facts);
-
-	if (r == 0)
-		put_head(record, tid, tgid, facts);
-	return r;
-}
-
-static bool is_in_our_pids(uint32_t tgid)
-{
-	static _Atomic ino_t ours; /* for as long as this process is */
-	struct stat st;
-	char path[48];
-
-	if (ours == 0 && stat("/proc/self/ns/pid", &st) == 0)
-		ours = st.st_ino;
-	snprintf(path, sizeof(path), "/proc/%u/ns/pid", tgid);
-	return stat(path, &st) == 0 && st.st_ino == ours;
-}
-
-bool tracee_fill_child(struct record *record, const struct record *parent, struct proc_facts *facts)
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, (int)facts->tgid };
-	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
-
-	if (!is_in_our_pids(facts->tgid) || syscall(SYS_capget, &header, caps) < 0)
-		return false;
-	facts->cap_permitted = caps[0].permitted | (uint64_t)caps[1].permitted << 32;
-	facts->cap_effective = caps[0].effective | (uint64_t)caps[1].effective << 32;
-	facts->cap_inheritable = caps[0].inheritable | (uint64_t)caps[1].inheritable << 32;
-	facts->vpid = facts->tgid;
-	facts->vpgid = facts->pgid;
-	facts->vsid = facts->sid;
-	facts->uid = parent->uid;
-	facts->euid = parent->euid;
-	facts->gid = parent->gid;
-	facts->egid = parent->egid;
-	facts->loginuid = parent->loginuid;
-	put_head(record, facts->tgid, facts->tgid, facts);
-	return true;
-}
-
 static uint64_t ns_of(struct timespec ts)
 {
 	return (uint64_t)(ts.tv_sec * NS_PER_S + ts.tv_nsec);
@@ -577,6 +499,37 @@ void tracee_add_executable(struct record *record, struct str path, const struct 
 	if (str_starts(path, STR("/memfd:")))
 		record->flags |= RECORD_EXE_MEMFD;
 	record_add(record, RECORD_STRING_EXE, path);
+}
+
+/* Arguments and environment are side by side in its memory, and are nobody else's yet: one call in place of two files. */
+static bool read_texts(uint32_t tgid, bool with_environment, struct proc_facts *facts)
+{
+	char args[RECORD_STRING_MAX], env[RECORD_STRING_MAX];
+	size_t args_len = facts->args_place.end - facts->args_place.at, env_len = facts->env_place.end - facts->env_place.at;
+	struct iovec to[] = { { args, args_len < sizeof(args) ? args_len : sizeof(args) },
+			      { env, env_len < sizeof(env) ? env_len : sizeof(env) } };
+	struct iovec from[] = { { (void *)(uintptr_t)facts->args_place.at, to[0].iov_len },
+				{ (void *)(uintptr_t)facts->env_place.at, to[1].iov_len } };
+	const size_t count = with_environment ? 2 : 1, len = to[0].iov_len + (with_environment ? to[1].iov_len : 0);
+
+	if (facts->args_place.at == 0 || facts->args_place.end < facts->args_place.at || facts->env_place.end < facts->env_place.at ||
+	    process_vm_readv((pid_t)tgid, to, count, from, count, 0) != (ssize_t)len)
+		return false;
+	buf_clear(&facts->args);
+	buf_add(&facts->args, (struct str){ args, to[0].iov_len });
+	if (with_environment)
+		buf_add(&facts->env, (struct str){ env, to[1].iov_len });
+	return true;
+}
+
+int tracee_read_image(uint32_t tgid, bool with_environment, struct proc_facts *facts)
+{
+	unsigned what = PROC_READ_LINKS | PROC_READ_CGROUP;
+
+	buf_clear(&facts->env);
+	if (!read_texts(tgid, with_environment, facts))
+		what |= PROC_READ_ARGS | (with_environment ? PROC_READ_ENV : 0);
+	return proc_read_more("/proc", tgid, what, facts);
 }
 
 void tracee_add_image(struct record *record, const struct proc_facts *facts)

@@ -44,6 +44,23 @@ int tracee_fill_head(struct record *record, uint32_t tid, uint32_t tgid, unsigne
  * known of its parent, and from `facts` as proc_read_stat() gives them. False: it is in another one, or gone. */
 bool tracee_fill_child(struct record *record, const struct record *parent, struct proc_facts *facts);
 
+/* The same of one of which this was known last, from less: whom the kernel says it belongs to (Linux 6.13), and what
+ * does not change. Who logged in does that once, when a session begins. False: it has to be looked at anew. */
+bool tracee_fill_known(struct record *record, uint32_t tid, const struct record *last, int pidfd,
+		       struct proc_facts *facts);
+
+/* What the kernel says by a pidfd: `mask` is what is asked for. False: not all of that, or it is too old. */
+enum { TRACEE_INFO_USERS = 1 << 1, TRACEE_INFO_EXIT = 1 << 3 };
+
+struct tracee_info { /* struct pidfd_info of <linux/pidfd.h> */
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid;
+	uint32_t uid, gid, euid, egid, suid, sgid, fsuid, fsgid;
+	int32_t exit_code; /* as wait(2) gives it; Linux 6.15 */
+};
+
+bool tracee_ask(int pidfd, struct tracee_info *info);
+
 /* The socket of a call with an address has that as its other end. */
 void tracee_presume_peer(struct record *record);
 
@@ -52,6 +69,10 @@ uint64_t tracee_now(void);
 
 /* What a program was made from; `st`: NULL, the file is not to be had. */
 void tracee_add_executable(struct record *record, struct str path, const struct stat *st);
+
+/* At the stop where a new program begins, of a thread that we trace: its image, for tracee_add_image(). `facts` has what
+ * its stat file tells. 0 or -errno. */
+int tracee_read_image(uint32_t tgid, bool with_environment, struct proc_facts *facts);
 
 /* After an exec: the executable, arguments, working directory, cgroup and, if read, environment. */
 void tracee_add_image(struct record *record, const struct proc_facts *facts);
