@@ -29,11 +29,13 @@
 
 #define STRING_BYTES (sizeof(struct record_string) + RECORD_STRING_MAX)
 
+#define PID_NUMBERS 4096 /* bytes, more than there are: the verifier before 6.3 wants to see a bound */
+
 /* The number of a pid in the innermost namespace it lives in. */
 static __always_inline __u32 pid_inner(struct pid *pid, __u32 level)
 {
 	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-		   (__u64)level * bpf_core_type_size(struct upid) +
+		   masked(level * bpf_core_type_size(struct upid), PID_NUMBERS - 1) +
 		   bpf_core_field_offset(struct upid, nr);
 
 	return read_half(at);
@@ -149,9 +151,8 @@ static __always_inline void copy_text(char *to, const char *from, __u32 len)
 }
 
 /* A path that was walked. */
-static __always_inline void add_walked(struct walk *walk, __u16 tag)
+static __always_inline void add_walked(struct scratch *scratch, __u16 tag)
 {
-	struct scratch *scratch = walk->scratch;
 	struct record_string *string = string_room(scratch);
 	__u32 off, len;
 
@@ -177,10 +178,11 @@ __noinline int add_path_from(struct scratch *scratch, __u32 tag)
 {
 	struct walk walk;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return 0;
 	walk_path(&walk, scratch, bpf_get_current_task_btf(), (struct path *)scratch->from, 0);
-	add_walked(&walk, (__u16)tag);
+	add_walked(scratch, (__u16)tag);
 	return 0;
 }
 

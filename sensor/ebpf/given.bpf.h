@@ -152,11 +152,13 @@ static long given_step(__u32 i, struct walk *walk)
 /* What a name from the root lets pass, as if it were a path. What was walked before is gone. */
 __noinline plan_bits look_at_given(struct scratch *scratch, plan_bits kinds)
 {
-	struct walk walk = { .scratch = scratch };
+	struct walk walk = { 0 };
 	__u32 len;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return kinds;
+	walk.scratch = scratch;
 	len = masked(scratch->given.len, PLAN_PREFIX_MAX - 1);
 	bpf_probe_read_kernel(&scratch->path[masked(PATH_HALF - len, PATH_HALF - 1)], len, scratch->prefix.path);
 	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .done = true };
@@ -168,11 +170,13 @@ __noinline plan_bits look_at_given(struct scratch *scratch, plan_bits kinds)
  * scratch->from; or a text, as it is. What was walked before is gone. */
 __noinline plan_bits look_at_name(struct scratch *scratch, plan_bits kinds, __u32 is_text)
 {
-	struct walk walk = { .scratch = scratch };
+	struct walk walk = { 0 };
 	__u32 len, off;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL || scratch->given.cut)
 		return kinds;
+	walk.scratch = scratch;
 	len = masked(scratch->given.len, PLAN_PREFIX_MAX - 1);
 	off = PATH_HALF - len;
 	bpf_probe_read_kernel(&scratch->path[masked(off, PATH_HALF - 1)], len, scratch->prefix.path);

@@ -120,6 +120,7 @@ __noinline plan_bits kill_path(struct scratch *scratch)
 	plan_bits *found;
 	__u32 len;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return 0;
 	first = (const void *)scratch->strings;
@@ -188,6 +189,7 @@ __noinline int is_due_at_end(struct scratch *scratch, __u64 clauses)
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct record *record;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return 0;
 	record = &scratch->record;
@@ -221,6 +223,7 @@ __noinline int is_due_program(struct scratch *scratch, __u64 clauses)
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 flags;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return 0;
 	flags = scratch->record.flags;
@@ -292,6 +295,7 @@ __noinline int is_due_before(struct scratch *scratch, __u64 clauses)
 	__u32 place;
 	__u8 kind;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return 0;
 	record = &scratch->record;

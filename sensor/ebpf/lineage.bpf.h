@@ -113,13 +113,15 @@ static long lineage_step(__u32 step, struct lineage *lineage)
 /* What the ancestors of the current process let pass. A function of its own, which the verifier looks at once. */
 __noinline plan_bits lineage_found(struct scratch *scratch, plan_bits kinds)
 {
-	struct lineage lineage = { .scratch = scratch, .asked = kinds & (parent_kinds | ancestor_kinds) };
+	struct lineage lineage = { .asked = kinds & (parent_kinds | ancestor_kinds) };
 	struct task_struct *task = bpf_get_current_task_btf();
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL || lineage.asked == 0)
 		return 0;
 	if (!lineage_is_known)
 		return lineage.asked;
+	lineage.scratch = scratch;
 	lineage.task = task->group_leader;
 	bpf_loop(LINEAGE_STEPS, lineage_step, &lineage, 0);
 	return lineage.found & lineage.asked;
@@ -225,15 +227,17 @@ static long orphan_step(__u32 step, struct orphans *orphans)
 __noinline int leave_orphans(struct scratch *scratch)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct lineage lineage = { .scratch = scratch, .asked = PLAN_BITS_ALL };
+	struct lineage lineage = { .asked = PLAN_BITS_ALL };
 	struct orphans orphans = { 0 };
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL || (parent_kinds | ancestor_kinds) == 0)
 		return 0;
 	orphans.end = (void *)task + bpf_core_field_offset(task->children);
 	orphans.at = READ(orphans.end, next);
 	if (orphans.at == orphans.end)
 		return 0;
+	lineage.scratch = scratch;
 	lineage.task = task->group_leader;
 	take_ancestor(&lineage, lineage.task, false);
 	bpf_loop(LINEAGE_STEPS, lineage_step, &lineage, 0);

@@ -39,6 +39,7 @@ struct scratch {
 	char strings[RECORD_MAX - sizeof(struct record)];
 	char path[2 * PATH_HALF];
 	struct walked walked;
+	__u32 slot;		    /* where it is in its map */
 	__u32 base_off;		    /* how far a walk is when what is left is what a relative name starts from */
 	__u64 base_mnt, base_dentry; /* ... and that; 0: it never was there */
 	__u64 from;		    /* a struct path of the kernel */
@@ -260,6 +261,22 @@ static __always_inline const struct plan_firsts *firsts_of(const struct walked *
 
 static __always_inline struct scratch *scratch_of(__u32 slot)
 {
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+
+	if (!direct_reads && scratch != NULL)
+		scratch->slot = slot;
+	return scratch;
+}
+
+/* What a function of its own is handed is memory and no map's, and before 6.2 no key may be in such: there it is
+ * looked up once more. */
+static __always_inline struct scratch *scratch_again(struct scratch *scratch)
+{
+	__u32 slot;
+
+	if (direct_reads || scratch == NULL)
+		return scratch;
+	slot = scratch->slot;
 	return bpf_map_lookup_elem(&scratches, &slot);
 }
 

@@ -57,10 +57,11 @@ __noinline int add_own_cgroup(struct scratch *scratch)
 {
 	struct walk walk;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return 0;
 	walk_cgroup(&walk, scratch, bpf_get_current_task_btf());
-	add_walked(&walk, RECORD_STRING_CGROUP);
+	add_walked(scratch, RECORD_STRING_CGROUP);
 	return 0;
 }
 

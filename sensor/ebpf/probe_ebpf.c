@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "sensor/container.h"
 #include "sensor/ebpf/guard.h"
+#include "sensor/ebpf/said.h"
 #include "sensor/ebpf/watched.h"
 #include "sensor/record_text.h"
 
@@ -22,14 +23,6 @@ enum {
 	PAUSE_MS = 1,
 	NICE = -10, /* of the thread that reads: who floods all processors must not also starve it */
 };
-
-static int no_print(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
 
 /* Operations of an io_uring, and the calls that they stand for. */
 static const struct {
@@ -262,12 +255,12 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	struct watched watched;
 	int r;
 
-	*ret_why = "the kernel does not load the programs";
 	r = load_programs(ebpf, settings, settings->kills);
 	if (r < 0 && settings->kills) { /* what kills may be too much for an old kernel, and the rest not */
 		tocsin_bpf__destroy(TAKE(ebpf->object));
 		r = load_programs(ebpf, settings, false);
 	}
+	*ret_why = said_why();
 	if (r < 0)
 		return r;
 	*ret_why = "the watched paths could not be set";
@@ -299,7 +292,7 @@ static int ebpf_open(const struct probe_settings *settings, void **ret, const ch
 		return -ENOMEM;
 	ebpf->epoll = -1;
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	libbpf_set_print(no_print);
+	said_listen();
 	r = ebpf_load(ebpf, settings, ret_why);
 	if (r < 0) {
 		ebpf_close(ebpf);

@@ -249,6 +249,7 @@ __noinline int take_open(struct scratch *scratch)
 	bool linked;
 	__u16 kind;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return false;
 	record = &scratch->record;
@@ -267,7 +268,7 @@ __noinline int take_open(struct scratch *scratch)
 		fill_object(scratch, file, (__s32)record->ret);
 		if (READ(file, f_mode) & FMODE_CREATED)
 			record->flags |= RECORD_CREATED;
-		add_walked(&walk, RECORD_STRING_PATH);
+		add_walked(scratch, RECORD_STRING_PATH);
 		if (plan->name_arg[0] != 0)
 			add_given(scratch, arg(record, plan->name_arg[0]));
 		if (linked && scratch->prefix.path[0] != '/')
@@ -375,14 +376,25 @@ static __always_inline plan_bits name_found(struct scratch *scratch, struct task
 	return look_at_name(scratch, kinds, text);
 }
 
-/* Of what is neither a file nor a directory the path is no name. */
-static __always_inline plan_bits object_found(struct scratch *scratch, struct task_struct *task, struct file *file,
-					      plan_bits kinds)
+/* What the path of the object lets pass. Of what is neither a file nor a directory it is no name. */
+__noinline plan_bits object_found(struct scratch *scratch, plan_bits kinds)
 {
-	struct inode *inode = READ(file, f_inode);
-	__u32 type = READ(inode, i_mode) & S_IFMT;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct inode *inode;
+	struct file *file;
 	struct walk walk;
+	__u32 type;
+	__s32 fd;
 
+	scratch = scratch_again(scratch);
+	if (scratch == NULL)
+		return kinds;
+	fd = object_fd(&scratch->record, &plans[scratch->record.nr & (PLAN_CALLS - 1)]);
+	file = fd < 0 ? NULL : file_of(task, fd);
+	if (file == NULL)
+		return 0;
+	inode = READ(file, f_inode);
+	type = READ(inode, i_mode) & S_IFMT;
 	if (type == S_IFIFO)
 		return 0;
 	if (type == S_IFSOCK || (READ2(inode, i_sb, s_flags) & SB_NOUSER))
@@ -396,18 +408,12 @@ __noinline plan_bits names_found(struct scratch *scratch, plan_bits kinds)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct plan *plan;
-	struct file *file;
-	__s32 fd;
 
-	plan_bits found;
-
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return kinds;
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
-	found = name_found(scratch, task, plan, 0, kinds) | name_found(scratch, task, plan, 1, kinds);
-	fd = object_fd(&scratch->record, plan);
-	file = fd < 0 ? NULL : file_of(task, fd);
-	return file == NULL ? found : found | object_found(scratch, task, file, kinds);
+	return name_found(scratch, task, plan, 0, kinds) | name_found(scratch, task, plan, 1, kinds);
 }
 
 /* A struct sockaddr of the internet. */
@@ -496,6 +502,7 @@ __noinline plan_bits socket_found(struct scratch *scratch, plan_bits kinds)
 	struct given_end given = { 0 };
 	__s32 fd;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return kinds;
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
@@ -528,7 +535,7 @@ static __always_inline bool call_is_wanted(struct scratch *scratch, struct task_
 	if (plan->class == RECORD_CLASS_NET)
 		found |= ((port_kinds | address_kinds) & asked) ? socket_found(scratch, asked) : 0;
 	else if ((prefix_kinds | name_kinds) & asked)
-		found |= names_found(scratch, asked);
+		found |= names_found(scratch, asked) | object_found(scratch, asked);
 	return bits_suffice(scratch, asked, found) || passes_as_followed(scratch, asked);
 }
 
@@ -648,6 +655,7 @@ __noinline int take_call(struct scratch *scratch)
 	const struct plan *plan;
 	struct fs_struct *fs;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return false;
 	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
@@ -800,7 +808,7 @@ static __always_inline void add_cgroup(struct scratch *scratch, struct task_stru
 	struct walk walk;
 
 	walk_cgroup(&walk, scratch, task);
-	add_walked(&walk, RECORD_STRING_CGROUP);
+	add_walked(scratch, RECORD_STRING_CGROUP);
 }
 
 static __always_inline __u16 current_call(struct task_struct *task)

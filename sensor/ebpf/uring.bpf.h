@@ -321,8 +321,9 @@ __noinline int take_asked(struct scratch *scratch, struct asked *asked, __u64 ob
 	struct file *file = (struct file *)object;
 	const struct plan *plan;
 	struct record *record;
-	struct walk walk = { .scratch = scratch };
+	struct walk walk;
 
+	scratch = scratch_again(scratch);
 	if (scratch == NULL || asked == NULL)
 		return false;
 	record = &scratch->record;
@@ -340,7 +341,7 @@ __noinline int take_asked(struct scratch *scratch, struct asked *asked, __u64 ob
 		if ((plan->flags & PLAN_OPEN) && (READ(file, f_mode) & FMODE_CREATED))
 			record->flags |= RECORD_CREATED;
 		if (plan->flags & PLAN_OPEN)
-			add_walked(&walk, RECORD_STRING_PATH);
+			add_walked(scratch, RECORD_STRING_PATH);
 		else if (object_has_path(record))
 			add_path(scratch, &file->f_path, RECORD_STRING_PATH);
 	}

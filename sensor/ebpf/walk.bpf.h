@@ -15,8 +15,10 @@
 
 struct walk {
 	struct scratch *scratch;
-	struct dentry *dentry, *root_dentry;
-	struct vfsmount *mnt, *root_mnt;
+	struct vfsmount *mnt;	/* these two, as a struct path has them */
+	struct dentry *dentry;
+	struct vfsmount *root_mnt; /* and these */
+	struct dentry *root_dentry;
 	struct dentry *mnt_root; /* of mnt */
 	struct kernfs_node *node;
 };
@@ -200,19 +202,14 @@ static __always_inline void walk_on(struct walk *walk, struct scratch *scratch, 
 				    struct path *path)
 {
 	struct fs_struct *fs = task->fs;
-	struct path at = { 0 }, root = { 0 };
 	struct vfsmount *mnt;
 
 	/* Both are two pointers, side by side, in every kernel: one read each. */
-	read_16(&at, path);
-	read_16(&root, &fs->root);
-	mnt = at.mnt;
 	*walk = (struct walk){ .scratch = scratch };
-	walk->dentry = at.dentry;
-	walk->mnt = mnt;
+	read_16(&walk->mnt, path);
+	read_16(&walk->root_mnt, &fs->root);
+	mnt = walk->mnt;
 	walk->mnt_root = READ(mnt, mnt_root);
-	walk->root_dentry = root.dentry;
-	walk->root_mnt = root.mnt;
 	bpf_loop(WALK_STEPS, walk_step, walk, 0);
 	if (walk->scratch->walked.off == PATH_HALF)
 		walk_name(walk, "", 0);
