@@ -51,10 +51,10 @@ static bool kernel_is(unsigned want_major, unsigned want_minor)
 	       (major > want_major || (major == want_major && minor >= want_minor));
 }
 
-/* bpf_loop, the newest thing that the programs call, came with 5.17. */
+/* bpf_task_pt_regs, the newest thing that the programs cannot do without, came with 5.15. */
 static bool kernel_is_new_enough(void)
 {
-	return kernel_is(5, 17);
+	return kernel_is(5, 15);
 }
 
 bool doctor_ebpf(char *why, size_t size)
@@ -67,7 +67,7 @@ bool doctor_ebpf(char *why, size_t size)
 	works = false;
 #endif
 	if (works && !kernel_is_new_enough()) {
-		text = "the kernel is older than 5.17";
+		text = "the kernel is older than 5.15";
 		works = false;
 	} else if (works && !has_btf()) {
 		text = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
@@ -91,7 +91,7 @@ struct grant {
 	const char *kernel;	/* configuration, or a command on the host */
 };
 
-static const struct grant grant_kernel = { .kernel = "a kernel 5.17 or newer" };
+static const struct grant grant_kernel = { .kernel = "a kernel 5.15 or newer" };
 static const struct grant grant_btf = { .kernel = "CONFIG_DEBUG_INFO_BTF=y" };
 static const struct grant grant_bpf = { .caps = "BPF PERFMON" };
 static const struct grant grant_nice = { .caps = "SYS_NICE" };
@@ -371,7 +371,7 @@ int doctor_print(const struct options *options)
 
 	if (saying.json)
 		buf_add(&saying.out, STR("{\"findings\":["));
-	say_if(&saying, kernel_is_new_enough(), "kernel 5.17 or newer", "no eBPF probe: it needs bpf_loop", &grant_kernel);
+	say_if(&saying, kernel_is_new_enough(), "kernel 5.15 or newer", "no eBPF probe: its programs need bpf_task_pt_regs", &grant_kernel);
 	say_if(&saying, has_btf(), "BTF of the kernel", "no eBPF probe: it cannot find the kernel's structures",
 	       &grant_btf);
 	say_if(&saying, has_bpf_caps(), "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "no eBPF probe", &grant_bpf);

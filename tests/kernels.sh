@@ -55,7 +55,7 @@ lists() { # FOLDER URL SUITE COMPONENT KEY
 ubuntu_key() {
 	[ -f "$cache/ubuntu.gpg" ] && return
 	lists "$work/key" "${debian[0]}" bookworm "${debian[@]:1}"
-	(cd "$work" && apt "$work/key" apt-get download ubuntu-archive-keyring && dpkg-deb -x ubuntu-archive-keyring_*.deb key)
+	(cd "$work" && apt "$work/key" apt-get download ubuntu-keyring && dpkg-deb -x ubuntu-keyring_*.deb key)
 	cp "$work"/key/usr/share/keyrings/ubuntu-archive-keyring.gpg "$cache/ubuntu.gpg"
 }
 

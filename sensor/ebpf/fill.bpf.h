@@ -504,13 +504,16 @@ static __always_inline void note_loss(const struct record *record, bool shed)
 		here->of[row].ring++;
 }
 
-/* Counts and hands over; false: it was lost. */
-static __always_inline bool emit(struct scratch *scratch, struct plan_counters *counters)
+/* Counts and hands over; false: it was lost. A function of its own, for what it needs of the stack. */
+__noinline int emit(struct scratch *scratch, struct plan_counters *counters)
 {
-	__u32 len = scratch->record.len;
 	bool shed = false;
 	long r = -1;
+	__u32 len;
 
+	if (scratch == NULL || counters == NULL)
+		return false;
+	len = scratch->record.len;
 	if (len > RECORD_MAX)
 		len = RECORD_MAX;
 	if (!has_room(&scratch->record))

@@ -162,7 +162,7 @@ __noinline plan_bits look_at_given(struct scratch *scratch, plan_bits kinds)
 	len = masked(scratch->given.len, PLAN_PREFIX_MAX - 1);
 	bpf_probe_read_kernel(&scratch->path[masked(PATH_HALF - len, PATH_HALF - 1)], len, scratch->prefix.path);
 	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .done = true };
-	bpf_loop(len, given_step, &walk, 0);
+	LOOP(len, PLAN_PREFIX_MAX, given_step, &walk);
 	return walk_found(&walk);
 }
 
@@ -186,7 +186,7 @@ __noinline plan_bits look_at_name(struct scratch *scratch, plan_bits kinds, __u3
 	}
 	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .other = 1, .text = is_text, .done = true };
 	scratch->base_off = 0;
-	bpf_loop(len, given_step, &walk, 0);
+	LOOP(len, PLAN_PREFIX_MAX, given_step, &walk);
 	if (!is_text && scratch->prefix.path[0] != '/') {
 		scratch->walked.done = false;
 		if (scratch->from == 0)

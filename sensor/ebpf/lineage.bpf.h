@@ -11,6 +11,7 @@
 
 #define LINEAGE_STEPS 32   /* as far as rules and the process table look */
 #define ORPHANS_MAX   8192 /* children of one thread that ends */
+#define ORPHANS_OLD   256  /* before 5.17 */
 
 struct lineage {
 	struct scratch *scratch;
@@ -123,7 +124,7 @@ __noinline plan_bits lineage_found(struct scratch *scratch, plan_bits kinds)
 		return lineage.asked;
 	lineage.scratch = scratch;
 	lineage.task = task->group_leader;
-	bpf_loop(LINEAGE_STEPS, lineage_step, &lineage, 0);
+	LOOP(LINEAGE_STEPS, LINEAGE_STEPS, lineage_step, &lineage);
 	return lineage.found & lineage.asked;
 }
 
@@ -240,11 +241,11 @@ __noinline int leave_orphans(struct scratch *scratch)
 	lineage.scratch = scratch;
 	lineage.task = task->group_leader;
 	take_ancestor(&lineage, lineage.task, false);
-	bpf_loop(LINEAGE_STEPS, lineage_step, &lineage, 0);
+	LOOP(LINEAGE_STEPS, LINEAGE_STEPS, lineage_step, &lineage);
 	orphans.lost = lineage.found;
 	if (orphans.lost == 0)
 		return 0;
-	bpf_loop(ORPHANS_MAX, orphan_step, &orphans, 0);
+	LOOP(ORPHANS_MAX, ORPHANS_OLD, orphan_step, &orphans);
 	if (!orphans.all)
 		lineage_is_known = false;
 	return 0;

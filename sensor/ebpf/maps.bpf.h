@@ -48,6 +48,7 @@ struct scratch {
 	__u16 kind;	    /* how the call ended, as a bit; 0: that was not asked */
 	__u32 kill_version;
 	plan_bits have, maybe; /* facts of kill.bpf.h: that are so; that are or may be */
+	__u32 message_bytes, message_flags; /* of each message of a call of many */
 	bool only_followed; /* it passes because its process is followed */
 	struct plan_prefix prefix;
 	struct plan_affix affix;

@@ -163,6 +163,7 @@ static void fit_to_kernel(struct tocsin_bpf *object)
 	if (btf == NULL)
 		return;
 	object->rodata->direct_reads = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) >= 0;
+	object->rodata->has_loop = btf__find_by_name_kind(btf, "bpf_loop", BTF_KIND_FUNC) >= 0;
 	submit = tracepoint_arguments(btf, "btf_trace_io_uring_submit_req");
 	complete = tracepoint_arguments(btf, "btf_trace_io_uring_complete");
 	object->rodata->uring_has_cqe = complete == 4;

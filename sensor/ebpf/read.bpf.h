@@ -16,6 +16,23 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 /* Set before the programs are loaded: the verifier then keeps one way only. */
 const volatile bool direct_reads = false;
 
+/* Whether there is bpf_loop(), since 5.17. */
+const volatile bool has_loop = true;
+
+/* Calls step(i, data) for each i below `count` until one says 1. Without bpf_loop() the verifier goes through every
+ * turn, and they are at most `old`. */
+#define LOOP(count, old, step, data)                                                               \
+	do {                                                                                       \
+		__u32 count_ = (count);                                                            \
+		if (has_loop) {                                                                    \
+			bpf_loop(count_, step, data, 0);                                           \
+		} else {                                                                           \
+			for (__u32 i_ = 0; i_ < (old) && i_ < count_; i_++)                        \
+				if (step(i_, data) != 0)                                           \
+					break;                                                     \
+		}                                                                                  \
+	} while (0)
+
 #define READ_CAST(type, pointer) ((type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
 
 /* pointer->field, and pointer->a->b: READ2(inode, i_sb, s_flags). Of structures of the kernel itself, not

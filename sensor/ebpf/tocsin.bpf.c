@@ -97,6 +97,7 @@ static __always_inline void add_name(struct scratch *scratch, struct task_struct
 }
 
 #define MESSAGES_MAX 1024 /* of one call, as the kernel has it */
+#define MESSAGES_OLD 8	  /* before 5.17 */
 #define ADDRESS_MAX 128 /* bytes of a struct sockaddr_storage */
 
 /* A struct msghdr begins so, and a struct mmsghdr with one. */
@@ -545,6 +546,7 @@ struct vector {
 };
 
 #define VECTORS_MAX 1024 /* as the kernel has it */
+#define VECTORS_OLD 8	 /* before 5.17 */
 
 static __always_inline struct vector vector_at(const struct record *record, __u64 at, __u32 i)
 {
@@ -630,7 +632,7 @@ __noinline int add_data(struct scratch *scratch)
 		return 0;
 	vectors = vectors_of(&scratch->record, plan);
 	gather.from = vectors.address;
-	bpf_loop(vectors.len > VECTORS_MAX ? VECTORS_MAX : (__u32)vectors.len, gather_step, &gather, 0);
+	LOOP(vectors.len > VECTORS_MAX ? VECTORS_MAX : (__u32)vectors.len, VECTORS_OLD, gather_step, &gather);
 	string_take(scratch, gather.string, RECORD_STRING_DATA, masked(gather.off, PLAN_DATA_ROOM - 1));
 	return 0;
 }
@@ -689,15 +691,19 @@ __noinline int take_call(struct scratch *scratch)
 	return true;
 }
 
-/* Counts, decides and hands over. What was begun in scratch is one call, or one message of many. */
-static __always_inline void end_one(struct scratch *scratch, struct plan_counters *counters, const struct plan *plan,
-				    __u32 killed)
+/* What was begun in scratch is one call, or one message of many. */
+static __always_inline void begin_one(struct scratch *scratch, struct plan_counters *counters)
 {
 	counters->seen++;
 	scratch->place_unknown = false;
 	scratch->kind = 0;
 	scratch->only_followed = false;
-	if (!((plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch))) {
+}
+
+/* Counts and hands over. `taken`: it is wanted, and its record is complete. */
+static __always_inline void end_one(struct scratch *scratch, struct plan_counters *counters, bool taken, __u32 killed)
+{
+	if (!taken) {
 		counters->filtered++;
 		return;
 	}
@@ -711,32 +717,30 @@ static __always_inline void end_one(struct scratch *scratch, struct plan_counter
 		bpf_send_signal(SIGKILL);
 }
 
-struct messages {
-	struct scratch *scratch;
-	struct plan_counters *counters;
-	const struct plan *plan;
-	__u32 bytes, flags;
-};
-
-static long message_step(__u32 i, struct messages *messages)
+/* Whatever it needs is in scratch: there is no room on the stack for what is below a call of many messages. */
+static long message_step(__u32 i, void *unused)
 {
-	messages->scratch->record.args[1] += messages->bytes;
-	messages->scratch->record.flags = messages->flags;
-	end_one(messages->scratch, messages->counters, messages->plan, 0);
+	struct plan_counters *counters = counters_of(SLOT_CALL, RECORD_CLASS_NET);
+	struct scratch *scratch = scratch_of(SLOT_CALL);
+
+	if (scratch == NULL || counters == NULL)
+		return 1;
+	scratch->record.args[1] += scratch->message_bytes;
+	scratch->record.flags = scratch->message_flags;
+	begin_one(scratch, counters);
+	end_one(scratch, counters, take_call(scratch), 0);
 	return 0;
 }
 
 /* Of sendmmsg(2) and recvmmsg(2) those behind the first: each has an address of its own. */
-static __always_inline void end_messages(struct scratch *scratch, struct plan_counters *counters, const struct plan *plan,
-					 bool compat)
+static __always_inline void end_messages(struct scratch *scratch, bool compat)
 {
-	struct messages messages = { .scratch = scratch, .counters = counters, .plan = plan };
 	__s64 count = scratch->record.ret;
 
-	messages.bytes = compat ? 32 : 64;
-	messages.flags = compat ? RECORD_COMPAT : 0;
+	scratch->message_bytes = compat ? 32 : 64;
+	scratch->message_flags = compat ? RECORD_COMPAT : 0;
 	if (count > 1)
-		bpf_loop(count > MESSAGES_MAX ? MESSAGES_MAX - 1 : (__u32)count - 1, message_step, &messages, 0);
+		LOOP(count > MESSAGES_MAX ? MESSAGES_MAX - 1 : (__u32)count - 1, MESSAGES_OLD, message_step, NULL);
 }
 
 static __always_inline int end_call(struct task_struct *task, struct pt_regs *regs, long ret,
@@ -764,9 +768,10 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	scratch->record.flags |= killed;
 	if (plan->class == RECORD_CLASS_NET && was_refused())
 		scratch->record.flags |= RECORD_REFUSED;
-	end_one(scratch, counters, plan, killed);
+	begin_one(scratch, counters);
+	end_one(scratch, counters, (plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch), killed);
 	if (is_of_messages(&scratch->record))
-		end_messages(scratch, counters, plan, compat);
+		end_messages(scratch, compat);
 	return 0;
 }
 

@@ -11,6 +11,8 @@
  * one upon the other; the kernel goes through them at each look-up, and allows 100,000. */
 #define WALK_STEPS     (1 << 17)
 #define CGROUP_STEPS   (PATH_HALF / 2)
+#define WALK_STEPS_OLD	 48 /* before 5.17: a path of more is cut */
+#define CGROUP_STEPS_OLD 24
 #define NAME_MAX_BYTES 255
 
 struct walk {
@@ -210,7 +212,7 @@ static __always_inline void walk_on(struct walk *walk, struct scratch *scratch, 
 	read_16(&walk->root_mnt, &fs->root);
 	mnt = walk->mnt;
 	walk->mnt_root = READ(mnt, mnt_root);
-	bpf_loop(WALK_STEPS, walk_step, walk, 0);
+	LOOP(WALK_STEPS, WALK_STEPS_OLD, walk_step, walk);
 	if (walk->scratch->walked.off == PATH_HALF)
 		walk_name(walk, "", 0);
 }
@@ -296,7 +298,7 @@ static __always_inline void walk_cgroup(struct walk *walk, struct scratch *scrat
 	walk->node = node;
 	walk->scratch->walked.done = node == NULL;
 	if (node != NULL)
-		bpf_loop(CGROUP_STEPS, cgroup_step, walk, 0);
+		LOOP(CGROUP_STEPS, CGROUP_STEPS_OLD, cgroup_step, walk);
 	if (walk->scratch->walked.off == PATH_HALF)
 		walk_name(walk, "", 0);
 }
