@@ -83,6 +83,9 @@ int enrich_new(const struct enrich_settings *settings, struct enrich **ret)
 		enrich_free(enrich);
 		return -ENOMEM;
 	}
+	/* Every event that is sent has them. */
+	enrich_want(enrich, FIELD_PROC_CMDLINE);
+	enrich_want(enrich, FIELD_PROC_PCMDLINE);
 	*ret = enrich;
 	return 0;
 }
@@ -285,15 +288,31 @@ static void name_paths(struct enrich *enrich)
 		enrich->path2 = enrich_path(enrich, record_text(record, RECORD_STRING_DIR2), name2);
 }
 
+/* evt.arg.name as a path, be it that nobody has read it yet. */
+static struct str asked_name(const struct enrich *enrich, const struct event *event)
+{
+	const struct value *value = event_get(event, enrich->open_name);
+	const struct call *call = enrich->call;
+
+	if (value->kind == VALUE_STR)
+		return value_as_str(value);
+	for (size_t i = 0; event == &enrich->event && call != NULL && i < CALL_PARAMS_MAX; i++)
+		if (call->params[i].kind == PARAM_PATH && enrich->params[call - calls][i] == enrich->open_name)
+			return enrich->path;
+	return STR("");
+}
+
 bool enrich_by_asked_name(const struct enrich *enrich, struct event *event)
 {
-	const struct value *asked = event_get(event, enrich->open_name);
 	const struct value *name = event_get(event, FIELD_FD_NAME);
+	struct str asked;
 
-	if (event_get(event, FIELD_FD_NAMERAW)->kind != VALUE_STR || asked->kind != VALUE_STR ||
-	    (name->kind == VALUE_STR && str_eq(value_as_str(asked), value_as_str(name))))
+	if (event_get(event, FIELD_FD_NAMERAW)->kind != VALUE_STR)
 		return false;
-	event_set(event, FIELD_FD_NAME, *asked);
+	asked = asked_name(enrich, event);
+	if (asked.len == 0 || (name->kind == VALUE_STR && str_eq(asked, value_as_str(name))))
+		return false;
+	event_set(event, FIELD_FD_NAME, value_str(asked));
 	if (event_get(event, FIELD_FD_TYPECHAR)->kind == VALUE_STR &&
 	    str_eq(value_as_str(event_get(event, FIELD_FD_TYPECHAR)), STR("d")))
 		return true;
@@ -343,6 +362,8 @@ struct event *enrich_record(struct enrich *enrich, const struct record *record, 
 
 void enrich_late(struct enrich *enrich, const struct event *event)
 {
-	if (event == &enrich->event)
-		enrich_asked(enrich);
+	if (event != &enrich->event)
+		return;
+	enrich_asked(enrich);
+	put_cut(enrich);
 }

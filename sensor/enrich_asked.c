@@ -9,6 +9,24 @@
 
 /* ---- processes ---- */
 
+static void put_cmdline(struct enrich *enrich, field_id id, unsigned unused)
+{
+	(void)unused;
+	enrich_cmdline(enrich, id, enrich->proc);
+}
+
+/* There may be a parent of whom nothing is known. */
+static void put_parent_cmdline(struct enrich *enrich, field_id id, unsigned unused)
+{
+	const struct proc *parent = procs_parent(enrich->settings.procs, enrich->proc);
+
+	(void)unused;
+	if (parent != NULL && parent != enrich->proc)
+		enrich_cmdline(enrich, id, parent);
+	else if (parent == NULL && enrich->record->ppid != 0)
+		enrich_put_null(enrich, id);
+}
+
 enum leader { OF_GROUP, OF_INNER_GROUP };
 
 static void put_group_exe(struct enrich *enrich, field_id id, unsigned path)
@@ -37,6 +55,36 @@ static void put_login_shell(struct enrich *enrich, field_id id, unsigned unused)
 			enrich_put_int(enrich, id, proc->tgid);
 		proc = procs_parent(enrich->settings.procs, proc);
 	}
+}
+
+enum { CAPS_PERMITTED, CAPS_EFFECTIVE, CAPS_INHERITABLE };
+
+static void put_caps(struct enrich *enrich, field_id id, unsigned which)
+{
+	const struct proc *proc = enrich->proc;
+
+	flags_add_caps(&enrich->text, which == CAPS_PERMITTED	? proc->cap_permitted
+				      : which == CAPS_EFFECTIVE ? proc->cap_effective
+								: proc->cap_inheritable);
+	enrich_put_text(enrich, id);
+}
+
+static void put_exe_line(struct enrich *enrich, field_id id, unsigned unused)
+{
+	const struct image *image = enrich->proc->image;
+
+	(void)unused;
+	if (image->lacks & IMAGE_NO_ARGS) {
+		enrich_put_null(enrich, id);
+		return;
+	}
+	buf_add(&enrich->text, image->argv0);
+	if (image->args.len > 0)
+		buf_add_char(&enrich->text, ' ');
+	buf_add(&enrich->text, image->args);
+	enrich_put_text(enrich, id);
+	if (image->lacks & IMAGE_ARGS_CUT)
+		enrich_cut(enrich, id);
 }
 
 static void put_is_main(struct enrich *enrich, field_id id, unsigned unused)
@@ -287,10 +335,16 @@ static const struct asked_row by_name[] = {
 	{ "proc.pgid.exepath", put_group_exe, 1 },
 	{ "proc.vpgid.exe", put_group_exe, 0 },
 	{ "proc.vpgid.exepath", put_group_exe, 1 },
+	{ "proc.cmdline", put_cmdline, 0 },
+	{ "proc.pcmdline", put_parent_cmdline, 0 },
+	{ "proc.exeline", put_exe_line, 0 },
 	{ "proc.loginshellid", put_login_shell, 0 },
 	{ "proc.cmdlenargs", put_args_length, 0 },
 	{ "proc.pidns_init_start_ts", put_namespace, NAMESPACE_START },
 	{ "proc.exe_ino.ctime_duration_pidns_start", put_namespace, NAMESPACE_AGE_OF_EXE },
+	{ "thread.cap_permitted", put_caps, CAPS_PERMITTED },
+	{ "thread.cap_effective", put_caps, CAPS_EFFECTIVE },
+	{ "thread.cap_inheritable", put_caps, CAPS_INHERITABLE },
 	{ "thread.ismain", put_is_main, 0 },
 	{ "thread.nametid", put_name_and_tid, 0 },
 	{ "user.homedir", put_account, ACCOUNT_HOME },
@@ -357,12 +411,10 @@ static const struct asked_row *row_of(struct str name)
 	return row != NULL ? row : find_row(enrich_live_rows, enrich_live_rows_count, name);
 }
 
-uint8_t enrich_ask(struct enrich *enrich, field_id id, struct str name)
+uint16_t enrich_ask(struct enrich *enrich, field_id id, struct str name)
 {
 	struct asked asked = { .id = id, .what = ASKED_FIELD };
 
-	if (enrich->asked_count == ENRICH_ASKED_MAX)
-		return WANTED;
 	for (size_t i = 0; i < ARRAY_LEN(by_start); i++) {
 		if (!str_starts(name, by_start[i].start))
 			continue;
@@ -376,8 +428,10 @@ uint8_t enrich_ask(struct enrich *enrich, field_id id, struct str name)
 		if (asked.row == NULL)
 			return WANTED;
 	}
+	if (enrich->asked_count == ENRICH_ASKED_MAX)
+		return asked.what == ASKED_PARAM ? WANTED_PARAM : WANTED;
 	enrich->asked[enrich->asked_count] = asked;
-	return (uint8_t)(WANTED_ASKED + enrich->asked_count++);
+	return (uint16_t)(WANTED_ASKED + enrich->asked_count++);
 }
 
 static void put_asked(struct enrich *enrich, const struct asked *asked)
@@ -396,8 +450,10 @@ static void put_asked(struct enrich *enrich, const struct asked *asked)
 		else
 			enrich_life_param(enrich, asked->id, asked->param, true);
 		break;
-	default: /* those of calls are there */
-		if (!is_call)
+	default:
+		if (is_call)
+			enrich_call_params(enrich);
+		else
 			enrich_life_param(enrich, asked->id, asked->param, false);
 		break;
 	}
@@ -416,12 +472,17 @@ void enrich_read(void *userdata, field_id id)
 {
 	struct enrich *enrich = userdata;
 
-	if (id < enrich->wanted_count && enrich->wanted[id] >= WANTED_ASKED)
+	if (id >= enrich->wanted_count || enrich->wanted[id] < WANTED_PARAM)
+		return;
+	if (enrich->wanted[id] == WANTED_PARAM)
+		enrich_call_params(enrich);
+	else
 		look(enrich, &enrich->asked[enrich->wanted[id] - WANTED_ASKED]);
 }
 
 void enrich_asked(struct enrich *enrich)
 {
+	enrich_call_params(enrich);
 	for (size_t i = 0; i < enrich->asked_count; i++)
 		look(enrich, &enrich->asked[i]);
 	enrich_live_end(enrich);

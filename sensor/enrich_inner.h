@@ -13,7 +13,7 @@ enum {
 	ENRICH_ARENA_MAX =
 		512 << 10,     /* bytes of derived text an event; beyond it values are missing */
 	ENRICH_CUT_MAX = 16,
-	ENRICH_ASKED_MAX = 128, /* fields that are asked for by name */
+	ENRICH_ASKED_MAX = 1024, /* fields that are asked for by name */
 	ENRICH_SOCKETS = 4096, /* sockets whose role is remembered, by inode number */
 	ENRICH_UIDS = 512,     /* processes whose uid is remembered, by number */
 };
@@ -49,9 +49,8 @@ struct wanted_label {
 
 struct enrich;
 
-enum { UNWANTED, WANTED, WANTED_ASKED };
-
-_Static_assert(WANTED_ASKED + ENRICH_ASKED_MAX <= UINT8_MAX, "a byte says which");
+/* What is WANTED is put into each event, or not, at once; parameters of calls and what was asked for when it is read. */
+enum { UNWANTED, WANTED, WANTED_PARAM, WANTED_ASKED };
 
 /* How a field is filled that a rule asks for by its name. */
 struct asked_row {
@@ -64,7 +63,7 @@ struct asked_row {
 struct asked {
 	field_id id;
 	uint8_t what;	  /* enrich_asked.c says of which sort it is */
-	uint64_t looked;  /* the number of the record that it was looked at for */
+	uint64_t looked;  /* the number of the record that it was looked for */
 	const struct asked_row *row;
 	struct str param; /* of evt.arg, which calls' records have anyway, or evt.rawarg; of an ancestor; the registry's */
 };
@@ -84,7 +83,7 @@ struct enrich {
 	struct arena arena;
 	struct buf text; /* scratch for one value */
 	struct buf line; /* ... for one of many parts */
-	uint8_t *wanted; /* by field id: WANTED, or WANTED_ASKED and the place among `asked` */
+	uint16_t *wanted; /* by field id; from WANTED_ASKED on with the place among `asked` */
 	size_t wanted_count;
 	struct ancestor_ids ancestors;
 	struct wanted_label *labels;
@@ -109,7 +108,7 @@ struct enrich {
 	char fd_typechar; /* '\0': it has no object */
 	struct live live;
 	int64_t first_ns, before_ns, now_ns; /* when the first record was made, the one before, and the one at hand */
-	uint64_t records;
+	uint64_t records, params_looked;
 	const struct box *box; /* of its container; NULL: none, or not known */
 	enum containers_state container_state;
 };
@@ -152,7 +151,7 @@ void enrich_container(struct enrich *enrich, int64_t boot_offset_ns);
 
 /* A field that some rule asks for, by its name: what it is `wanted` as. The event at hand gets it when it is read,
  * (event_read()), or at last with all that were asked for. */
-uint8_t enrich_ask(struct enrich *enrich, field_id id, struct str name);
+uint16_t enrich_ask(struct enrich *enrich, field_id id, struct str name);
 void enrich_read(void *enrich, field_id id);
 void enrich_asked(struct enrich *enrich);
 
@@ -190,6 +189,10 @@ struct str enrich_stdin_name(struct enrich *enrich);
 /* The parts, in this order: the process, the descriptor, the call's parameters. */
 void enrich_process(struct enrich *enrich, int64_t boot_offset_ns);
 void enrich_object(struct enrich *enrich);
+/* proc.cmdline of one. */
+void enrich_cmdline(struct enrich *enrich, field_id id, const struct proc *proc);
 void enrich_params(struct enrich *enrich);
+/* evt.arg of a call, once: when one is read, or at last. */
+void enrich_call_params(struct enrich *enrich);
 
 #endif

@@ -436,7 +436,6 @@ static void put_data(struct enrich *enrich)
 void enrich_params(struct enrich *enrich)
 {
 	const struct call *call = enrich->call;
-	const struct param *params;
 
 	if (enrich->record->type == RECORD_EXEC)
 		put_exec(enrich);
@@ -445,6 +444,16 @@ void enrich_params(struct enrich *enrich)
 	if (call->plan.flags & PLAN_OPEN)
 		put_open(enrich);
 	put_data(enrich);
+}
+
+void enrich_call_params(struct enrich *enrich)
+{
+	const struct call *call = enrich->call;
+	const struct param *params;
+
+	if (enrich->record->type != RECORD_CALL || call == NULL || enrich->params_looked == enrich->records)
+		return;
+	enrich->params_looked = enrich->records;
 	params = call->params;
 	for (size_t i = 0; i < CALL_PARAMS_MAX && params[i].name != NULL; i++) {
 		field_id id = enrich->params[call - calls][i];

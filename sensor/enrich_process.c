@@ -18,7 +18,7 @@ static void add_cmdline(struct buf *out, const struct proc *proc)
 	}
 }
 
-static void put_cmdline(struct enrich *enrich, field_id id, const struct proc *proc)
+void enrich_cmdline(struct enrich *enrich, field_id id, const struct proc *proc)
 {
 	if (id == FIELD_NONE)
 		return;
@@ -91,14 +91,6 @@ static void put_uids(struct enrich *enrich)
 		enrich_put_null(enrich, FIELD_PROC_PUID);
 }
 
-static void put_caps(struct enrich *enrich, field_id id, uint64_t caps)
-{
-	if (!enrich_wants(enrich, id))
-		return;
-	flags_add_caps(&enrich->text, caps);
-	enrich_put_text(enrich, id);
-}
-
 /* Falco's question is whether the user who started the program could have written it. */
 static bool exe_is_writable(const struct image *image, const struct record *record)
 {
@@ -135,7 +127,6 @@ static void put_lacks(struct enrich *enrich)
 		{ IMAGE_NO_EXE, IMAGE_EXE_CUT, FIELD_PROC_EXEPATH },
 		{ IMAGE_NO_ARGS, 0, FIELD_PROC_EXE },
 		{ IMAGE_NO_ARGS, IMAGE_ARGS_CUT, FIELD_PROC_ARGS },
-		{ IMAGE_NO_ARGS, IMAGE_ARGS_CUT, FIELD_PROC_EXELINE },
 		{ IMAGE_NO_ARGS, IMAGE_ARGS_CUT, FIELD_PROC_CMDNARGS },
 		{ IMAGE_NO_ENV, IMAGE_ENV_CUT, FIELD_PROC_ENV },
 	};
@@ -167,13 +158,6 @@ static void put_image(struct enrich *enrich, int64_t boot_offset_ns)
 		enrich_put_int(enrich, FIELD_PROC_CMDNARGS, image->args_count);
 	if (enrich_wants(enrich, FIELD_PROC_ENV))
 		enrich_put_borrowed(enrich, FIELD_PROC_ENV, image->env);
-	if (enrich_wants(enrich, FIELD_PROC_EXELINE)) {
-		buf_add(&enrich->text, image->argv0);
-		if (image->args.len > 0)
-			buf_add_char(&enrich->text, ' ');
-		buf_add(&enrich->text, image->args);
-		enrich_put_text(enrich, FIELD_PROC_EXELINE);
-	}
 	if (image->lacks != 0)
 		put_lacks(enrich);
 	if (!(image->flags & RECORD_HAS_EXE))
@@ -190,7 +174,6 @@ static void put_parent(struct enrich *enrich, const struct proc *parent, int64_t
 	enrich_put_borrowed(enrich, FIELD_PROC_PNAME, comm_of(parent));
 	enrich_put_borrowed(enrich, FIELD_PROC_PEXE, parent->image->argv0);
 	enrich_put_borrowed(enrich, FIELD_PROC_PEXEPATH, parent->image->exepath);
-	put_cmdline(enrich, FIELD_PROC_PCMDLINE, parent);
 	enrich_put_int(enrich, FIELD_PROC_PVPID, parent->vpid);
 	enrich_put_int(enrich, FIELD_PROC_PPID_TS, (int64_t)parent->start_ns + boot_offset_ns);
 	enrich_put_int(enrich, FIELD_PROC_PPID_DURATION,
@@ -204,7 +187,7 @@ static void put_ancestor(struct enrich *enrich, const struct proc *proc, unsigne
 	enrich_put_borrowed(enrich, ids->aname[n], comm_of(proc));
 	enrich_put_borrowed(enrich, ids->aexe[n], proc->image->argv0);
 	enrich_put_borrowed(enrich, ids->aexepath[n], proc->image->exepath);
-	put_cmdline(enrich, ids->acmdline[n], proc);
+	enrich_cmdline(enrich, ids->acmdline[n], proc);
 	if (ids->apid[n] != FIELD_NONE)
 		enrich_put_int(enrich, ids->apid[n], proc->tgid);
 }
@@ -215,7 +198,6 @@ static void put_no_parent(struct enrich *enrich)
 	enrich_put_null(enrich, FIELD_PROC_PNAME);
 	enrich_put_null(enrich, FIELD_PROC_PEXE);
 	enrich_put_null(enrich, FIELD_PROC_PEXEPATH);
-	enrich_put_null(enrich, FIELD_PROC_PCMDLINE);
 }
 
 static void put_ancestors(struct enrich *enrich, int64_t boot_offset_ns)
@@ -328,16 +310,12 @@ void enrich_process(struct enrich *enrich, int64_t boot_offset_ns)
 	const struct record *record = enrich->record;
 
 	enrich_put_borrowed(enrich, FIELD_PROC_NAME, comm_of(enrich->proc));
-	put_cmdline(enrich, FIELD_PROC_CMDLINE, enrich->proc);
 	put_image(enrich, boot_offset_ns);
 	put_cwd(enrich);
 	put_ids(enrich);
 	put_uids(enrich);
 	enrich_put_int(enrich, FIELD_PROC_PID_TS, (int64_t)record->start_ns + boot_offset_ns);
 	enrich_put_int(enrich, FIELD_PROC_DURATION, (int64_t)(record->time_ns - record->start_ns));
-	put_caps(enrich, FIELD_THREAD_CAP_PERMITTED, enrich->proc->cap_permitted);
-	put_caps(enrich, FIELD_THREAD_CAP_EFFECTIVE, enrich->proc->cap_effective);
-	put_caps(enrich, FIELD_THREAD_CAP_INHERITABLE, enrich->proc->cap_inheritable);
 	put_ancestors(enrich, boot_offset_ns);
 	put_leaders(enrich);
 	put_user(enrich);

@@ -63,12 +63,12 @@ def cpu_seconds(pid):
 
 
 @contextlib.contextmanager
-def sensor(build, *options, cpu=None, rules=RULES):
+def sensor(build, *options, cpu=None, rules=None):
     """A sensor that prints nowhere, or sends to where `options` say."""
     where = options or ("--print",)
     with tempfile.TemporaryDirectory() as folder:
         log = pathlib.Path(folder) / "log"
-        command = [build / "sensor" / "tocsin-sensor", "--rules", rules, "--spool-dir", pathlib.Path(folder) / "spool", *where]
+        command = [build / "sensor" / "tocsin-sensor", "--rules", rules or RULES, "--spool-dir", pathlib.Path(folder) / "spool", *where]
         if cpu is not None:
             command = ["taskset", "-c", str(cpu), *command]
         with open(log, "w") as file:
@@ -260,7 +260,7 @@ def redis(cpu):
 
 
 def work(build, rounds):
-    """real work: ratio of CPU with the sensor to CPU without, all shipped rules (redis and http: the server's, a request)"""
+    """real work: ratio of CPU with the sensor to CPU without, all rules (redis and http: the server's, a request)"""
     jobs = {"fork+exec": fork_exec, "compile": compile_job, "http": lambda cpu: http_server(cpu, build)}
     if shutil.which("redis-server"):
         jobs["redis"] = redis
@@ -334,7 +334,7 @@ EVERY_READ = """
 
 
 def throughput(build, rounds):
-    """events a second through ring, tables and all shipped rules; one core makes the calls, the sensor has the other"""
+    """events a second through ring, tables and all rules; one core makes the calls, the sensor has the other"""
     for kind, what in (("opens", "reads of one file"), ("mix", "opens, connects, copies of descriptors, modes")):
         stream(build, kind, what)
 
@@ -400,8 +400,10 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--rules", type=pathlib.Path, default=RULES, help="default: the shipped ones; Falco's, yours")
     arguments = parser.parse_args()
     build = arguments.build.resolve()
+    globals()["RULES"] = arguments.rules.resolve()
     subprocess.run(["ninja", "-C", build, *TARGETS], check=True, stdout=subprocess.DEVNULL)
     print(machine())
     for name in arguments.only:

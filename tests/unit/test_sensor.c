@@ -728,8 +728,7 @@ static void an_open_becomes_the_json_that_the_hub_expects(void **state)
 		"\"sensor\":{\"id\":\"id\",\"boot\":\"boot\",\"seq\":9,\"probe\":\"ebpf\"},"
 		"\"fields\":{"
 		"\"evt.type\":\"openat\",\"evt.cpu\":0,\"evt.rawres\":3,\"evt.res\":\"SUCCESS\","
-		"\"proc.name\":\"touch\",\"proc.cmdline\":\"touch "
-		"/bin/surprise\",\"proc.exe\":\"touch\","
+		"\"proc.name\":\"touch\",\"proc.exe\":\"touch\","
 		"\"proc.exepath\":\"/usr/bin/touch\",\"proc.args\":\"/bin/surprise\","
 		"\"proc.cwd\":\"/home/amy/"
 		"\",\"proc.pid\":4242,\"thread.tid\":4242,\"proc.ppid\":4200,"
@@ -740,7 +739,7 @@ static void an_open_becomes_the_json_that_the_hub_expects(void **state)
 		"\"proc.pid.ts\":1000000004242000000,\"proc.duration\":758000000,"
 		"\"proc.pname\":\"bash\",\"proc.pexe\":\"-bash\",\"proc.pexepath\":\"/usr/bin/"
 		"bash\","
-		"\"proc.pcmdline\":\"bash\",\"proc.pvpid\":4200,\"proc.ppid.ts\":"
+		"\"proc.pvpid\":4200,\"proc.ppid.ts\":"
 		"1000000004200000000,"
 		"\"proc.ppid.duration\":800000000,\"proc.aname[2]\":\"sshd\",\"proc.sname\":"
 		"\"bash\","
@@ -754,7 +753,8 @@ static void an_open_becomes_the_json_that_the_hub_expects(void **state)
 		"\"evt.arg.fd\":\"<f>/usr/bin/surprise\",\"evt.arg.dirfd\":\"AT_FDCWD\","
 		"\"evt.arg.name\":\"/bin/"
 		"surprise\",\"evt.arg.flags\":\"O_CREAT|O_WRONLY|O_F_CREATED\","
-		"\"evt.arg.mode\":\"0644\"}}\n");
+		"\"evt.arg.mode\":\"0644\",\"proc.cmdline\":\"touch /bin/surprise\","
+		"\"proc.pcmdline\":\"bash\"}}\n");
 	buf_done(&out);
 }
 
