@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/gate/gate_inner.h"
+#include "sensor/ptrace/tracee.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -205,7 +206,7 @@ static bool stat_of(uint32_t tgid, const char *what, struct stat *ret)
 	char path[48];
 
 	snprintf(path, sizeof(path), "/proc/%u/%s", tgid, what);
-	return stat(path, ret) == 0;
+	return tracee_stat(path, ret);
 }
 
 /* True: it is new. */

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "sensor/ptrace/presume_inner.h"
+#include "sensor/ptrace/tracee.h"
 #include "sensor/record_text.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ static bool is_same(const char *what, uint32_t tid, const char *ours)
 	char path[48];
 
 	snprintf(path, sizeof(path), "/proc/%u/%s", tid, what);
-	return stat(path, &a) == 0 && stat(ours, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+	return tracee_stat(path, &a) && stat(ours, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 int presume_open_as(const struct root *root, const char *path, int flags)

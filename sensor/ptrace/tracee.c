@@ -408,7 +408,7 @@ static uint64_t standard_kind(uint32_t tgid, int number)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%u/fd/%d", tgid, number);
-	if (stat(path, &st) < 0)
+	if (!tracee_stat(path, &st))
 		return RECORD_OBJECT_NONE;
 	if (kind_of(st.st_mode, "") == RECORD_OBJECT_ANONYMOUS && readlink(path, target, sizeof(target) - 1) < 0)
 		return RECORD_OBJECT_NONE;
@@ -464,7 +464,7 @@ void tracee_add_object(struct record *record, uint32_t tid, const struct plan *p
 		return;
 	snprintf(path, sizeof(path), "/proc/%u/fd/%d", tid, fd);
 	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0 || stat(path, &st) < 0)
+	if (len < 0 || !tracee_stat(path, &st))
 		return;
 	target[len] = '\0';
 	*object = (struct record_object){ .fd = fd,
@@ -538,7 +538,7 @@ void tracee_add_image(struct record *record, const struct proc_facts *facts)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%u/exe", record->tgid);
-	tracee_add_executable(record, buf_str(&facts->exe), stat(path, &st) == 0 ? &st : NULL);
+	tracee_add_executable(record, buf_str(&facts->exe), tracee_stat(path, &st) ? &st : NULL);
 	record_add(record, RECORD_STRING_ARGS, buf_str(&facts->args));
 	record_add(record, RECORD_STRING_CWD, buf_str(&facts->cwd));
 	record_add(record, RECORD_STRING_CGROUP, buf_str(&facts->cgroup));

@@ -91,6 +91,10 @@ enum { TRACEE_FILE = 4096 };
 /* The start of a text in /proc/TID; empty: it cannot be read. */
 void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE]);
 
+/* What the kernel knows of a file, without asking its file system: that may belong to a process that waits for us, or
+ * to one that never answers. */
+bool tracee_stat(const char *path, struct stat *ret);
+
 /* Its name as it is now. */
 void tracee_comm(uint32_t tid, char comm[RECORD_COMM]);
 

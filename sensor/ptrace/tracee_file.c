@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE])
@@ -19,6 +21,23 @@ void tracee_file(uint32_t tid, const char *name, char text[TRACEE_FILE])
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	len = fd < 0 ? 0 : read(fd, text, TRACEE_FILE - 1);
 	text[len > 0 ? len : 0] = '\0';
+}
+
+static struct timespec time_of(struct statx_timestamp time)
+{
+	return (struct timespec){ time.tv_sec, time.tv_nsec };
+}
+
+bool tracee_stat(const char *path, struct stat *ret)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) < 0)
+		return false;
+	*ret = (struct stat){ .st_dev = makedev(st.stx_dev_major, st.stx_dev_minor), .st_ino = st.stx_ino, .st_mode = st.stx_mode,
+			      .st_uid = st.stx_uid, .st_gid = st.stx_gid, .st_nlink = st.stx_nlink,
+			      .st_mtim = time_of(st.stx_mtime), .st_ctim = time_of(st.stx_ctime) };
+	return true;
 }
 
 void tracee_comm(uint32_t tid, char comm[RECORD_COMM])
