@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* ---- which call ---- */
@@ -188,17 +190,21 @@ static bool is_magic(struct str path)
 	return false;
 }
 
-/* Of the first or the second name. .at NULL: nobody can tell before the call has ended. */
-static struct str path_of(const struct entry *entry, int which, struct str given, struct entry_view *view)
+/* Of the first or the second name. .at NULL: nobody can tell before the call has ended. `ret_roundabout`: two dots are
+ * behind a name of its own, and what it stands for is known by looking it up as it was given. */
+static struct str path_of(const struct entry *entry, int which, struct str given, struct entry_view *view,
+			  bool *ret_roundabout)
 {
 	size_t len = 0;
 	struct str path;
 
+	*ret_roundabout = false;
 	if (given.len == 0)
 		return (struct str){ NULL, 0 };
 	if (given.at[0] != '/' && !read_directory(entry, which, view, &len))
 		return (struct str){ NULL, 0 };
-	if (!add_components(view->path, &len, given))
+	*ret_roundabout = !add_components(view->path, &len, given);
+	if (*ret_roundabout && (given.at[0] != '/' || str_starts(given, STR("/proc/"))))
 		return (struct str){ NULL, 0 };
 	view->path[len] = '\0';
 	path = (struct str){ view->path, len };
@@ -209,14 +215,20 @@ static struct str path_of(const struct entry *entry, int which, struct str given
 
 void entry_roots_are_ours(struct entry_view *view)
 {
+	struct statfs fs;
+
 	view->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	view->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (view->proc >= 0 && (fstatfs(view->proc, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC))
+		close(TAKE_FD(view->proc));
 }
 
 void entry_roots_differ(struct entry_view *view)
 {
 	if (view->root >= 0)
-		close(view->root);
-	view->root = -1;
+		close(TAKE_FD(view->root));
+	if (view->proc >= 0)
+		close(TAKE_FD(view->proc));
 }
 
 void entry_view_done(struct entry_view *view)
@@ -260,22 +272,61 @@ static int open_root(uint32_t tid)
 	return open(link, O_PATH | O_CLOEXEC);
 }
 
-/* Puts the path without links in the place of view->path. .at NULL: nobody can tell before the call has ended. A file that
- * is looked up as if it were a directory is found and not opened: there is nothing to close. */
-static struct str follow_links(const struct entry *entry, bool creates, struct entry_view *view)
+/* In /proc, which asks nobody: "self" is who asks, and no link of any kind is on the way. */
+static struct str follow_in_proc(const struct entry *entry, struct entry_view *view)
+{
+	const struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_DIRECTORY,
+				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV };
+	const size_t folder = sizeof("/proc/") - 1, self = sizeof("/proc/self/") - 1;
+	autoclose int fd = -1;
+	char text[256];
+	int len;
+
+	if (str_starts(str_of(view->path), STR("/proc/self/")))
+		len = snprintf(text, sizeof(text), "/proc/%u/%s", tracee_tgid(entry->tid), view->path + self);
+	else
+		len = snprintf(text, sizeof(text), "%s", view->path);
+	if (len < 0 || (size_t)len >= sizeof(text))
+		return (struct str){ NULL, 0 };
+	fd = (int)syscall(SYS_openat2, view->proc, text + folder, &how, sizeof(how));
+	if (fd < 0 && errno != ENOTDIR)
+		return (struct str){ NULL, 0 };
+	memcpy(view->path, text, (size_t)len + 1);
+	return (struct str){ view->path, (size_t)len };
+}
+
+/* What the last component leads to does not matter: then its folder is enough, and it may be new. */
+static int open_known_folder(int root, char *name)
+{
+	char *slash = strrchr(name, '/');
+	int fd;
+
+	*slash = '\0';
+	fd = open_known(root, name, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+	*slash = '/';
+	return fd;
+}
+
+/* Puts the path without links in the place of view->path, which `name` stands for. .at NULL: nobody can tell before the
+ * call has ended. A file that is looked up as if it were a directory is found and not opened: there is nothing to close. */
+static struct str follow_links(const struct entry *entry, char *name, uint64_t flags, struct entry_view *view)
 {
 	char link[48];
 	autoclose int own = view->root >= 0 ? -1 : open_root(entry->tid), plain = -1, fd = -1;
 	int root = view->root >= 0 ? view->root : own;
 	ssize_t len;
 
-	plain = root < 0 ? -ESRCH : open_known(root, view->path, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+	if (view->proc >= 0 && str_starts(str_of(view->path), STR("/proc/")))
+		return follow_in_proc(entry, view);
+	plain = root < 0 ? -ESRCH : open_known(root, name, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+	if (plain == -EAGAIN && (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		plain = open_known_folder(root, name);
 	if (plain >= 0 || plain == -ENOENT || plain == -ENOTDIR)
 		return str_of(view->path);
 	if (plain != -ELOOP || !has_our_root(entry->tid, view))
 		return (struct str){ NULL, 0 };
-	fd = open_known(root, view->path, 0, 0);
-	if (fd == -ENOENT && !creates)
+	fd = open_known(root, name, 0, 0);
+	if (fd == -ENOENT && !(flags & (O_CREAT | O_TMPFILE)))
 		return str_of(view->path); /* it fails, and is known by its name */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = fd < 0 ? -1 : readlink(link, view->path, RECORD_STRING_MAX);
@@ -313,6 +364,20 @@ static bool is_one_step(struct str given, uint64_t flags)
 	return !follows && memchr(given.at, '/', given.len) == NULL && !str_eq(given, STR(".")) && !str_eq(given, STR(".."));
 }
 
+/* More words than it needs are gone from the path; two dots some rules want to see, or to compare. */
+static bool path_is_wanted(const struct entry *entry, const struct interest *interest, uint16_t kinds, struct str path,
+			   struct str given, struct str comm)
+{
+	const uint16_t nr = entry->call->nr;
+
+	if (str_find(given, STR("..")) < 0)
+		return interest_wants_open(interest, nr, kinds, path, path, comm);
+	if (given.at[0] != '/')
+		return interest_wants_open(interest, nr, kinds, path, given, comm);
+	return interest_wants_open(interest, nr, kinds, path, str_from(given, 1), comm) ||
+	       interest_wants_open(interest, nr, kinds, given, STR(""), comm);
+}
+
 static bool open_is_wanted(const struct entry *entry, const struct interest *interest, struct str comm,
 			   struct entry_view *view)
 {
@@ -320,6 +385,7 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 	const struct plan_interest *of = &interest->calls[entry->call->nr];
 	struct open_how how;
 	struct str given, path;
+	bool roundabout;
 	uint64_t flags;
 	uint16_t kinds;
 
@@ -338,17 +404,15 @@ static bool open_is_wanted(const struct entry *entry, const struct interest *int
 	given = read_name(entry->tid, arg(entry, plan->name_arg[0]), view->given, sizeof(view->given));
 	if (given.at == NULL)
 		return true;
-	path = path_of(entry, 0, given, view);
-	/* More words than it needs are gone from the path; two dots some rules want to see. */
-	if (path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path,
-						   str_find(given, STR("..")) >= 0 ? given : path, comm))
+	path = path_of(entry, 0, given, view, &roundabout);
+	if (path.at == NULL || path_is_wanted(entry, interest, kinds, path, given, comm))
 		return true;
 	/* Who shares the memory can write over the name that was read here, before the kernel reads it. */
 	if (entry->at_its_end && !kept_is_alone(&view->kept, entry->tid))
 		return true;
 	if (is_one_step(given, flags))
 		return false;
-	path = follow_links(entry, (flags & (O_CREAT | O_TMPFILE)) != 0, view);
+	path = follow_links(entry, roundabout ? view->given : view->path, flags, view);
 	return path.at == NULL || interest_wants_open(interest, entry->call->nr, kinds, path, path, comm);
 }
 
@@ -383,6 +447,7 @@ static bool name_is_wanted(const struct entry *entry, const struct interest *int
 	const struct plan *plan = &entry->call->plan;
 	const uint16_t kinds = 1 | 1 << PLAN_KIND_FAILED;
 	const bool text = (plan->flags & PLAN_TARGET_TEXT) && which == 0;
+	bool roundabout;
 	struct str given, path;
 
 	if (plan->name_arg[which] == 0)
@@ -390,7 +455,7 @@ static bool name_is_wanted(const struct entry *entry, const struct interest *int
 	given = read_name(entry->tid, arg(entry, plan->name_arg[which]), view->given, sizeof(view->given));
 	if (given.at == NULL || (!text && is_roundabout(given)))
 		return true;
-	path = text ? text_of(given, view) : path_of(entry, which, given, view);
+	path = text ? text_of(given, view) : path_of(entry, which, given, view, &roundabout);
 	return path.at == NULL || interest_wants_call(interest, entry->call, kinds, false, &path, 1, (struct str){ NULL, 0 });
 }
 

@@ -24,6 +24,7 @@ struct entry_view {
 	char given[RECORD_STRING_MAX], path[2 * RECORD_STRING_MAX + 2];
 	struct kept kept;
 	int root; /* of the sensor and of all whose calls come; -1: each may have its own */
+	int proc; /* /proc in that; -1: that is not known */
 };
 /* Names mean the same to the processes as to the sensor, until one of them changes its root, its mounts or its namespace:
  * that must be told before it is done. */

@@ -164,7 +164,7 @@ static int prepare(struct probe *probe, const struct probe_settings *settings, c
 
 	pthread_rwlock_init(&notify->lock, NULL);
 	pthread_mutex_init(&notify->judge_lock, NULL);
-	notify->listener = notify->stops = notify->view.root = probe->command = -1;
+	notify->listener = notify->stops = notify->view.root = notify->view.proc = probe->command = -1;
 	atomic_init(&notify->command_status, -1);
 	set_wanted(notify, settings);
 	filter_cover_of(settings, &probe->cover);
