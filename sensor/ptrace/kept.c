@@ -36,22 +36,26 @@ static struct kept_thread *thread_of(struct kept *kept, uint32_t tid)
 		return thread;
 	forget(thread);
 	thread->tid = tid;
+	thread->asked = 0;
 	thread->task = -1;
 	for (size_t i = 0; i < KEPT_LINKS; i++)
 		thread->links[i].fd = -1;
 	return thread;
 }
 
-/* The link itself: what it says is asked of the thread each time. */
-static int open_link(uint32_t tid, int number)
+/* To keep something costs two calls more than to ask once. */
+static bool is_worth_it(struct kept_thread *thread)
 {
-	char path[48];
+	thread->asked += thread->asked <= KEPT_FROM;
+	return thread->asked > KEPT_FROM;
+}
 
+static void link_name(uint32_t tid, int number, char path[48])
+{
 	if (number == KEPT_CWD)
-		snprintf(path, sizeof(path), "/proc/%u/cwd", tid);
+		snprintf(path, 48, "/proc/%u/cwd", tid);
 	else
-		snprintf(path, sizeof(path), "/proc/%u/fd/%d", tid, number);
-	return open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		snprintf(path, 48, "/proc/%u/fd/%d", tid, number);
 }
 
 ssize_t kept_link(struct kept *kept, uint32_t tid, int number, char *to, size_t size)
@@ -60,34 +64,41 @@ ssize_t kept_link(struct kept *kept, uint32_t tid, int number, char *to, size_t 
 	size_t place = (unsigned)number % KEPT_LINKS;
 	int *fd = &thread->links[place].fd;
 	ssize_t len = *fd < 0 || thread->links[place].number != number ? -1 : readlinkat(*fd, "", to, size);
+	char path[48];
 
 	if (len >= 0)
 		return len;
+	link_name(tid, number, path);
+	if (!is_worth_it(thread))
+		return readlink(path, to, size);
+	/* The link itself: what it says is asked of the thread each time. */
 	let_go(fd);
-	*fd = open_link(tid, number);
+	*fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	thread->links[place].number = number;
 	return *fd < 0 ? -1 : readlinkat(*fd, "", to, size);
 }
 
-/* Of the folder's links two are its own, and one is of each thread; none of one that has ended. */
-static unsigned count_threads(int task)
+/* Of the folder's links two are its own, and one is of each thread; none of one that has ended. `path`: empty, it is
+ * the folder that is open. */
+static unsigned count_threads(int task, const char *path)
 {
 	struct stat st;
 
-	return task < 0 || fstat(task, &st) < 0 || st.st_nlink < 2 ? 0 : (unsigned)st.st_nlink - 2;
+	return fstatat(task, path, &st, AT_EMPTY_PATH) < 0 || st.st_nlink < 2 ? 0 : (unsigned)st.st_nlink - 2;
 }
 
 bool kept_is_alone(struct kept *kept, uint32_t tid)
 {
 	struct kept_thread *thread = thread_of(kept, tid);
-	unsigned threads = count_threads(thread->task);
+	unsigned threads = thread->task < 0 ? 0 : count_threads(thread->task, "");
 	char path[48];
 
-	if (threads == 0) {
-		let_go(&thread->task);
-		snprintf(path, sizeof(path), "/proc/%u/task", tid);
-		thread->task = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		threads = count_threads(thread->task);
-	}
-	return threads == 1;
+	if (threads > 0)
+		return threads == 1;
+	snprintf(path, sizeof(path), "/proc/%u/task", tid);
+	if (!is_worth_it(thread))
+		return count_threads(AT_FDCWD, path) == 1;
+	let_go(&thread->task);
+	thread->task = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return thread->task >= 0 && count_threads(thread->task, "") == 1;
 }

@@ -14,11 +14,13 @@ enum {
 	KEPT_THREADS = 8,
 	KEPT_LINKS = 8, /* of each */
 	KEPT_CWD = -1,	/* in the place of a descriptor */
+	KEPT_FROM = 4,	/* questions about a thread that go by names in /proc; most programs are not asked about more */
 };
 
 struct kept {
 	struct kept_thread {
 		uint32_t tid; /* 0: none */
+		uint32_t asked;
 		int task;     /* the folder of all threads of its process; -1: not open */
 		struct {
 			int number, fd; /* .fd: -1: not open */
