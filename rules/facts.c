@@ -31,6 +31,7 @@ static float chance_of(const struct rules_fact *fact)
 	case RULES_FACT_ANY_LEAD:
 	case RULES_FACT_LEAD: return fact->text.len > 1 ? 0.02f : 0.04f;
 	case RULES_FACT_COMPONENT: return 0.02f;
+	case RULES_FACT_LAST: return str_eq(fact->text, STR("config")) ? 0.03f : 0.005f; /* git reads its own at each start */
 	case RULES_FACT_DOTS: return 0.1f; /* it is dear to ask: only rather than pass much more */
 	default: return 0.005f;
 	}
