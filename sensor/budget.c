@@ -6,17 +6,30 @@
 
 #include <string.h>
 
-static uint32_t key_of(const struct record *record, const struct proc *proc, const struct rule *const *rules, size_t count)
+/* Of all programs of a container. */
+static uint32_t shared_key_of(const struct record *record, const struct proc *proc, const struct rule *const *rules,
+			      size_t count)
 {
 	const char what[] = { (char)record->type, (char)record->nr, (char)(record->nr >> 8) };
 	uint32_t key = hash_fnv(FNV_START, (struct str){ what, sizeof(what) });
 
 	for (size_t i = 0; i < count; i++)
 		key = hash_fnv(key, rule_name(rules[i]));
-	if (proc == NULL)
-		return hash_fnv(key, str_of(record->comm));
-	key = hash_fnv(key, (struct str){ proc->container.text, proc->container.len });
-	return hash_fnv(key, proc->image->exepath);
+	return proc == NULL ? key : hash_fnv(key, (struct str){ proc->container.text, proc->container.len });
+}
+
+static uint32_t key_of(uint32_t shared, const struct record *record, const struct proc *proc)
+{
+	return hash_fnv(shared, proc == NULL ? str_of(record->comm) : proc->image->exepath);
+}
+
+static struct budget *row_of(struct budget *rows, size_t count, uint32_t key, int64_t second)
+{
+	struct budget *row = &rows[key % count];
+
+	if (row->key != key || row->second != second)
+		*row = (struct budget){ .key = key, .second = second };
+	return row;
 }
 
 static void note_shed(struct budgets *budgets, const struct record *record)
@@ -42,14 +55,14 @@ static void note_shed(struct budgets *budgets, const struct record *record)
 bool budget_takes(struct budgets *budgets, const struct record *record, const struct proc *proc,
 		  const struct rule *const *rules, size_t count)
 {
-	const uint32_t key = key_of(record, proc, rules, count);
-	struct budget *row = &budgets->rows[key % BUDGET_ROWS];
+	const uint32_t shared_key = shared_key_of(record, proc, rules, count);
 	const int64_t second = clock_mono() / NS_PER_S;
+	struct budget *own = row_of(budgets->rows, BUDGET_ROWS, key_of(shared_key, record, proc), second);
+	struct budget *shared = row_of(budgets->shared, BUDGET_SHARED_ROWS, shared_key, second);
 
-	if (row->key != key || row->second != second)
-		*row = (struct budget){ .key = key, .second = second };
-	if (row->taken < BUDGET_EVENTS) {
-		row->taken++;
+	if (own->taken < BUDGET_OWN || (own->taken < BUDGET_EVENTS && shared->taken < BUDGET_SHARED)) {
+		shared->taken += own->taken >= BUDGET_OWN;
+		own->taken++;
 		return true;
 	}
 	note_shed(budgets, record);

@@ -358,12 +358,17 @@ static void set_cwd(struct procs *procs, struct proc *proc, const struct record 
 	proc->cwd_cut = record_is_cut(record, RECORD_STRING_CWD);
 }
 
+/* Of a path that was cut it may be the beginning that says which one: then it is that of before, or of the parent. */
 static void set_container(struct proc *proc, const struct record *record)
 {
 	struct str cgroup = record_text(record, RECORD_STRING_CGROUP);
+	struct container_id id;
 
-	if (cgroup.at != NULL)
-		proc->container = container_of_cgroup(cgroup);
+	if (cgroup.at == NULL)
+		return;
+	id = container_of_cgroup(cgroup);
+	if (id.len > 0 || !record_is_cut(record, RECORD_STRING_CGROUP))
+		proc->container = id;
 }
 
 /* The entry of the record's process, if it is that process and not an earlier one of the same id.

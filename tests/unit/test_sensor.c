@@ -1124,6 +1124,50 @@ static void a_flood_is_shed_beyond_its_budget_and_nothing_else(void **state)
 	free(budgets);
 }
 
+/* Not those that come first of each; a new second may begin meanwhile. */
+static void many_names_do_not_make_a_flood_many(void **state)
+{
+	struct budgets *budgets = calloc(1, sizeof(*budgets));
+	struct record flood = { .nr = SYS_openat, .type = RECORD_CALL, .class = RECORD_CLASS_OPEN, .tgid = 4242 };
+	unsigned passed = 0;
+
+	(void)state;
+	assert_non_null(budgets);
+	for (unsigned i = 0; i < 1000 * 20; i++) {
+		snprintf(flood.comm, sizeof(flood.comm), "name-%u", i / 20);
+		passed += budget_takes(budgets, &flood, NULL, NULL, 0);
+	}
+	assert_in_range(passed, 1000 * BUDGET_OWN, 1000 * BUDGET_OWN + 20 * BUDGET_SHARED);
+	memcpy(flood.comm, "other", 6);
+	assert_true(budget_takes(budgets, &flood, NULL, NULL, 0));
+	free(budgets);
+}
+
+static void a_cgroup_too_deep_to_be_told_is_no_way_out_of_a_container(void **state)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct procs *procs = procs_new("/nonexistent");
+	struct record *record = calloc(1, RECORD_MAX);
+	char path[80];
+
+	(void)state;
+	assert_non_null(record);
+	snprintf(path, sizeof(path), "/docker/%s", id);
+	*record = (struct record){ .len = sizeof(*record), .type = RECORD_EXEC, .nr = SYS_execve, .tid = 700, .tgid = 700, .start_ns = 700 };
+	record_add(record, RECORD_STRING_CGROUP, str_of(path));
+	assert_int_equal(procs_update(procs, record)->container.len, 64);
+	record->len = sizeof(*record);
+	record->flags = RECORD_CUT_PATH;
+	record_add(record, RECORD_STRING_CGROUP | RECORD_STRING_CUT, STR("/.../deep/deeper"));
+	assert_int_equal(procs_update(procs, record)->container.len, 64);
+	record->len = sizeof(*record);
+	record->flags = 0;
+	record_add(record, RECORD_STRING_CGROUP, STR("/user.slice"));
+	assert_int_equal(procs_update(procs, record)->container.len, 0);
+	free(record);
+	procs_free(procs);
+}
+
 static void put_batch(struct outbox *outbox)
 {
 	struct buf batch = { 0 };
@@ -1250,6 +1294,8 @@ int main(void)
 		cmocka_unit_test(lines_of_passwd_have_homes_and_shells),
 		cmocka_unit_test(losses_are_shown_by_call),
 		cmocka_unit_test(a_flood_is_shed_beyond_its_budget_and_nothing_else),
+		cmocka_unit_test(many_names_do_not_make_a_flood_many),
+		cmocka_unit_test(a_cgroup_too_deep_to_be_told_is_no_way_out_of_a_container),
 		cmocka_unit_test(the_outbox_is_behind_when_the_hub_is_slow_and_not_when_it_is_away),
 		cmocka_unit_test(the_table_of_calls_is_whole),
 		cmocka_unit_test(a_sensor_that_does_not_see_its_own_call_says_so),
