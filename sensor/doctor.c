@@ -213,17 +213,18 @@ static bool say_if(struct saying *saying, bool good, const char *what, const cha
 /* ---- what is looked at ---- */
 
 #ifdef HAVE_EBPF
-/* What is asked for is what is used; the others are told, because they decide what could be prevented. */
+/* The first is what is used: no other sees the end of every call, which tests/bench/bench_hooks.c shows. The others are
+ * told, because they decide what could be prevented. */
 static void say_hooks(struct saying *saying)
 {
 	static const struct {
 		const char *what, *cost;
 		const struct grant *grant;
 	} rows[HOOKS] = {
-		[HOOK_TRACEPOINT] = { "tracepoints with BTF (tp_btf)", "no eBPF probe", &grant_bpf },
-		[HOOK_FENTRY] = { "fentry", "nothing is lost: the sensor does not use it", NULL },
-		[HOOK_LSM] = { "BPF LSM", "nothing is lost: the sensor does not use it", NULL },
-		[HOOK_KPROBE] = { "kprobe multi", "nothing is lost: the sensor does not use it", NULL },
+		[HOOK_TRACEPOINT] = { "tracepoints with BTF (tp_btf), where all calls are seen", "no eBPF probe", &grant_bpf },
+		[HOOK_FENTRY] = { "fentry and fexit, not used", "nothing is lost: they do not see the end of every call", NULL },
+		[HOOK_LSM] = { "BPF LSM, not used", "nothing is lost: the sensor does not use it", NULL },
+		[HOOK_KPROBE] = { "kprobe multi, not used", "nothing is lost: calls that wait can hide all others from it", NULL },
 	};
 
 	for (size_t i = 0; i < HOOKS; i++) {
