@@ -3,17 +3,21 @@
  * without any program, with an empty one at the end of every call (the floor of whoever observes calls
  * here), and with the sensor's take turns, so that a drifting clock hits all three alike.
  *
- *   bench_probe RULES [ROUNDS]
- *   bench_probe empty             holds the empty program, until standard input ends
+ *   bench_probe RULES [ROUNDS [OTHER [LOAD]]]
+ *                                       OTHER: bench_probe of another build, whose programs take turns with these; LOAD:
+ *                                       only those whose names begin so
+ *   bench_probe hold RULES              is that other one: attaches and detaches them for each byte that comes
+ *   bench_probe empty                   holds the empty program, until standard input ends
  *
  * Prints JSON: for each load and variant the median of all rounds, their tenth and ninetieth percentile, in ns
- * a call; of the rounds' ratios of sensor to empty program the same, which others on the machine disturb least;
- * and how many records the sensor made of one. */
+ * a call; of the rounds' ratios of sensor to empty program the same, which others on the machine disturb least,
+ * and of what both builds take beyond the empty program; and how many records the sensor made of one. */
 #include "base/clock.h"
 #include "sensor/ebpf/probe_ebpf.c" /* NOLINT: its programs are attached and detached one by one */
 #include "sensor/prefilter.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -31,9 +35,9 @@ enum { ROUNDS_MAX = 1001, FEW = 10 };
 
 extern char **environ;
 
-enum variant { VARIANT_NONE, VARIANT_EMPTY, VARIANT_SENSOR, VARIANTS };
+enum variant { VARIANT_NONE, VARIANT_EMPTY, VARIANT_SENSOR, VARIANT_OTHER, VARIANTS };
 
-static const char *const variant_names[VARIANTS] = { "none", "empty", "sensor" };
+static const char *const variant_names[VARIANTS] = { "none", "empty", "sensor", "other" };
 
 /* ---- what is measured ---- */
 
@@ -250,11 +254,46 @@ static int load_empty(void)
 	return bpf_prog_load(BPF_PROG_TYPE_TRACING, "empty", "GPL", insns, ARRAY_LEN(insns), &options);
 }
 
+/* Another build's programs, which a process of their own holds; they change between attached and not with each call. */
+static struct other {
+	int to, from;
+} other = { -1, -1 };
+
+static int other_turn(void)
+{
+	char byte = 0;
+
+	return write(other.to, &byte, 1) == 1 && read(other.from, &byte, 1) == 1 ? 0 : -EPIPE;
+}
+
+static int other_start(char *program, char *rules)
+{
+	char word[] = "hold", *const arguments[] = { program, word, rules, NULL };
+	posix_spawn_file_actions_t actions;
+	int there[2], back[2], r;
+	pid_t pid;
+
+	if (pipe2(there, O_CLOEXEC) < 0 || pipe2(back, O_CLOEXEC) < 0)
+		return -errno;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, there[0], 0);
+	posix_spawn_file_actions_adddup2(&actions, back[1], 1);
+	r = -posix_spawn(&pid, program, &actions, NULL, arguments, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(there[0]);
+	close(back[1]);
+	other = (struct other){ there[1], back[0] };
+	return r;
+}
+
 static int attach(enum variant variant, struct ebpf *ebpf, int empty)
 {
-	if (variant == VARIANT_EMPTY)
-		return bpf_raw_tracepoint_open(NULL, empty);
-	return variant == VARIANT_SENSOR ? tocsin_bpf__attach(ebpf->object) : 0;
+	switch (variant) {
+	case VARIANT_EMPTY: return bpf_raw_tracepoint_open(NULL, empty);
+	case VARIANT_SENSOR: return tocsin_bpf__attach(ebpf->object);
+	case VARIANT_OTHER: return other_turn();
+	default: return 0;
+	}
 }
 
 static void detach(enum variant variant, struct ebpf *ebpf, int link)
@@ -263,6 +302,8 @@ static void detach(enum variant variant, struct ebpf *ebpf, int link)
 		close(link);
 	else if (variant == VARIANT_SENSOR)
 		tocsin_bpf__detach(ebpf->object);
+	else if (variant == VARIANT_OTHER)
+		(void)other_turn();
 }
 
 static int open_probe(const char *rules, struct ebpf **ret)
@@ -291,6 +332,13 @@ static int open_probe(const char *rules, struct ebpf **ret)
 	buf_done(&report);
 	fields_free(fields);
 	return r;
+}
+
+static const char *chosen = ""; /* how the names of the loads that are measured begin */
+
+static bool is_chosen(const struct load *load)
+{
+	return strncmp(load->name, chosen, strlen(chosen)) == 0;
 }
 
 /* ---- figures ---- */
@@ -327,17 +375,23 @@ static unsigned long verified(const struct ebpf *ebpf)
 	return sum;
 }
 
-static void print(unsigned rounds, const struct ebpf *ebpf)
+static void print(unsigned rounds, unsigned variants, const struct ebpf *ebpf)
 {
 	printf("{\"rounds\": %u, \"verified_instructions\": %lu", rounds, verified(ebpf));
 	for (unsigned i = 0; i < LOADS; i++) {
-		double ratios[ROUNDS_MAX];
+		double ratios[ROUNDS_MAX], saved[ROUNDS_MAX];
 
-		for (unsigned round = 0; round < rounds; round++)
+		if (!is_chosen(&loads[i]))
+			continue;
+		for (unsigned round = 0; round < rounds; round++) {
 			ratios[round] = figures[i][VARIANT_SENSOR][round] / figures[i][VARIANT_EMPTY][round];
+			saved[round] = figures[i][VARIANT_OTHER][round] - figures[i][VARIANT_SENSOR][round];
+		}
 		printf(",\n \"%s\": {", loads[i].name);
-		for (unsigned variant = 0; variant < VARIANTS; variant++)
+		for (unsigned variant = 0; variant < variants; variant++)
 			print_spread(variant_names[variant], figures[i][variant], rounds, 1);
+		if (variants > VARIANT_OTHER)
+			print_spread("saved", saved, rounds, 1);
 		print_spread("beyond", ratios, rounds, 3);
 		printf("\"records\": %.3f}", (double)records[i] / rounds / (loads[i].count + FEW));
 	}
@@ -346,17 +400,20 @@ static void print(unsigned rounds, const struct ebpf *ebpf)
 
 static int run(unsigned rounds, struct ebpf *ebpf, int empty, const struct caller *caller)
 {
+	const unsigned variants = other.to < 0 ? VARIANT_OTHER : VARIANTS;
+
 	for (unsigned round = 0; round < rounds; round++)
-		for (unsigned variant = 0; variant < VARIANTS; variant++) {
+		for (unsigned variant = 0; variant < variants; variant++) {
 			int link = attach(variant, ebpf, empty);
 
 			if (link < 0)
 				return link;
 			for (unsigned char i = 0; i < LOADS; i++)
-				figures[i][variant][round] = measure(caller, i, ebpf);
+				if (is_chosen(&loads[i]))
+					figures[i][variant][round] = measure(caller, i, ebpf);
 			detach(variant, ebpf, link);
 		}
-	print(rounds, ebpf);
+	print(rounds, variants, ebpf);
 	return 0;
 }
 
@@ -374,6 +431,38 @@ static int hold_empty(void)
 	return 0;
 }
 
+/* The rings are emptied while they are attached. */
+static int hold(const char *rules)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct ebpf *ebpf = NULL;
+	bool attached = false;
+	uint64_t taken = 0;
+	char byte;
+
+	if (open_probe(rules, &ebpf) < 0)
+		return 1;
+	tocsin_bpf__detach(ebpf->object);
+	pin(1);
+	for (;;) {
+		if (poll(&input, 1, attached ? 0 : -1) > 0) {
+			if (read(STDIN_FILENO, &byte, 1) <= 0)
+				break;
+			if (attached)
+				tocsin_bpf__detach(ebpf->object);
+			else if (tocsin_bpf__attach(ebpf->object) < 0)
+				break;
+			attached = !attached;
+			if (write(STDOUT_FILENO, &byte, 1) != 1)
+				break;
+		}
+		if (attached)
+			ebpf_poll(ebpf, 20, drop, &taken);
+	}
+	ebpf_close(ebpf);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 60;
@@ -383,10 +472,14 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "empty") == 0)
 		return hold_empty();
+	if (argc == 3 && strcmp(argv[1], "hold") == 0)
+		return hold(argv[2]);
 	if (argc < 2 || rounds == 0 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: bench_probe RULES [ROUNDS, at most %d]\n", ROUNDS_MAX);
+		fprintf(stderr, "usage: bench_probe RULES [ROUNDS, at most %d [OTHER [LOAD]]]\n", ROUNDS_MAX);
 		return 2;
 	}
+	if (argc > 4)
+		chosen = argv[4];
 	make_deep_path();
 	r = caller_start(&caller);
 	if (r < 0 || open_probe(argv[1], &ebpf) < 0)
@@ -394,7 +487,8 @@ int main(int argc, char **argv)
 	tocsin_bpf__detach(ebpf->object);
 	pin(1);
 	empty = load_empty();
-	r = empty < 0 ? empty : run(rounds, ebpf, empty, &caller);
+	r = empty < 0 ? empty : argc > 3 ? other_start(argv[3], argv[1]) : 0;
+	r = r < 0 ? r : run(rounds, ebpf, empty, &caller);
 	if (r < 0)
 		fprintf(stderr, "bench_probe: %s\n", strerror(-r));
 	close(caller.to);
