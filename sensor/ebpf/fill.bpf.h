@@ -172,24 +172,10 @@ static __always_inline void add_walked(struct scratch *scratch, __u16 tag)
 	string_take(scratch, string, tag, len);
 }
 
-/* A function of its own, so that the verifier looks at it once. Of scratch->from, as the current process names
- * it: a kernel pointer cannot be handed to such a function. */
-__noinline int add_path_from(struct scratch *scratch, __u32 tag)
-{
-	struct walk walk;
-
-	scratch = scratch_again(scratch);
-	if (scratch == NULL)
-		return 0;
-	walk_path(&walk, scratch, bpf_get_current_task_btf(), (struct path *)scratch->from, 0);
-	add_walked(scratch, (__u16)tag);
-	return 0;
-}
-
 static __always_inline void add_path(struct scratch *scratch, struct path *path, __u16 tag)
 {
-	scratch->from = (__u64)path;
-	add_path_from(scratch, tag);
+	walk_path(scratch, path, 0);
+	add_walked(scratch, tag);
 }
 
 /* Text in user memory up to its NUL. No address, no text. */

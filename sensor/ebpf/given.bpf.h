@@ -5,6 +5,7 @@
 #define SENSOR_EBPF_GIVEN_BPF_H
 
 #include "fill.bpf.h"
+#include "look.bpf.h"
 
 /* Eight bytes at a time: two dots side by side. A function of its own, like all that has a loop: the verifier
  * then looks at it once, and not once for each way that leads here. */
@@ -80,15 +81,12 @@ static __always_inline void add_given(struct scratch *scratch, __u64 address)
 }
 
 /* Whether the path that was walked ends with the name. */
-__noinline int ends_as_given(struct scratch *scratch)
+static __always_inline bool ends_as_given(const struct scratch *scratch)
 {
-	__u32 len;
+	__u32 len = scratch->given.len;
 
-	if (scratch == NULL)
-		return 0;
-	len = scratch->given.len;
 	if (len == 0 || len >= PLAN_PREFIX_MAX)
-		return 0;
+		return false;
 	for (__u32 i = 0; i < PLAN_PREFIX_MAX / 8 && i * 8 < len; i++) {
 		__u32 rest = len - i * 8, at = masked(PATH_HALF - rest, PATH_HALF - 1);
 		__u64 differ = *(__u64 *)&scratch->path[at] ^ ((__u64 *)scratch->prefix.path)[i];
@@ -96,9 +94,9 @@ __noinline int ends_as_given(struct scratch *scratch)
 		if (rest < 8)
 			differ &= (1ULL << rest * 8) - 1;
 		if (differ != 0)
-			return 0;
+			return false;
 	}
-	return 1;
+	return true;
 }
 
 /* Whether the name says what the path that was walked says: then no link was on the way. `dir`: what a relative
@@ -143,9 +141,9 @@ static long given_step(__u32 i, struct walk *walk)
 		return 1;
 	}
 	scratch->walked.off = at;
-	walk_look(walk, len);
 	if (scratch->walked.leaf == 0)
 		scratch->walked.leaf = at + 1;
+	walk_look(scratch, at + 1, len, scratch->walked.leaf == at + 1);
 	return 0;
 }
 
@@ -163,7 +161,7 @@ __noinline plan_bits look_at_given(struct scratch *scratch, plan_bits kinds)
 	bpf_probe_read_kernel(&scratch->path[masked(PATH_HALF - len, PATH_HALF - 1)], len, scratch->prefix.path);
 	scratch->walked = (struct walked){ .off = PATH_HALF, .kinds = kinds, .done = true };
 	LOOP(len, PLAN_PREFIX_MAX, given_step, &walk);
-	return walk_found(&walk);
+	return walk_found(scratch);
 }
 
 /* What a name of a call other than open lets pass, made absolute by the directory whose struct path is in
@@ -191,9 +189,9 @@ __noinline plan_bits look_at_name(struct scratch *scratch, plan_bits kinds, __u3
 		scratch->walked.done = false;
 		if (scratch->from == 0)
 			return kinds;
-		walk_on(&walk, scratch, bpf_get_current_task_btf(), (struct path *)scratch->from);
+		walk_more(scratch);
 	}
-	return walk_found(&walk);
+	return walk_found(scratch);
 }
 
 /* What the name lets pass of an open that the file's path does not. `other`: it is not that path. A relative one

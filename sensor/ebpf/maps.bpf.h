@@ -11,7 +11,8 @@
 #include "../plan.h"
 #include "../record.h"
 
-#define PATH_HALF 4096
+#define PATH_HALF  4096
+#define PARTS	   128 /* components of a path that are looked up: longer ones pass */
 
 /* How far a walk has come. In a map and not on the stack, where the verifier would follow each value that it
  * can have. */
@@ -21,7 +22,16 @@ struct walked {
 	plan_bits kinds; /* who asks: its components are looked up; 0: nobody */
 	__u32 other; /* 1: ... and that is no open */
 	bool text;  /* it is no path: dots have no meaning */
-	plan_bits hits; /* what a component lets pass */
+	plan_bits hits; /* what it lets pass, as far as it was looked at */
+	__u32 parts, parts_end; /* its components, as far as they were found by the walk; where the last one ends */
+	__u64 mnt, dentry, mnt_root;  /* where the walk is; the first two as a struct path has them */
+	__u64 root_mnt, root_dentry;  /* where it ends; as a struct path, too */
+	__u64 above;		      /* the mount that the one being left is in */
+	struct {
+		__u64 parent;
+		__u32 hash, len;
+		__u64 name;
+	} head; /* of a dentry, as far as it is read at once */
 	bool done;  /* the root was reached: else the path was cut */
 };
 
@@ -38,11 +48,14 @@ struct scratch {
 	struct record record;
 	char strings[RECORD_MAX - sizeof(struct record)];
 	char path[2 * PATH_HALF];
+	__u16 parts[PARTS]; /* where components begin, from the end of the path on */
 	struct walked walked;
 	__u32 slot;		    /* where it is in its map */
 	__u32 base_off;		    /* how far a walk is when what is left is what a relative name starts from */
 	__u64 base_mnt, base_dentry; /* ... and that; 0: it never was there */
 	__u64 from;		    /* a struct path of the kernel */
+	__u64 file;		    /* ... a struct file: what was opened */
+	bool linked;		    /* the name it was opened by is of a link to it, or through one */
 	struct given given;
 	bool place_unknown; /* the process's cgroup is to be told */
 	__u16 kind;	    /* how the call ended, as a bit; 0: that was not asked */
@@ -236,6 +249,7 @@ plan_bits prefix_kinds, ending_kinds, name_kinds, comm_kinds, parent_kinds, ance
 __u64 follows_lost; /* processes of which it could not be kept that they may be followed */
 __u32 own_tgid;
 bool take_environment;
+__u32 tables_version;	/* changes when all tables have */
 __u32 lineage_version;  /* another one whenever the tables change */
 bool lineage_is_known;  /* else everybody may descend from anybody */
 bool places_are_known; /* else nobody is taken to be on the host */

@@ -55,12 +55,10 @@ static __always_inline bool bits_suffice(struct scratch *scratch, plan_bits aske
 /* So that user space says where the processes of this cgroup are. */
 __noinline int add_own_cgroup(struct scratch *scratch)
 {
-	struct walk walk;
-
 	scratch = scratch_again(scratch);
 	if (scratch == NULL)
 		return 0;
-	walk_cgroup(&walk, scratch, bpf_get_current_task_btf());
+	walk_cgroup(scratch, bpf_get_current_task_btf());
 	add_walked(scratch, RECORD_STRING_CGROUP);
 	return 0;
 }

@@ -60,6 +60,7 @@ static struct watched tables(const struct tocsin_bpf *object)
 		.port_kinds = &object->bss->port_kinds,
 		.address_kinds = &object->bss->address_kinds,
 		.follow_kinds = &object->bss->follow_kinds,
+		.tables_version = &object->bss->tables_version,
 		.lineage_version = &object->bss->lineage_version,
 	};
 }

@@ -58,6 +58,16 @@ const volatile bool has_loop = true;
 		inner_;                                                                            \
 	})
 
+/* A field that is a pointer, to where it is to be kept: without room on the stack, of which there is little. */
+#define READ_TO(to, pointer, field)                                                                \
+	do {                                                                                       \
+		typeof(pointer) from_ = (pointer);                                                 \
+		if (direct_reads)                                                                  \
+			*(to) = (__u64)READ_CAST(typeof(*from_), from_)->field;                    \
+		else                                                                               \
+			bpf_core_read(to, sizeof(*(to)), &from_->field);                           \
+	} while (0)
+
 /* What is at an address of any kind. These types stand for their first word, or for both: every kernel has
  * them as 8 and 8 bytes, and as 4. */
 static __always_inline __u64 read_word(const void *at)

@@ -179,16 +179,24 @@ static __always_inline void read_open_flags(struct record *record, const struct 
 	record->args[5] = (__u32)how.mode;
 }
 
-/* False when nobody wants an open of this kind, or at this path, or by the name in scratch->given. `walk` has
- * the path when there is a file; `ret_linked`: the name is of a link to it, or through one. */
-static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_struct *task,
-					   const struct plan *plan, struct file *file, __u16 kind,
-					   struct walk *walk, bool *ret_linked)
+/* Whether the name is of a link to the file whose path was walked, or through one. */
+static __always_inline bool is_linked(struct scratch *scratch, struct task_struct *task, const struct plan *plan)
 {
+	bool from_root = scratch->prefix.path[0] == '/';
+
+	return !given_is_path(scratch, from_root ? NULL : directory_of(&scratch->record, task, plan->dir_arg[0]));
+}
+
+/* False when nobody wants an open of this kind, or at this path, or by the name in scratch->given. The path is
+ * walked when there is a file. `at_end`: the program is the one at the end of calls. */
+static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_struct *task, const struct plan *plan,
+					   struct file *file, __u16 kind, bool at_end)
+{
+	__u32 version = *(volatile __u32 *)&tables_version;
 	plan_bits asked = bits_asked(scratch, kind, kind), found;
 	bool passes;
 
-	*ret_linked = false;
+	scratch->linked = false;
 	if (asked == 0)
 		return false;
 	found = asked == PLAN_BITS_ALL ? 0 : process_found(scratch, task, asked);
@@ -198,31 +206,36 @@ static __always_inline bool open_is_wanted(struct scratch *scratch, struct task_
 		       bits_suffice(scratch, asked, found | given_found(scratch, asked, true));
 	if (!passes && !((prefix_kinds | name_kinds | dots_kinds) & asked))
 		return false;
-	walk_path(walk, scratch, task, &file->f_path, passes ? 0 : asked);
-	*ret_linked = !given_is_path(scratch, directory_of(&scratch->record, task, plan->dir_arg[0]));
+	if (at_end && has_loop) { /* without a call */
+		scratch->walked = walked_for(asked);
+		walk_on(scratch, task, &file->f_path, WALK_AT_ONCE);
+	} else {
+		walk_path(scratch, &file->f_path, asked);
+	}
+	scratch->linked = is_linked(scratch, task, plan);
 	if (passes)
 		return true;
-	found |= walk_found(walk);
+	found |= at_end ? open_path_found(scratch, asked, version) : walk_found(scratch);
 	if (found != 0 && bits_suffice(scratch, asked, found))
 		return true;
-	if (!bits_suffice(scratch, asked, found | given_found(scratch, asked, *ret_linked)))
+	if (!bits_suffice(scratch, asked, found | given_found(scratch, asked, scratch->linked)))
 		return false;
-	walk_path(walk, scratch, task, &file->f_path, 0);
+	walk_path(scratch, &file->f_path, 0);
 	return true;
 }
 
 /* The same, or its process is followed. */
 static __always_inline bool open_passes(struct scratch *scratch, struct task_struct *task, const struct plan *plan,
-					struct file *file, __u16 kind, struct walk *walk, bool *ret_linked)
+					struct file *file, __u16 kind, bool at_end)
 {
-	if (open_is_wanted(scratch, task, plan, file, kind, walk, ret_linked))
+	if (open_is_wanted(scratch, task, plan, file, kind, at_end))
 		return true;
 	if (follow_kinds == 0 || !passes_as_followed(scratch, bits_asked(scratch, kind, kind)))
 		return false;
 	if (file == NULL)
 		return true;
-	walk_path(walk, scratch, task, &file->f_path, 0);
-	*ret_linked = !given_is_path(scratch, directory_of(&scratch->record, task, plan->dir_arg[0]));
+	walk_path(scratch, &file->f_path, 0);
+	scratch->linked = is_linked(scratch, task, plan);
 	return true;
 }
 
@@ -239,15 +252,36 @@ static __always_inline bool open_kind_is_wanted(const struct record *record, con
 	return !(flags & O_PATH) || (flags & O_ACCMODE) != 0;
 }
 
-/* False: filtered. Else the record is complete. Functions of their own, which the verifier looks at once. */
+/* Of an open that is wanted, by what the decision left behind. */
+static __always_inline void fill_open(struct scratch *scratch, const struct plan *plan)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = (struct file *)scratch->file;
+	struct record *record = &scratch->record;
+
+	fill_head(record, task, RECORD_CALL, plan->class);
+	if (file == NULL) {
+		add_name(scratch, task, plan, 0, RECORD_STRING_NAME, RECORD_STRING_DIR);
+		return;
+	}
+	fill_object(scratch, file, (__s32)record->ret);
+	if (READ(file, f_mode) & FMODE_CREATED)
+		record->flags |= RECORD_CREATED;
+	add_walked(scratch, RECORD_STRING_PATH);
+	if (plan->name_arg[0] != 0)
+		add_given(scratch, arg(record, plan->name_arg[0]));
+	if (scratch->linked && scratch->prefix.path[0] != '/')
+		add_directory(scratch, task, plan->dir_arg[0], RECORD_STRING_DIR);
+}
+
+/* False: filtered, as most are, and then without a call that can be done without. Functions of their own, which the
+ * verifier looks at once. */
 __noinline int take_open(struct scratch *scratch)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = NULL;
 	const struct plan *plan;
 	struct record *record;
-	struct file *file = NULL;
-	struct walk walk;
-	bool linked;
 	__u16 kind;
 
 	scratch = scratch_again(scratch);
@@ -261,23 +295,9 @@ __noinline int take_open(struct scratch *scratch)
 	scratch->kind = kind;
 	if (record->ret >= 0)
 		file = file_of(task, (__s32)record->ret);
+	scratch->file = (__u64)file;
 	read_given(scratch, arg(record, plan->name_arg[0]));
-	if (!open_passes(scratch, task, plan, file, kind, &walk, &linked))
-		return false;
-	fill_head(record, task, RECORD_CALL, plan->class);
-	if (file != NULL) {
-		fill_object(scratch, file, (__s32)record->ret);
-		if (READ(file, f_mode) & FMODE_CREATED)
-			record->flags |= RECORD_CREATED;
-		add_walked(scratch, RECORD_STRING_PATH);
-		if (plan->name_arg[0] != 0)
-			add_given(scratch, arg(record, plan->name_arg[0]));
-		if (linked && scratch->prefix.path[0] != '/')
-			add_directory(scratch, task, plan->dir_arg[0], RECORD_STRING_DIR);
-	} else {
-		add_name(scratch, task, plan, 0, RECORD_STRING_NAME, RECORD_STRING_DIR);
-	}
-	return true;
+	return open_passes(scratch, task, plan, file, kind, true);
 }
 
 /* Cheap reasons to take no record. */
@@ -383,7 +403,6 @@ __noinline plan_bits object_found(struct scratch *scratch, plan_bits kinds)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct inode *inode;
 	struct file *file;
-	struct walk walk;
 	__u32 type;
 	__s32 fd;
 
@@ -400,8 +419,8 @@ __noinline plan_bits object_found(struct scratch *scratch, plan_bits kinds)
 		return 0;
 	if (type == S_IFSOCK || (READ2(inode, i_sb, s_flags) & SB_NOUSER))
 		return kinds;
-	walk_path(&walk, scratch, task, &file->f_path, kinds);
-	return walk_found(&walk);
+	walk_path(scratch, &file->f_path, kinds);
+	return walk_found(scratch);
 }
 
 /* A function of its own, which the verifier looks at once. */
@@ -700,13 +719,9 @@ static __always_inline void begin_one(struct scratch *scratch, struct plan_count
 	scratch->only_followed = false;
 }
 
-/* Counts and hands over. `taken`: it is wanted, and its record is complete. */
-static __always_inline void end_one(struct scratch *scratch, struct plan_counters *counters, bool taken, __u32 killed)
+/* Hands over a record that is complete. */
+static __always_inline void tell_one(struct scratch *scratch, struct plan_counters *counters, __u32 killed)
 {
-	if (!taken) {
-		counters->filtered++;
-		return;
-	}
 	if (killed == 0)
 		killed = kill_at_end(scratch);
 	if (scratch->place_unknown)
@@ -715,6 +730,40 @@ static __always_inline void end_one(struct scratch *scratch, struct plan_counter
 		kills.untold++;
 	if (killed == RECORD_KILLED)
 		bpf_send_signal(SIGKILL);
+}
+
+static __always_inline void end_one(struct scratch *scratch, struct plan_counters *counters, __u32 killed)
+{
+	begin_one(scratch, counters);
+	if (take_call(scratch))
+		tell_one(scratch, counters, killed);
+	else
+		counters->filtered++;
+}
+
+__noinline int tell_open(struct scratch *scratch, __u32 killed)
+{
+	struct plan_counters *counters;
+	const struct plan *plan;
+
+	scratch = scratch_again(scratch);
+	if (scratch == NULL)
+		return 0;
+	plan = &plans[scratch->record.nr & (PLAN_CALLS - 1)];
+	counters = counters_of(SLOT_CALL, plan->class);
+	fill_open(scratch, plan);
+	if (counters != NULL)
+		tell_one(scratch, counters, killed);
+	return 0;
+}
+
+static __always_inline void end_open(struct scratch *scratch, struct plan_counters *counters, __u32 killed)
+{
+	begin_one(scratch, counters);
+	if (take_open(scratch))
+		tell_open(scratch, killed);
+	else
+		counters->filtered++;
 }
 
 /* Whatever it needs is in scratch: there is no room on the stack for what is below a call of many messages. */
@@ -727,8 +776,7 @@ static long message_step(__u32 i, void *unused)
 		return 1;
 	scratch->record.args[1] += scratch->message_bytes;
 	scratch->record.flags = scratch->message_flags;
-	begin_one(scratch, counters);
-	end_one(scratch, counters, take_call(scratch), 0);
+	end_one(scratch, counters, 0);
 	return 0;
 }
 
@@ -768,8 +816,11 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	scratch->record.flags |= killed;
 	if (plan->class == RECORD_CLASS_NET && was_refused())
 		scratch->record.flags |= RECORD_REFUSED;
-	begin_one(scratch, counters);
-	end_one(scratch, counters, (plan->flags & PLAN_OPEN) ? take_open(scratch) : take_call(scratch), killed);
+	if (plan->flags & PLAN_OPEN) {
+		end_open(scratch, counters, killed);
+		return 0;
+	}
+	end_one(scratch, counters, killed);
 	if (is_of_messages(&scratch->record))
 		end_messages(scratch, compat);
 	return 0;
@@ -810,9 +861,7 @@ static __always_inline struct scratch *begin_process(__u32 slot,
 
 static __always_inline void add_cgroup(struct scratch *scratch, struct task_struct *task)
 {
-	struct walk walk;
-
-	walk_cgroup(&walk, scratch, task);
+	walk_cgroup(scratch, task);
 	add_walked(scratch, RECORD_STRING_CGROUP);
 }
 

@@ -270,15 +270,14 @@ static __always_inline __u16 asked_socket_kind(struct record *record, const stru
 /* The same question as of an open by its call. Without a descriptor it passes. */
 static __always_inline bool asked_open_is_wanted(struct scratch *scratch, struct task_struct *task,
 						 const struct asked *asked, const struct plan *plan,
-						 struct file *file, struct walk *walk)
+						 struct file *file)
 {
-	bool linked;
 	__u16 kind;
 
 	if (!open_kind_is_wanted(&scratch->record, plan, &kind))
 		return false;
 	take_given(scratch, bpf_probe_read_kernel_str(scratch->prefix.path, PLAN_PREFIX_MAX, asked->name[0]));
-	return file == NULL || open_passes(scratch, task, plan, file, kind, walk, &linked);
+	return file == NULL || open_passes(scratch, task, plan, file, kind, false);
 }
 
 static __always_inline plan_bits asked_name_found(struct scratch *scratch, struct task_struct *task,
@@ -321,7 +320,6 @@ __noinline int take_asked(struct scratch *scratch, struct asked *asked, __u64 ob
 	struct file *file = (struct file *)object;
 	const struct plan *plan;
 	struct record *record;
-	struct walk walk;
 
 	scratch = scratch_again(scratch);
 	if (scratch == NULL || asked == NULL)
@@ -332,7 +330,7 @@ __noinline int take_asked(struct scratch *scratch, struct asked *asked, __u64 ob
 		file = record->ret < 0 || asked->direct || (record->flags & RECORD_NO_RESULT)
 			       ? NULL
 			       : file_of(task, (__s32)record->ret);
-	if ((plan->flags & PLAN_OPEN) ? !asked_open_is_wanted(scratch, task, asked, plan, file, &walk)
+	if ((plan->flags & PLAN_OPEN) ? !asked_open_is_wanted(scratch, task, asked, plan, file)
 				      : !asked_is_wanted(scratch, task, asked, plan, file))
 		return false;
 	fill_head(record, task, RECORD_CALL, plan->class);

@@ -201,6 +201,7 @@ static void narrow(const struct watched *watched, const struct interest *interes
 	*watched->name_kinds = interest->kinds[RULES_FACT_LAST] | interest->kinds[RULES_FACT_COMPONENT] |
 			       interest->kinds[RULES_FACT_LEAD] | interest->kinds[RULES_FACT_ANY_LEAD] |
 			       interest->kinds[RULES_FACT_ENDING];
+	__atomic_fetch_add(watched->tables_version, 1, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < calls_count; i++) {
 		const struct plan_interest *from = &interest->calls[calls[i].nr];
 		struct plan_interest *at = &watched->interests[calls[i].nr];
@@ -225,5 +226,6 @@ int watched_put(const struct watched *watched, const struct interest *interest, 
 	narrow(watched, interest);
 	for (size_t i = 0; before != NULL && i < before->count; i++)
 		drop_entry(watched, interest, &before->entries[i]);
+	__atomic_fetch_add(watched->tables_version, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }

@@ -11,7 +11,7 @@ struct watched {
 	struct plan_firsts *firsts; /* of opens; of other calls */
 	__u64 *comm_pairs;
 	plan_bits *prefix_kinds, *ending_kinds, *name_kinds, *comm_kinds, *parent_kinds, *ancestor_kinds, *dots_kinds, *port_kinds, *address_kinds, *follow_kinds;
-	__u32 *lineage_version;
+	__u32 *tables_version, *lineage_version;
 };
 
 /* Puts another interest in the place of `before` (NULL: of none), which must still be there. Meanwhile

@@ -99,6 +99,53 @@ def test_names_with_two_dots_pass_when_a_rule_looks_for_them(receiver, sensors, 
 
 
 @needs_ebpf
+def test_what_was_said_of_a_path_is_not_said_of_another(receiver, sensors, tmp_path, folder):  # noqa: F811
+    """The kernel keeps what its tables said of a path: of the same file by another name, it asks them again."""
+    (tmp_path / "rules.yaml").write_text(rules_text({"whole": ("fd.name = {t}/kept/wanted", 0, 0)}, folder))
+    kept = f"{folder}/kept"
+    make(f"{kept}/other")
+    make(f"{folder}/beside/wanted")
+    sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    for turn in range(1, 4):
+        for name in ("kept/other", "kept/other", "beside/wanted", "beside/wanted"):
+            read(f"{folder}/{name}")
+        os.rename(f"{kept}/other", f"{kept}/wanted")  # the same file
+        read(f"{kept}/wanted")
+        os.rename(kept, f"{folder}/away")  # the same names below another folder
+        read(f"{folder}/away/wanted")
+        os.rename(f"{folder}/away", kept)
+        read(f"{kept}/wanted")
+        os.rename(f"{kept}/wanted", f"{kept}/other")
+        wait_for(lambda count=2 * turn: len(receiver.find()) >= count)
+        assert len(receiver.find()) == 2 * turn
+    assert names(receiver) == {f"{kept}/wanted"}
+
+
+@needs_ebpf
+def test_paths_of_every_length_are_told_apart(receiver, sensors, tmp_path, folder):  # noqa: F811
+    """Longer ones than are kept, too; and names of one letter and of the most that there are."""
+    (tmp_path / "rules.yaml").write_text(rules_text({"last": ("fd.filename endswith .yes", 0, 0)}, folder))
+    sensors(receiver.port, "--rules", str(tmp_path / "rules.yaml"))
+    wanted = set()
+    for length in (5, 8, 9, 15, 16, 17, 31, 32, 33, 60, 100, 251, 255):
+        for end in (".yes", ".not"):
+            path = f"{folder}/{'n' * (length - 4)}{end}"
+            make(path)
+            read(path)
+            read(path)
+        wanted.add(f"{folder}/{'n' * (length - 4)}.yes")
+    deep = folder + "/d" * 40
+    make(f"{deep}/a.yes")
+    make(f"{deep}/a.not")
+    for name in ("a.yes", "a.not", "a.not", "a.yes"):
+        read(f"{deep}/{name}")
+    wanted.add(f"{deep}/a.yes")
+    wait_for(lambda: len(receiver.find()) >= 2 * len(wanted))
+    assert names(receiver) == wanted
+    assert len(receiver.find()) == 2 * len(wanted)
+
+
+@needs_ebpf
 def test_other_rules_change_what_passes_while_the_sensor_runs(tmp_path, folder):
     """Every kind of fact gives way to the next one, and nothing of it is left behind."""
     hub_folder = tmp_path / "hub"
