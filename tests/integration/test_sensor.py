@@ -172,7 +172,7 @@ class Sensor:
         """One that does not start is not left behind."""
         try:
             wait_for(lambda: "start: version" in self.text() or self.process.poll() is not None,
-                     what="the sensor's start")
+                     60, "the sensor's start")
             assert self.process.poll() is None, self.text()
         except AssertionError:
             self.stop(signal.SIGKILL)
