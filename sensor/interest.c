@@ -567,6 +567,14 @@ static void give_up(const struct call *call, plan_bits bits, uint16_t can, uint1
 		*pass |= can;
 }
 
+/* The letter that it begins with, of a path the one behind the slash, as a bit; of one that is too short all. */
+static uint64_t letter_of(enum rules_fact_kind fact, struct str text)
+{
+	const size_t at = fact == RULES_FACT_PREFIX;
+
+	return text.len > at ? 1ULL << ((unsigned char)text.at[at] & 63) : ~0ULL;
+}
+
 /* A kind of fact with more entries than the probe's table holds is given up: what it stood for passes. */
 static void keep_bounds(struct interest *interest)
 {
@@ -594,6 +602,7 @@ static void keep_bounds(struct interest *interest)
 		interest->kinds[interest->entries[i].kind] |= interest->entries[i].kinds;
 		for (size_t fact = interest->entries[i].kind; fact < RULES_FACT_KINDS; fact++)
 			interest->first[fact + 1] = i + 1;
+		interest->letters[interest->entries[i].kind] |= letter_of(interest->entries[i].kind, interest->entries[i].text);
 	}
 }
 
@@ -697,6 +706,8 @@ static plan_bits kinds_of_start(const struct interest *interest, enum rules_fact
 {
 	size_t end = interest->first[fact + 1], at;
 
+	if (!(interest->letters[fact] & letter_of(fact, text)))
+		return 0;
 	while ((at = last_not_behind(interest, fact, text, end)) < end) {
 		const struct interest_entry *entry = &interest->entries[at];
 		size_t len = common_start(entry->text, text);
@@ -723,8 +734,11 @@ static plan_bits kinds_of_prefix(const struct interest *interest, struct str pat
 
 static plan_bits kinds_of_whole(const struct interest *interest, enum rules_fact_kind fact, struct str text)
 {
-	size_t end = interest->first[fact + 1], at = last_not_behind(interest, fact, text, end);
+	size_t end = interest->first[fact + 1], at;
 
+	if (!(interest->letters[fact] & letter_of(fact, text)))
+		return 0;
+	at = last_not_behind(interest, fact, text, end);
 	return at < end && str_eq(interest->entries[at].text, text) ? interest->entries[at].kinds : 0;
 }
 

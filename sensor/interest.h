@@ -35,6 +35,7 @@ struct interest {
 	size_t count;
 	size_t first[RULES_FACT_KINDS + 1]; /* of each kind of fact; the next one's is its end */
 	plan_bits kinds[RULES_FACT_KINDS]; /* of all entries of a kind of fact */
+	uint64_t letters[RULES_FACT_KINDS]; /* ... with which they begin, a path's behind its slash: & 63, as bits */
 	bool execs; /* a rule can match a program that begins */
 	bool folders;	 /* opens for reading that ask for a directory (O_DIRECTORY) can match, or fail and always match */
 	bool plain_dups; /* so can dups of what is a file, a directory or a pipe, and no socket */
