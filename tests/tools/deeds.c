@@ -672,6 +672,36 @@ static void writable_code(void)
 	mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
+/* The older ways to the same. */
+static void dated_back_by_seconds(void)
+{
+	touch("old");
+	syscall(SYS_futimesat, AT_FDCWD, "old", NULL);
+}
+
+static void writable_code_by_key(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	syscall(SYS_pkey_mprotect, page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+}
+
+static void signals_with_a_word(void)
+{
+	siginfo_t info = { .si_signo = SIGKILL, .si_code = SI_QUEUE };
+	pid_t child = fork();
+
+	if (child == 0)
+		pause();
+	syscall(SYS_rt_sigqueueinfo, child, SIGKILL, &info);
+	await(child);
+}
+
+static void hole_in_log(void)
+{
+	fallocate(open("auth.log", O_CREAT | O_WRONLY, 0600), FALLOC_FL_KEEP_SIZE, 0, 1);
+}
+
 static void wipes_history(void)
 {
 	touch(".bash_history");
@@ -750,7 +780,8 @@ static const struct {
 	DEED(sixth_version), DEED(mapped), DEED(listens), DEED(abstract_socket), DEED(passed_descriptor),
 	DEED(takes_descriptor), DEED(writes_memory), DEED(pokes), DEED(enters), DEED(leaves), DEED(loads_module),
 	DEED(loads_program), DEED(keeps_key), DEED(faults), DEED(hides_memory), DEED(becomes), DEED(gives_up),
-	DEED(gains_later), DEED(makes_device), DEED(writable_code), DEED(wipes_history), DEED(profiles), DEED(by_old_entry),
+	DEED(gains_later), DEED(makes_device), DEED(writable_code), DEED(wipes_history), DEED(dated_back_by_seconds), DEED(writable_code_by_key),
+	DEED(signals_with_a_word), DEED(hole_in_log), DEED(profiles), DEED(by_old_entry),
 	DEED(by_older_numbers), DEED(nameless), DEED(gone), DEED(nothing),
 };
 
