@@ -117,7 +117,9 @@ static struct str protocol_name(const struct record_object *object)
 	if (object->socket_type == SOCK_RAW)
 		return STR("raw");
 	switch (object->protocol) {
+	case IPPROTO_MPTCP: /* whose other end may speak TCP only */
 	case IPPROTO_TCP: return STR("tcp");
+	case IPPROTO_UDPLITE:
 	case IPPROTO_UDP: return STR("udp");
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6: return STR("icmp");
@@ -173,7 +175,9 @@ static bool remote_of_argument(const struct record *record, uint8_t *ret_ip, uin
 /* Who sends or receives by a connection may be at either end of it. */
 static bool is_of_connection(const struct record *record)
 {
-	return record->object.protocol == IPPROTO_TCP && record->object.remote_port != 0;
+	const uint16_t protocol = record->object.protocol;
+
+	return (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) && record->object.remote_port != 0;
 }
 
 /* Who began. Remembered by the socket's inode number from connect and accept on. */
@@ -308,6 +312,18 @@ struct str enrich_stdin_name(struct enrich *enrich)
 	return serves ? name_of_ends(enrich, &remote, &local) : name_of_ends(enrich, &local, &remote);
 }
 
+/* With the sign that everybody writes in the place of the NUL. */
+static struct str name_of_abstract(struct enrich *enrich, struct str name)
+{
+	struct str text;
+
+	buf_add_char(&enrich->text, '@');
+	buf_add(&enrich->text, str_cut(name, name.len == 0 ? 0 : strnlen(name.at, name.len)));
+	text = arena_str(&enrich->arena, buf_str(&enrich->text));
+	buf_clear(&enrich->text);
+	return text;
+}
+
 static void put_unix(struct enrich *enrich)
 {
 	const struct record *record = enrich->record;
@@ -315,7 +331,9 @@ static void put_unix(struct enrich *enrich)
 	struct str address = record_text(record, RECORD_STRING_ADDRESS);
 	size_t head = offsetof(struct sockaddr_un, sun_path);
 
-	if (address.len > head)
+	if (address.len > head && address.at[head] == '\0') /* an abstract one */
+		path = name_of_abstract(enrich, str_from(address, head + 1));
+	else if (address.len > head)
 		path = (struct str){ address.at + head,
 				     strnlen(address.at + head, address.len - head) };
 	put_type(enrich, "unix", 'u');

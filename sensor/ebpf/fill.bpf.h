@@ -245,6 +245,12 @@ static __always_inline void fill_unix(struct scratch *scratch, struct sock *sk)
 		return;
 	len = bpf_probe_read_kernel_str(string->text, sizeof(((struct sockaddr_un *)0)->sun_path),
 					&address->name[0].sun_path);
+	if (len == 1 && READ(address, len) > 3) { /* an abstract name begins with a NUL, for which everybody writes another sign */
+		string->text[0] = '@';
+		len = bpf_probe_read_kernel_str(string->text + 1, sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+						&address->name[0].sun_path[1]);
+		len = len > 0 ? len + 1 : 0;
+	}
 	if (len > 1)
 		string_take(scratch, string, RECORD_STRING_UNIX, (__u32)len - 1);
 }

@@ -343,15 +343,17 @@ static uint16_t socket_option(int fd, int option)
 	return (uint16_t)value;
 }
 
+/* An abstract name begins with a NUL, for which everybody writes another sign. */
 static void add_unix(struct record *record, const struct sockaddr_storage *address, socklen_t len)
 {
-	const struct sockaddr_un *un = (const struct sockaddr_un *)address;
+	struct sockaddr_un un = *(const struct sockaddr_un *)address;
+	const size_t head = offsetof(struct sockaddr_un, sun_path);
 
-	if (len > offsetof(struct sockaddr_un, sun_path) && un->sun_path[0] != '\0')
-		record_add(record, RECORD_STRING_UNIX,
-			   (struct str){ un->sun_path,
-					 strnlen(un->sun_path,
-						 len - offsetof(struct sockaddr_un, sun_path)) });
+	if (len <= head + 1)
+		return;
+	if (un.sun_path[0] == '\0')
+		un.sun_path[0] = '@';
+	record_add(record, RECORD_STRING_UNIX, (struct str){ un.sun_path, strnlen(un.sun_path, len - head) });
 }
 
 /* A copy of the tracee's socket answers for itself. */
@@ -381,7 +383,7 @@ static void fill_socket(struct record *record, uint32_t tgid, int number)
 			add_unix(record, &address, len);
 	}
 	len = sizeof(info);
-	if (object->protocol == IPPROTO_TCP && getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len) == 0)
+	if ((object->protocol == IPPROTO_TCP || object->protocol == IPPROTO_MPTCP) && getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len) == 0)
 		object->state = info.tcpi_state;
 }
 

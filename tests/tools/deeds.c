@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -525,6 +526,28 @@ static void abstract_socket(void)
 	connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&to, sizeof(to));
 }
 
+/* As container runtimes have them. */
+static void nameless_socket(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "\0/containerd-shim/deed.sock" };
+	const socklen_t len = offsetof(struct sockaddr_un, sun_path) + 27;
+	int server = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	bind(server, (void *)&at, len);
+	listen(server, 1);
+	connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&at, len);
+	accept(server, NULL, NULL);
+}
+
+/* Whoever it is at the other end needs not know. Not every kernel has it. */
+static void many_paths(void)
+{
+	struct sockaddr_in to = port(4446);
+	int fd = socket(AF_INET, SOCK_STREAM, 262 /* IPPROTO_MPTCP */);
+
+	connect(fd < 0 ? socket(AF_INET, SOCK_STREAM, 0) : fd, (void *)&to, sizeof(to));
+}
+
 static void passed_descriptor(void)
 {
 	char room[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 'x';
@@ -777,7 +800,7 @@ static const struct {
 	DEED(after_vfork), DEED(after_clone3), DEED(clone_flags), DEED(orphan), DEED(killed), DEED(exits), DEED(shell_on_connection),
 	DEED(shell_on_pair), DEED(kept_connection), DEED(talks), DEED(serves), DEED(class_file), DEED(name_lookup), DEED(connected_datagram), DEED(raw_socket),
 	DEED(second_message), DEED(second_try), DEED(without_family), DEED(by_other_family), DEED(long_address),
-	DEED(sixth_version), DEED(mapped), DEED(listens), DEED(abstract_socket), DEED(passed_descriptor),
+	DEED(sixth_version), DEED(mapped), DEED(listens), DEED(abstract_socket), DEED(nameless_socket), DEED(many_paths), DEED(passed_descriptor),
 	DEED(takes_descriptor), DEED(writes_memory), DEED(pokes), DEED(enters), DEED(leaves), DEED(loads_module),
 	DEED(loads_program), DEED(keeps_key), DEED(faults), DEED(hides_memory), DEED(becomes), DEED(gives_up),
 	DEED(gains_later), DEED(makes_device), DEED(writable_code), DEED(wipes_history), DEED(dated_back_by_seconds), DEED(writable_code_by_key),
