@@ -174,8 +174,10 @@ static __always_inline void walk_on(struct scratch *scratch, struct task_struct 
 	mnt = (struct vfsmount *)walked->mnt;
 	READ_TO(&walked->mnt_root, mnt, mnt_root);
 	walked->parts_end = walked->off;
-	for (__u32 i = 0; i < at_once && more; i++)
-		more = walk_step(scratch);
+#pragma unroll
+	for (__u32 i = 0; i < at_once; i++)
+		if (more)
+			more = walk_step(scratch);
 	if (more)
 		LOOP(WALK_STEPS - at_once, WALK_STEPS_OLD - at_once, walk_later_step, &walk);
 	if (walked->leaf == 0 && walked->parts != 0)
