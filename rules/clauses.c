@@ -24,6 +24,7 @@ static bool kind_of(enum op op, enum rules_check_kind *ret)
 	case OP_IN: *ret = RULES_CHECK_IS; return true;
 	case OP_STARTSWITH: *ret = RULES_CHECK_STARTS; return true;
 	case OP_PMATCH: *ret = RULES_CHECK_BELOW; return true;
+	case OP_CONTAINS: *ret = RULES_CHECK_CONTAINS; return true;
 	default: return false;
 	}
 }
@@ -52,12 +53,17 @@ static bool take_literals(struct expanding *x, const struct predicate *predicate
 	return texts != NULL;
 }
 
+static bool is_plain(const struct term *term)
+{
+	return term->arg.len == 0 || (term->base == FIELD_EVT_ARG && term->index < 0);
+}
+
 static bool check_of(struct expanding *x, const struct predicate *predicate, struct rules_check *ret)
 {
 	const struct term *term = &x->interest->rules->terms[predicate->term];
 
-	*ret = (struct rules_check){ .field = term->base };
-	return term->kind == AST_FIELD && term->arg.len == 0 && !term->is_list && !term->is_many && !term->two_sided &&
+	*ret = (struct rules_check){ .field = term->base, .arg = term->arg };
+	return term->kind == AST_FIELD && is_plain(term) && !term->is_list && !term->is_many && !term->two_sided &&
 	       predicate->right == NONE && predicate->modifier == MODIFIER_NONE && kind_of(predicate->op, &ret->kind) &&
 	       (ret->kind == RULES_CHECK_EXISTS || predicate->count > 0) && take_literals(x, predicate, ret);
 }
@@ -135,7 +141,7 @@ static struct rules_clauses expand_check(struct expanding *x, const struct predi
 	if (predicate->op != OP_NE)
 		return told(x, &check, wanted);
 	clauses = told(x, &check, !wanted);
-	check = (struct rules_check){ .field = check.field, .kind = RULES_CHECK_EXISTS };
+	check = (struct rules_check){ .field = check.field, .arg = check.arg, .kind = RULES_CHECK_EXISTS };
 	exists = told(x, &check, wanted);
 	return wanted ? both(&clauses, &exists) : either(&clauses, &exists);
 }

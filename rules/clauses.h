@@ -13,12 +13,14 @@ enum rules_check_kind {
 	RULES_CHECK_IS,	    /* ... which is one of the texts, or begins ... */
 	RULES_CHECK_STARTS, /* ... with one of them */
 	RULES_CHECK_BELOW,  /* ... with one of them as a path */
+	RULES_CHECK_CONTAINS, /* ... or has one of them in it */
 	RULES_CHECK_NUMBER, /* it is this number, or this truth value */
 };
 
-/* One check of a condition, of a field without an argument. */
+/* One check of a condition, of a field without an argument or of a parameter by its name. */
 struct rules_check {
 	field_id field;
+	struct str arg; /* of FIELD_EVT_ARG the parameter; else empty */
 	enum rules_check_kind kind;
 	const struct str *texts; /* live until the next question */
 	size_t count;
