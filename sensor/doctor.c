@@ -223,26 +223,41 @@ static void say_hooks(struct saying *saying)
 	} rows[HOOKS] = {
 		[HOOK_TRACEPOINT] = { "tracepoints with BTF (tp_btf), where all calls are seen", "no eBPF probe", &grant_bpf },
 		[HOOK_FENTRY] = { "fentry and fexit, not used", "nothing is lost: they do not see the end of every call", NULL },
-		[HOOK_LSM] = { "BPF LSM, not used", "nothing is lost: the sensor does not use it", NULL },
 		[HOOK_KPROBE] = { "kprobe multi, not used", "nothing is lost: calls that wait can hide all others from it", NULL },
 	};
 
 	for (size_t i = 0; i < HOOKS; i++) {
-		int r = hook_try((enum hook)i);
+		int r;
 
+		if (i == HOOK_LSM)
+			continue;
+		r = hook_try((enum hook)i);
 		say(saying, r == 0 ? FOUND_OK : i == HOOK_TRACEPOINT ? FOUND_MISSING : FOUND_WITHOUT, rows[i].what,
 		    strerror(-r), rows[i].cost, rows[i].grant);
 	}
 }
 
+/* Programs attach also where nobody asks them. */
+static void say_lsm(struct saying *saying, bool asks)
+{
+	static const struct grant grant = {
+		.kernel = "CONFIG_BPF_LSM=y, and bpf in lsm= on the command line, behind what /sys/kernel/security/lsm has: lsm=...,bpf",
+	};
+	int r = asks ? 0 : hook_try(HOOK_LSM);
+
+	say(saying, asks ? FOUND_OK : FOUND_WITHOUT, "BPF LSM, where the kernel asks before it does what a call wants",
+	    r < 0 ? strerror(-r) : "bpf is not among the security modules that are asked, or a program for it is refused",
+	    "under eBPF calls on names, mounts and processes are not refused that rules deny", &grant);
+}
+
 static bool try_ebpf(struct saying *saying)
 {
 	CLEANUP(interest_free_p) struct interest *interest = NULL;
-	struct probe_settings settings = { .kills = true };
+	struct probe_settings settings = { .kills = true, .denies = true };
 	const char *why = "out of memory";
 	char text[256];
 	void *state;
-	bool kills;
+	bool kills, asks;
 	int r = interest_new(NULL, &interest);
 
 	settings.interest = interest;
@@ -254,8 +269,10 @@ static bool try_ebpf(struct saying *saying)
 		return false;
 	}
 	kills = probe_ebpf.kill(state, NULL) == 0;
+	asks = probe_ebpf.hooks(state) != 0;
 	probe_ebpf.close(state);
 	say_hooks(saying);
+	say_lsm(saying, asks);
 	say_if(saying, kills, "the eBPF programs that kill",
 	       "rules that kill are the sensor's, some milliseconds after the call", NULL);
 	return say_if(saying, true, "the eBPF programs load and attach", NULL, NULL);

@@ -278,6 +278,71 @@ struct plan_killed {
 	__u64 untold; /* killed, and the record found the ring full */
 };
 
+/* Rules that deny, where the kernel asks before it does what a call wants (BPF LSM), and can tell itself that they
+ * match: clauses as above, over facts as above, and errors. */
+enum plan_hook {
+	PLAN_HOOK_OPEN = 0, /* a file, once it is found or made */
+	PLAN_HOOK_CREATE,   /* ... before it is made */
+	PLAN_HOOK_EXEC,
+	PLAN_HOOK_UNLINK,
+	PLAN_HOOK_RMDIR,
+	PLAN_HOOK_MKDIR,
+	PLAN_HOOK_MKNOD,
+	PLAN_HOOK_RENAME,
+	PLAN_HOOK_LINK,
+	PLAN_HOOK_SYMLINK,
+	PLAN_HOOK_CHMOD,
+	PLAN_HOOK_CHOWN,
+	PLAN_HOOK_TRUNCATE,
+	PLAN_HOOK_FTRUNCATE, /* Linux 6.2; before it is the same as the one of the path */
+	PLAN_HOOK_CHROOT,
+	PLAN_HOOK_MOUNT,
+	PLAN_HOOK_MOVE_MOUNT,
+	PLAN_HOOK_UMOUNT,
+	PLAN_HOOK_PIVOT,
+	PLAN_HOOK_PTRACE,
+	PLAN_HOOK_TRACEME,
+	PLAN_HOOK_LOAD_DATA, /* a module or a kernel, from memory */
+	PLAN_HOOK_READ_FILE, /* ... from a file */
+	PLAN_HOOK_BPF,
+	PLAN_HOOK_SIGNAL,
+	PLAN_HOOK_SOCKET,
+	PLAN_HOOK_CONNECT,
+	PLAN_HOOK_BIND,
+	PLAN_HOOK_LISTEN,
+	PLAN_HOOKS,
+};
+
+#define PLAN_DENY_ARGS 64 /* facts about arguments */
+
+/* The bit is set where the argument has this value under the mask. */
+struct plan_deny_arg {
+	__u64 mask, value;
+	plan_bits bit;
+	__u16 nr;
+	__u8 place; /* from 1 */
+};
+
+struct plan_denial {
+	struct plan_clause when;
+	__u32 error, unused;
+};
+
+/* Of a call: clauses as bits, by kind; the facts that they are about; the hooks at which it is asked about, as bits. */
+struct plan_deny {
+	__u64 of[8];
+	plan_bits about;
+	__u32 hooks, unused;
+};
+
+/* What came of it. */
+struct plan_denied {
+	__u64 denied;
+	__u64 unsure; /* something could not be read: let go */
+	__u64 busy;   /* no room to look at it: let go */
+	__u64 untold; /* denied, and the record found the ring full */
+};
+
 /* A question to the kernel side: the layer of an open file of who asks, as RECORD_EXE_UPPER or _LOWER. */
 struct plan_layer {
 	__s32 fd;

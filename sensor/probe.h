@@ -14,6 +14,7 @@ struct keeper;
 struct replay;
 struct refusal;
 struct kills;
+struct denials;
 struct attach_whom;
 
 /* What is to become of a call that waits to be let go: 0, or the -errno that it is to end with and have no
@@ -36,6 +37,7 @@ struct probe_settings {
 	int wake;		  /* eBPF: ends a wait of poll when it is readable; 0: none */
 	bool asks_layers;	  /* eBPF: probe_ops.layer will be asked */
 	bool kills;		  /* eBPF: probe_ops.kill will be asked for */
+	bool denies;		  /* eBPF: so will probe_ops.deny */
 	const char *pin;	  /* eBPF: where what must outlive the sensor is kept; NULL: nowhere */
 	struct decider *profile;      /* seccomp: the command's own, with a program in force; NULL: none */
 	const char *profile_name;
@@ -102,6 +104,17 @@ struct probe_ops {
 
 	/* What came of that. */
 	void (*killed)(const void *state, struct plan_killed *ret);
+
+	/* Where the kernel asks programs before it does what a call wants, as bits (enum plan_hook); 0: nowhere. NULL: this
+	 * probe cannot. */
+	uint32_t (*hooks)(const void *state);
+
+	/* Has the kernel deny what these rules mean, and nothing else; NULL: nothing. They stay until the next ones are
+	 * given. 0 or -errno: then nothing is denied. */
+	int (*deny)(void *state, const struct denials *denials);
+
+	/* What came of that. */
+	void (*denied)(const void *state, struct plan_denied *ret);
 
 	/* In which layer of an overlay a file is that the sensor has open: RECORD_EXE_UPPER, _LOWER, or 0. From any
 	 * thread. NULL: this probe cannot tell. */

@@ -181,27 +181,53 @@ static void tell_refused(struct sensor *sensor, const struct record *record, int
 	ship(sensor, event);
 }
 
-/* Which rule it was that the kernel refused a call for. By which call a message goes it does not know. */
-static bool take_refused(struct sensor *sensor, const struct record *record)
+/* As which call it is asked about. By which one a message goes the kernel does not know. */
+static uint16_t refused_as(const struct record *record, size_t i)
 {
 	static const uint16_t others[] = { SYS_sendto, SYS_sendmsg };
+
+	if (i == 0)
+		return record->nr;
+	return i <= ARRAY_LEN(others) && record->class == RECORD_CLASS_NET ? others[i - 1] : PLAN_CALLS;
+}
+
+/* Which rule it was that the kernel refused a call for. */
+static bool is_claimed(struct sensor *sensor, const struct record *record)
+{
 	struct record *told = &sensor->told.record;
 	bool found = false;
+	uint16_t nr;
 
-	if (sensor->enforce == NULL || !(record->flags & RECORD_REFUSED))
-		return false;
-	for (size_t i = 0; i <= ARRAY_LEN(others) && !found; i++) {
+	for (size_t i = 0; !found && (nr = refused_as(record, i)) != PLAN_CALLS; i++) {
 		const struct event *event;
 
 		memcpy(&sensor->told, record, record->len);
 		told->ret = 0;
-		told->nr = i == 0 ? record->nr : others[i - 1];
+		told->nr = nr;
 		event = enrich_record(sensor->enrich, told, sensor->boot_offset_ns);
-		found = event != NULL && enforce_refused(sensor->enforce, event);
+		found = event != NULL && enforce_refused(sensor->enforce, event, (int)-record->ret);
 	}
 	if (found)
 		tell_refused(sensor, record, (int)record->ret);
 	return found;
+}
+
+/* A program that did not begin is not in the table, whether a rule says so still or not. */
+static bool take_refused(struct sensor *sensor, const struct record *record)
+{
+	struct procs_kept kept;
+
+	if (sensor->enforce == NULL || !(record->flags & RECORD_REFUSED))
+		return false;
+	if (record->type != RECORD_EXEC)
+		return is_claimed(sensor, record);
+	procs_keep(sensor->procs, record, &kept);
+	if (!is_claimed(sensor, record)) {
+		enforce_unclaimed(sensor->enforce, record->tgid);
+		sensor->filtered++;
+	}
+	procs_put_back(sensor->procs, record, &kept);
+	return true;
 }
 
 /* Calls that looked for a deadly signal end with what is for the kernel only. A new program runs no instruction. */

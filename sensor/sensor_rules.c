@@ -61,6 +61,7 @@ struct probe_settings sensor_settings(struct sensor *sensor, const struct intere
 		settings.wake = gate_fd(enforce_gate(sensor->enforce));
 		settings.asks_layers = true;
 	}
+	settings.denies = sensor->enforce != NULL;
 	settings.kills = sensor->enforce != NULL && sensor->options->enforce == ENFORCE_ON;
 	settings.judged = sensor->judged;
 	settings.judge = sensor_judge;

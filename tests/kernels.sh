@@ -31,7 +31,7 @@ done
 [ ${#versions[@]} -gt 0 ] || versions=(5.10 5.15 6.1 6.8 6.12)
 if [ ${#command[@]} -eq 0 ]; then
 	command=(bash -c '"$TOCSIN_BUILD/sensor/tocsin-sensor" --doctor; exec python3 -m pytest -q -rfEs -p no:cacheprovider \
-		tests/integration/test_{sensor,interest,calls,run,attach,notify}.py')
+		tests/kernels tests/integration/test_{sensor,interest,calls,run,attach,notify}.py')
 fi
 
 debian=(http://deb.debian.org/debian main /usr/share/keyrings/debian-archive-keyring.gpg)

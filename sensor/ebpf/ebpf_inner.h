@@ -33,6 +33,8 @@ struct ebpf {
 	bool tells_layers, tells_places;
 	bool begins[PLAN_CALLS]; /* calls that are looked at before they begin */
 	const struct kills *kills; /* in force; NULL: none */
+	const struct denials *denials; /* the same */
+	uint32_t hooks; /* of BPF LSM, as bits: enum plan_hook */
 	bool told_follows; /* ... that not everybody who is followed is known in the kernel */
 	size_t restored; /* programs that refuse, found detached and attached again */
 	uint64_t invalid; /* records that failed the check: cannot happen, hence counted */
@@ -63,6 +65,24 @@ size_t ebpf_restore_refusing(struct ebpf *ebpf);
 
 /* Whether the programs kill for what they were told to. */
 bool ebpf_kills_as_set(const struct ebpf *ebpf);
+
+/* A text into one of two tables, and all out of one. 0 or -errno. */
+int ebpf_put_text(const struct bpf_map *paths, const struct bpf_map *comms, const struct fact_text *text);
+void ebpf_empty_map(const struct bpf_map *map);
+
+/* deny.c: as struct probe_ops has them. */
+uint32_t ebpf_hooks(const void *state);
+int ebpf_deny(void *state, const struct denials *denials);
+void ebpf_denied(const void *state, struct plan_denied *ret);
+
+/* Before the programs are loaded: those for hooks that the kernel has, as bits. */
+uint32_t ebpf_fit_hooks(struct tocsin_bpf *object, const struct btf *btf, bool denies);
+
+/* Whether the kernel asks there at all. */
+bool ebpf_lsm_asks(struct ebpf *ebpf);
+
+/* Whether the programs deny what they were told to. */
+bool ebpf_denies_as_set(const struct ebpf *ebpf);
 
 /* counts.c */
 void ebpf_counts(void *state, struct probe_counts *ret);

@@ -42,6 +42,19 @@ struct given {
 	bool whole; /* every byte is there */
 };
 
+/* What the kernel asks about, as kernel addresses; 0: there is none. Of a file that is not yet made the dentry is. */
+struct hooked {
+	struct {
+		__u64 mnt, dentry;
+	} path[2]; /* as struct path */
+	__u64 file;
+	__u64 text[2]; /* in the place of the first path; a third text */
+	__u64 address; /* of a socket */
+	__u32 address_len;
+	__u16 family; /* of a socket that is not there yet */
+	__u64 owner; /* the thread that this is for; 0: nobody uses it */
+};
+
 /* A record while it is being put together, and room for the path walk, which writes backwards from
  * PATH_HALF and may overshoot by one component. */
 struct scratch {
@@ -67,6 +80,7 @@ struct scratch {
 	struct plan_affix affix;
 	struct plan_name name;
 	struct plan_comm comm;
+	struct hooked hooked;
 };
 
 /* Processes and privileges: nothing else can fill it. */
@@ -114,7 +128,7 @@ struct {
 } peers SEC(".maps");
 
 /* One slot a program: a program cannot interrupt itself, but may interrupt another one. */
-enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOT_URING, SLOT_NAME, SLOT_BEGIN, SLOTS };
+enum slot { SLOT_CALL, SLOT_EXEC, SLOT_FORK, SLOT_EXIT, SLOT_URING, SLOT_NAME, SLOT_BEGIN, SLOT_DENY, SLOT_DENY_TOO, SLOTS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -156,13 +156,15 @@ static unsigned tracepoint_arguments(const struct btf *btf, const char *type_nam
 }
 
 /* What of the programs this kernel can run, and how. */
-static void fit_to_kernel(struct tocsin_bpf *object)
+static void fit_to_kernel(struct ebpf *ebpf, bool denies)
 {
+	struct tocsin_bpf *object = ebpf->object;
 	struct btf *btf = btf__load_vmlinux_btf();
 	unsigned submit, complete;
 
 	if (btf == NULL)
 		return;
+	ebpf->hooks = ebpf_fit_hooks(object, btf, denies);
 	object->rodata->direct_reads = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) >= 0;
 	object->rodata->has_loop = btf__find_by_name_kind(btf, "bpf_loop", BTF_KIND_FUNC) >= 0;
 	submit = tracepoint_arguments(btf, "btf_trace_io_uring_submit_req");
@@ -235,14 +237,14 @@ static int size_rings(struct tocsin_bpf *object, const struct probe_settings *se
 	return r;
 }
 
-static int load_programs(struct ebpf *ebpf, const struct probe_settings *settings, bool kills)
+static int load_programs(struct ebpf *ebpf, const struct probe_settings *settings, bool kills, bool denies)
 {
 	int r;
 
 	ebpf->object = tocsin_bpf__open();
 	if (ebpf->object == NULL)
 		return -errno;
-	fit_to_kernel(ebpf->object);
+	fit_to_kernel(ebpf, denies);
 	ebpf->object->rodata->kills_here = kills;
 	bpf_program__set_autoload(ebpf->object->progs.on_sys_enter, kills);
 	bpf_program__set_autoattach(ebpf->object->progs.on_sys_enter, false);
@@ -257,10 +259,14 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	struct watched watched;
 	int r;
 
-	r = load_programs(ebpf, settings, settings->kills);
+	r = load_programs(ebpf, settings, settings->kills, settings->denies);
+	if (r < 0 && settings->denies && ebpf->hooks != 0) {
+		tocsin_bpf__destroy(TAKE(ebpf->object));
+		r = load_programs(ebpf, settings, settings->kills, false);
+	}
 	if (r < 0 && settings->kills) { /* what kills may be too much for an old kernel, and the rest not */
 		tocsin_bpf__destroy(TAKE(ebpf->object));
-		r = load_programs(ebpf, settings, false);
+		r = load_programs(ebpf, settings, false, false);
 	}
 	*ret_why = said_why();
 	if (r < 0)
@@ -281,7 +287,10 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	if (r < 0)
 		return r;
 	*ret_why = "the programs could not be attached to their tracepoints";
-	return tocsin_bpf__attach(ebpf->object);
+	r = tocsin_bpf__attach(ebpf->object);
+	if (r == 0 && ebpf->hooks != 0 && !ebpf_lsm_asks(ebpf))
+		ebpf->hooks = 0;
+	return r;
 }
 
 static int ebpf_open(const struct probe_settings *settings, void **ret, const char **ret_why)
@@ -506,12 +515,13 @@ static void ebpf_look(void *state, struct probe_harm *ret)
 		ebpf->told_follows = true;
 		log_warning("probe: too many processes to know in the kernel who is followed: all of them are looked at");
 	}
-	ret->changed = !is_as_set(ebpf) || !ebpf_kills_as_set(ebpf);
+	ret->changed = !is_as_set(ebpf) || !ebpf_kills_as_set(ebpf) || !ebpf_denies_as_set(ebpf);
 	if (!ret->changed)
 		return;
 	fill_plans(ebpf, &ebpf->settings);
 	(void)ebpf_rearm(ebpf, &ebpf->settings);
 	(void)ebpf_kill(ebpf, ebpf->kills);
+	(void)ebpf_deny(ebpf, ebpf->denials);
 }
 
 static void ebpf_detach(void *state, probe_take_fn take, void *userdata)
@@ -546,6 +556,9 @@ const struct probe_ops probe_ebpf = {
 	.refuse = ebpf_refuse,
 	.kill = ebpf_kill,
 	.killed = ebpf_killed,
+	.hooks = ebpf_hooks,
+	.deny = ebpf_deny,
+	.denied = ebpf_denied,
 	.layer = ebpf_layer,
 	.poll = ebpf_poll,
 	.counts = ebpf_counts,

@@ -100,21 +100,24 @@ size_t ebpf_restore_refusing(struct ebpf *ebpf)
 
 /* ---- killing ---- */
 
-static int put_text(struct ebpf *ebpf, const struct kill_text *text)
+int ebpf_put_text(const struct bpf_map *paths, const struct bpf_map *comms, const struct fact_text *text)
 {
 	struct plan_prefix prefix = { .bits = (uint32_t)text->text.len * 8 };
 	struct plan_comm comm = { .text = "" };
+	int r;
 
 	if (!text->is_comm) {
 		memcpy(prefix.path, text->text.at, text->text.len);
-		return bpf_map_update_elem(bpf_map__fd(ebpf->object->maps.kill_paths), &prefix, &text->bits, BPF_ANY);
+		r = bpf_map_update_elem(bpf_map__fd(paths), &prefix, &text->bits, BPF_ANY);
+	} else {
+		memcpy(comm.text, text->text.at, text->text.len);
+		r = bpf_map_update_elem(bpf_map__fd(comms), &comm, &text->bits, BPF_ANY);
 	}
-	memcpy(comm.text, text->text.at, text->text.len);
-	return bpf_map_update_elem(bpf_map__fd(ebpf->object->maps.kill_comms), &comm, &text->bits, BPF_ANY);
+	return r < 0 ? -errno : 0;
 }
 
 /* Of any map whose keys are no longer than a prefix's. */
-static void empty_map(const struct bpf_map *map)
+void ebpf_empty_map(const struct bpf_map *map)
 {
 	struct plan_prefix key;
 
@@ -133,8 +136,8 @@ static void kill_nobody(struct ebpf *ebpf)
 	memset(ebpf->begins, 0, sizeof(ebpf->begins));
 	__atomic_add_fetch(&bss->kill_version, 1, __ATOMIC_SEQ_CST);
 	bss->kill_path_bits = bss->kill_exe_bits = bss->kill_comm_bits = 0;
-	empty_map(ebpf->object->maps.kill_paths);
-	empty_map(ebpf->object->maps.kill_comms);
+	ebpf_empty_map(ebpf->object->maps.kill_paths);
+	ebpf_empty_map(ebpf->object->maps.kill_comms);
 }
 
 /* Before calls a program of its own looks at each, which is not there for nothing. */
@@ -161,9 +164,9 @@ static void set_calls(struct ebpf *ebpf, const struct kills *kills)
 			ebpf_want(begins, calls[i].nr);
 		}
 	memcpy(bss->kill_clauses, kills->clauses, sizeof(bss->kill_clauses));
-	bss->kill_path_bits = kills->paths;
-	bss->kill_exe_bits = kills->exes;
-	bss->kill_comm_bits = kills->comms;
+	bss->kill_path_bits = kills->facts.of[FACT_OBJECT];
+	bss->kill_exe_bits = kills->facts.of[FACT_EXE];
+	bss->kill_comm_bits = kills->facts.of[FACT_COMM];
 	__sync_synchronize(); /* what calls point to is there before they do */
 	memcpy(bss->kill_calls, kills->calls, sizeof(bss->kill_calls));
 	ebpf_either_bits(ebpf->object, begins, either);
@@ -179,8 +182,8 @@ int ebpf_kill(void *state, const struct kills *kills)
 		return -EOPNOTSUPP;
 	kill_nobody(ebpf);
 	ebpf->kills = NULL;
-	for (size_t i = 0; kills != NULL && i < kills->texts_count && r == 0; i++)
-		r = put_text(ebpf, &kills->texts[i]) < 0 ? -errno : 0;
+	for (size_t i = 0; kills != NULL && i < kills->facts.texts_count && r == 0; i++)
+		r = ebpf_put_text(ebpf->object->maps.kill_paths, ebpf->object->maps.kill_comms, &kills->facts.texts[i]);
 	if (r == 0)
 		r = look_before(ebpf, kills != NULL && kills->begins);
 	if (r == 0 && kills != NULL) {

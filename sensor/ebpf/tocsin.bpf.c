@@ -6,6 +6,7 @@
 #include "arch.bpf.h"
 #include "fill.bpf.h"
 #include "refuse.bpf.h"
+#include "denied.bpf.h"
 #include "given.bpf.h"
 #include "place.bpf.h"
 #include "lineage.bpf.h"
@@ -812,6 +813,11 @@ static __always_inline int end_call(struct task_struct *task, struct pt_regs *re
 	scratch = scratch_of(SLOT_CALL);
 	if (counters == NULL || scratch == NULL)
 		return 0;
+	if (was_denied(nr, ret)) {
+		counters->seen++;
+		counters->filtered++;
+		return 0;
+	}
 	begin_call(&scratch->record, regs, nr, ret, compat);
 	scratch->record.flags |= killed;
 	if (plan->class == RECORD_CLASS_NET && was_refused())
@@ -1014,5 +1020,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 }
 
 #include "layer.bpf.h"
+#include "lsm.bpf.h"
 #include "signal.bpf.h"
 #include "uring.bpf.h"

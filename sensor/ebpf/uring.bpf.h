@@ -357,6 +357,10 @@ static __always_inline int tell_asked(struct asked *asked, struct file *file, __
 	if (scratch == NULL || counters == NULL)
 		return 0;
 	counters->seen++;
+	if (uring_was_denied(result)) {
+		counters->filtered++;
+		return 0;
+	}
 	scratch->record.nr = asked->nr;
 	scratch->record.ret = result;
 	scratch->record.flags = RECORD_URING | flags;

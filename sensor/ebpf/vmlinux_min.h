@@ -141,7 +141,7 @@ struct file {
 	struct path f_path;
 	struct inode *f_inode;
 	void *private_data;
-	unsigned int f_mode;
+	unsigned int f_mode, f_flags;
 };
 
 struct fdtable {
@@ -187,6 +187,7 @@ struct css_set {
 
 struct task_struct {
 	struct thread_info thread_info;
+	unsigned int flags;
 	int pid, tgid;
 	int exit_code;
 	__u64 start_boottime;
@@ -225,6 +226,11 @@ struct sock {
 
 struct socket {
 	struct sock *sk;
+	struct file *file;
+};
+
+struct sockaddr {
+	__u16 sa_family;
 };
 
 struct sockaddr_un {
@@ -245,7 +251,8 @@ struct unix_sock {
 
 struct linux_binprm {
 	unsigned int secureexec : 1;
-	const char *fdpath;
+	struct file *file;
+	const char *filename, *fdpath;
 };
 
 /* An operation of an io_uring; what it is about stands at its beginning. */

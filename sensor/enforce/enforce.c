@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/enforce/act.h"
+#include "sensor/enforce/denials.h"
 #include "sensor/enforce/kills.h"
 #include "sensor/enforce/places.h"
 #include "sensor/enforce/promise.h"
@@ -38,7 +39,9 @@ struct enforce {
 	const char *refuses_not; /* why the kernel refuses no connection; NULL: it does */
 	struct kills *kills;	 /* whom the kernel kills; NULL: of no rule */
 	const char *kills_not;	 /* why it kills nobody; NULL: it does */
-	uint64_t unclaimed;	 /* killed by the kernel in the name of no rule that is in force */
+	struct denials *denials; /* what the kernel denies where it asks; NULL: nothing of any rule */
+	const char *denies_not;	 /* why it does not; NULL: it does */
+	uint64_t unclaimed;	 /* killed or denied by the kernel in the name of no rule that is in force */
 	struct gate *gate;	 /* NULL: the kernel asks about no file */
 	const char *asks_not;	 /* ... why; NULL: it does */
 	struct gate_stats gate_stats; /* its last */
@@ -127,6 +130,7 @@ void enforce_free(struct enforce *enforce)
 	gate_free(enforce->gate);
 	free_places(enforce->places);
 	kills_free(enforce->kills);
+	denials_free(enforce->denials);
 	free(enforce);
 }
 
@@ -146,7 +150,7 @@ static void add_places(const struct enforce *enforce, size_t index, struct promi
 						      : "its condition pins no files down";
 }
 
-static struct promise_kernel kernel_for(const struct enforce *enforce, size_t index)
+static struct promise_kernel kernel_for(const struct enforce *enforce, const struct rule *rule, size_t index)
 {
 	const struct refusals_rule *of = enforce->refusals.rules == NULL ? NULL : &enforce->refusals.rules[index];
 	struct promise_kernel kernel = { .connects_why = enforce->refuses_not };
@@ -154,6 +158,8 @@ static struct promise_kernel kernel_for(const struct enforce *enforce, size_t in
 	if (enforce->kills != NULL)
 		kernel.kills = enforce->kills->when[index];
 	kernel.kills_why = enforce->kills_not;
+	if (enforce->denials != NULL && enforce->denies_not == NULL && rule_respond(rule).action == RESPOND_DENY)
+		kernel.denials = enforce->denials->what[index];
 	add_places(enforce, index, &kernel);
 	if (kernel.connects_why != NULL || of == NULL)
 		return kernel;
@@ -167,7 +173,7 @@ static struct promise_kernel kernel_for(const struct enforce *enforce, size_t in
 static void promise(struct enforce *enforce, const struct rule *rule, size_t index)
 {
 	struct responder *responder = &enforce->responders[enforce->count++];
-	const struct promise_kernel kernel = kernel_for(enforce, index);
+	const struct promise_kernel kernel = kernel_for(enforce, rule, index);
 
 	responder->rule = rule;
 	responder->promise = promise_of(rule, enforce->settings.probe, &kernel, &responder->text);
@@ -223,12 +229,32 @@ static void take_kills(struct enforce *enforce, const struct rules *rules)
 	enforce->kills = kills;
 }
 
+/* Has the kernel deny where it asks and can tell that a rule matches; the tables of before stay until it has the new ones.
+ * In a dry run, too, it is known what it could. */
+static void take_denials(struct enforce *enforce, const struct rules *rules)
+{
+	const struct probe_ops *probe = enforce->settings.probe;
+	uint32_t hooks = probe->hooks == NULL || enforce->probe_state == NULL ? 0 : probe->hooks(enforce->probe_state);
+	struct denials *denials = NULL;
+	int r = rules == NULL || hooks == 0 ? 0 : denials_new(rules, hooks, &denials);
+
+	if (r < 0)
+		log_err("enforce: out of memory: the kernel denies nothing where it asks");
+	enforce->denies_not = hooks == 0 ? "BPF LSM is not granted here" : NULL;
+	if (probe->deny != NULL && enforce->probe_state != NULL && enforce->settings.mode == ENFORCE_ON)
+		r = probe->deny(enforce->probe_state, denials);
+	if (r < 0)
+		enforce->denies_not = "this kernel does not take the programs that deny";
+	denials_free(enforce->denials);
+	enforce->denials = denials;
+}
+
 /* Has the kernel ask about the files that rules pin down. */
 static void take_places(struct enforce *enforce, const struct rules *rules)
 {
 	struct places *places = rules == NULL ? NULL : calloc(1, sizeof(*places));
 	struct interest *judged = NULL;
-	int r = rules == NULL ? 0 : places == NULL ? -ENOMEM : places_new(rules, places);
+	int r = rules == NULL ? 0 : places == NULL ? -ENOMEM : places_new(rules, enforce->denies_not == NULL ? enforce->denials : NULL, places);
 
 	if (r == 0 && rules != NULL)
 		r = prefilter_judged(enforce->prefilter, &judged);
@@ -274,6 +300,7 @@ int enforce_explain(const struct probe_ops *probe, struct prefilter *prefilter, 
 	enforce->prefilter = prefilter;
 	take_refusals(enforce, rules);
 	take_kills(enforce, rules);
+	take_denials(enforce, rules);
 	take_places(enforce, rules);
 	set_promises(enforce, rules);
 	enforce_print(enforce, out);
@@ -291,6 +318,7 @@ void enforce_rules(struct enforce *enforce, struct prefilter *prefilter)
 		return; /* enforce_probe() will */
 	take_refusals(enforce, rules);
 	take_kills(enforce, rules);
+	take_denials(enforce, rules);
 	take_places(enforce, rules);
 	set_promises(enforce, rules);
 	for (size_t i = 0; i < enforce->count; i++)
@@ -523,13 +551,13 @@ bool enforce_would(const struct enforce *enforce, const struct event *event)
 	return prefilter_judge(enforce->prefilter, event) != NULL;
 }
 
-bool enforce_refused(struct enforce *enforce, const struct event *event)
+bool enforce_refused(struct enforce *enforce, const struct event *event, int error)
 {
 	if (!decide(enforce, event))
 		return false;
 	note(enforce, OUTCOME_DONE, done_name(RESPOND_DENY));
 	note_effect(enforce, true);
-	set_error(&enforce->last, EPERM);
+	set_error(&enforce->last, error);
 	return true;
 }
 
@@ -593,6 +621,20 @@ static void add_kills(const struct enforce *enforce, struct buf *out)
 		 (unsigned long long)enforce->unclaimed);
 }
 
+static void add_denials(const struct enforce *enforce, struct buf *out)
+{
+	struct plan_denied denied = { 0 };
+	bool is_granted;
+
+	if (enforce->settings.probe->denied == NULL || enforce->probe_state == NULL)
+		return;
+	is_granted = enforce->settings.probe->hooks(enforce->probe_state) != 0;
+	enforce->settings.probe->denied(enforce->probe_state, &denied);
+	buf_addf(out, ",\"lsm\":{\"granted\":%s,\"denied\":%llu,\"unsure\":%llu,\"busy\":%llu,\"untold\":%llu}",
+		 is_granted ? "true" : "false", (unsigned long long)denied.denied, (unsigned long long)denied.unsure,
+		 (unsigned long long)denied.busy, (unsigned long long)denied.untold);
+}
+
 void enforce_add_json(const struct enforce *enforce, struct buf *out)
 {
 	buf_addf(out, "\"enforce\":{\"mode\":\"%s\"",
@@ -602,6 +644,7 @@ void enforce_add_json(const struct enforce *enforce, struct buf *out)
 	add_counts(enforce, OUTCOME_DRY, "dry", out);
 	add_gate(enforce, out);
 	add_kills(enforce, out);
+	add_denials(enforce, out);
 	buf_addf(out, ",\"slowest_kill_us\":%llu,\"rules\":[", (unsigned long long)enforce->slowest_kill_ns / 1000);
 	for (size_t i = 0; i < enforce->count && i < ENFORCE_RULES_SHOWN; i++) {
 		const struct responder *responder = &enforce->responders[i];

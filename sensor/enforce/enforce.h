@@ -52,9 +52,9 @@ bool enforce_would(const struct enforce *enforce, const struct event *event);
 /* Puts respond.* of the last decision into an event. */
 void enforce_put(const struct enforce *enforce, struct event *event);
 
-/* A call that the kernel refused in the name of a rule: the event is as if it had worked. False: no rule in
- * force refuses it. */
-bool enforce_refused(struct enforce *enforce, const struct event *event);
+/* A call that the kernel refused in the name of a rule, with this error: the event is as if it had worked. False: no
+ * rule in force refuses it. */
+bool enforce_refused(struct enforce *enforce, const struct event *event, int error);
 
 /* A call for which the kernel killed the process: the event is as if it had worked, if it did not. `prevented`: it
  * had no effect; `error`: what it ended with, 0: nothing. False: no rule in force kills for it. */

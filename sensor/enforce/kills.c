@@ -11,25 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BITS_MAX = 64, TEXTS_MAX = PLAN_KILL_COMMS, ARENA_MAX = 4 << 20 };
-
-/* A check of texts that has a bit. The rules have each distinct check once. */
-struct told {
-	field_id field;
-	enum rules_check_kind kind;
-	const char *first;
-	size_t count;
-};
-
 struct making {
 	const struct rules *rules;
 	struct rules_interest *interest;
 	struct kills *to;
-	struct told told[BITS_MAX]; /* by bit */
-	unsigned bits;		    /* the next one */
-	const struct call *call;    /* that is asked about */
-	bool failed_call;	    /* ... and ended so */
-	bool failed;		    /* out of memory */
+	const struct call *call; /* that is asked about */
+	bool failed_call;	 /* ... and ended so */
 };
 
 bool kill_stops(const struct call *call)
@@ -51,156 +38,24 @@ static bool is_exec(const struct call *call)
 	return (call->plan.flags & PLAN_FAILED_ONLY) != 0;
 }
 
-/* ---- texts ---- */
-
-static bool add_text(struct making *m, struct str text, bool is_whole, bool is_comm, plan_bits bit)
-{
-	struct kills *to = m->to;
-	char *copy = to->texts_count == TEXTS_MAX ? NULL : arena_alloc(&to->arena, text.len + 1);
-
-	if (copy == NULL)
-		return false;
-	memcpy(copy, text.at, text.len);
-	copy[text.len] = '\0';
-	to->texts[to->texts_count++] =
-		(struct kill_text){ .text = { copy, text.len + is_whole }, .bits = bit, .is_comm = is_comm };
-	return true;
-}
-
-/* One that no pattern of a component can be meant by, and that says its path as the kernel does. */
-static bool is_plain_path(struct str text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if (strchr("*?[\\", text.at[i]) != NULL)
-			return false;
-	return text.len > 1 && text.at[0] == '/' && text.at[text.len - 1] != '/' && str_find(text, STR("//")) < 0;
-}
-
-static bool add_below(struct making *m, struct str text, plan_bits bit)
-{
-	char below[PLAN_PREFIX_MAX];
-
-	if (!is_plain_path(text))
-		return false;
-	memcpy(below, text.at, text.len);
-	below[text.len] = '/';
-	return add_text(m, text, true, false, bit) && add_text(m, (struct str){ below, text.len + 1 }, false, false, bit);
-}
-
-/* A name that no process can have needs no entry. */
-static bool add_one(struct making *m, const struct rules_check *check, struct str text, plan_bits bit)
-{
-	if (text.len == 0)
-		return false;
-	if (check->field == FIELD_PROC_NAME)
-		return text.len >= PLAN_COMM || add_text(m, text, false, true, bit);
-	if (text.len >= PLAN_PREFIX_MAX - 1)
-		return false;
-	if (check->kind == RULES_CHECK_BELOW)
-		return add_below(m, text, bit);
-	return add_text(m, text, check->kind == RULES_CHECK_IS, false, bit);
-}
-
-static bool is_same_check(const struct told *told, const struct rules_check *check)
-{
-	return told->field == check->field && told->kind == check->kind && told->count == check->count &&
-	       told->first == check->texts[0].at;
-}
-
-/* The bit of a check of texts; false: there are too many, or too long ones. */
-static bool tell_texts(struct making *m, const struct rules_check *check, plan_bits *of, struct rules_telling *ret)
-{
-	size_t before = m->to->texts_count;
-	plan_bits bit;
-
-	for (unsigned i = PLAN_KILL_TEXTS; i < m->bits; i++)
-		if (is_same_check(&m->told[i], check)) {
-			*ret = (struct rules_telling){ .bit = 1ULL << i, .holds = true };
-			return true;
-		}
-	if (m->bits == BITS_MAX)
-		return false;
-	bit = 1ULL << m->bits;
-	for (size_t i = 0; i < check->count; i++)
-		if (!add_one(m, check, check->texts[i], bit)) {
-			m->to->texts_count = before;
-			return false;
-		}
-	m->told[m->bits++] = (struct told){ check->field, check->kind, check->texts[0].at, check->count };
-	*of |= bit;
-	*ret = (struct rules_telling){ .bit = bit, .holds = true };
-	return true;
-}
-
 /* ---- facts ---- */
 
-static bool tell_bit(plan_bits bit, bool holds, struct rules_telling *ret)
-{
-	*ret = (struct rules_telling){ .bit = bit, .holds = holds };
-	return true;
-}
-
-static bool is_text(const struct rules_check *check, const char *text)
-{
-	return check->kind == RULES_CHECK_IS && check->count == 1 && str_eq(check->texts[0], str_of(text));
-}
-
-static bool tell_type(const struct rules_check *check, const char *file, const char *directory, struct rules_telling *ret)
-{
-	if (is_text(check, file))
-		return tell_bit(PLAN_KILL_FILE, true, ret);
-	return is_text(check, directory) && tell_bit(PLAN_KILL_DIRECTORY, true, ret);
-}
-
 /* Of calls whose descriptor the kernel has at hand. */
-static bool tell_object(struct making *m, const struct rules_check *check, struct rules_telling *ret)
+static bool has_object(const struct making *m)
 {
 	const struct plan *plan = &m->call->plan;
 
-	if (m->failed_call || is_exec(m->call) || plan->class == RECORD_CLASS_NET ||
-	    (plan->object_arg == 0 && !(plan->flags & PLAN_RETURNS_FD)))
-		return false;
-	switch (check->field) {
-	case FIELD_FD_TYPE: return tell_type(check, "file", "directory", ret);
-	case FIELD_FD_TYPECHAR: return tell_type(check, "f", "d", ret);
-	default: break;
-	}
-	if (check->kind == RULES_CHECK_EXISTS)
-		return tell_bit(PLAN_KILL_PATH, true, ret);
-	return check->kind != RULES_CHECK_NUMBER && tell_texts(m, check, &m->to->paths, ret);
-}
-
-/* A truth value of the program that begins. */
-static bool tell_program(struct making *m, const struct rules_check *check, plan_bits bit, struct rules_telling *ret)
-{
-	return is_exec(m->call) && check->kind == RULES_CHECK_NUMBER && tell_bit(bit, check->number != 0, ret);
+	return !m->failed_call && !is_exec(m->call) && plan->class != RECORD_CLASS_NET &&
+	       (plan->object_arg != 0 || (plan->flags & PLAN_RETURNS_FD));
 }
 
 static bool tell(void *userdata, const struct rules_check *check, struct rules_telling *ret)
 {
 	struct making *m = userdata;
-	bool exists = check->kind == RULES_CHECK_EXISTS;
 
-	switch (check->field) {
-	case FIELD_FD_NAME:
-	case FIELD_FD_TYPE:
-	case FIELD_FD_TYPECHAR: return tell_object(m, check, ret);
-	case FIELD_PROC_NAME:
-		return exists ? tell_bit(0, true, ret)
-			      : check->kind == RULES_CHECK_IS && tell_texts(m, check, &m->to->comms, ret);
-	case FIELD_PROC_EXEPATH:
-		return is_exec(m->call) && !exists && check->kind != RULES_CHECK_NUMBER &&
-		       tell_texts(m, check, &m->to->exes, ret);
-	case FIELD_PROC_IS_EXE_UPPER_LAYER: return tell_program(m, check, PLAN_KILL_UPPER, ret);
-	case FIELD_PROC_IS_EXE_LOWER_LAYER: return tell_program(m, check, PLAN_KILL_LOWER, ret);
-	case FIELD_PROC_IS_EXE_FROM_MEMFD: return tell_program(m, check, PLAN_KILL_MEMFD, ret);
-	case FIELD_USER_UID:
-		return exists ? tell_bit(0, true, ret)
-			      : check->kind == RULES_CHECK_NUMBER && check->number == 0 && tell_bit(PLAN_KILL_ROOT, true, ret);
-	case FIELD_CONTAINER_ID:
-		return exists ? tell_bit(0, true, ret) : is_text(check, "host") && tell_bit(PLAN_KILL_CONTAINER, false, ret);
-	default: return false;
-	}
+	return facts_tell_process(&m->to->facts, check, ret) ||
+	       (has_object(m) && facts_tell_object(&m->to->facts, check, ret)) ||
+	       (is_exec(m->call) && facts_tell_program(&m->to->facts, check, ret));
 }
 
 /* ---- clauses ---- */
@@ -305,40 +160,7 @@ static void ask_call(struct making *m, size_t row)
 		memset(of->end, 0, sizeof(of->end));
 }
 
-/* ---- texts, as the kernel's table wants them ---- */
-
-static int compare_texts(const void *a, const void *b)
-{
-	const struct kill_text *x = a, *y = b;
-
-	return x->is_comm != y->is_comm ? x->is_comm - y->is_comm : str_cmp(x->text, y->text);
-}
-
-static void join_same(struct kills *kills)
-{
-	size_t kept = 0;
-
-	if (kills->texts_count > 1)
-		qsort(kills->texts, kills->texts_count, sizeof(*kills->texts), compare_texts);
-	for (size_t i = 0; i < kills->texts_count; i++) {
-		struct kill_text *last = kept == 0 ? NULL : &kills->texts[kept - 1];
-
-		if (last != NULL && compare_texts(last, &kills->texts[i]) == 0)
-			last->bits |= kills->texts[i].bits;
-		else
-			kills->texts[kept++] = kills->texts[i];
-	}
-	kills->texts_count = kept;
-}
-
-/* The longest entry answers for the shorter ones, which stand before it. */
-static void pass_down(struct kills *kills)
-{
-	for (size_t i = 0; i < kills->texts_count; i++)
-		for (size_t k = 0; k < i && !kills->texts[i].is_comm; k++)
-			if (str_starts(kills->texts[i].text, kills->texts[k].text))
-				kills->texts[i].bits |= kills->texts[k].bits;
-}
+/* ---- all ---- */
 
 static bool kills_any(const struct rules *rules)
 {
@@ -351,15 +173,15 @@ static bool kills_any(const struct rules *rules)
 int kills_new(const struct rules *rules, struct kills **ret)
 {
 	struct kills *kills = calloc(1, sizeof(*kills));
-	struct making m = { .rules = rules, .to = kills, .bits = PLAN_KILL_TEXTS };
+	struct making m = { .rules = rules, .to = kills };
+	int r;
 
 	if (kills == NULL)
 		return -ENOMEM;
-	arena_init(&kills->arena, ARENA_MAX);
-	kills->texts = calloc(TEXTS_MAX, sizeof(*kills->texts));
+	r = facts_init(&kills->facts);
 	kills->when = calloc(rules_count(rules) + 1, sizeof(*kills->when));
 	m.interest = rules_interest_new(rules);
-	if (kills->texts == NULL || kills->when == NULL || m.interest == NULL) {
+	if (r < 0 || kills->when == NULL || m.interest == NULL) {
 		rules_interest_free(m.interest);
 		kills_free(kills);
 		return -ENOMEM;
@@ -367,8 +189,7 @@ int kills_new(const struct rules *rules, struct kills **ret)
 	for (size_t i = 0; i < calls_count && kills_any(rules); i++)
 		ask_call(&m, i);
 	rules_interest_free(m.interest);
-	join_same(kills);
-	pass_down(kills);
+	facts_finish(&kills->facts);
 	*ret = kills;
 	return 0;
 }
@@ -377,8 +198,7 @@ void kills_free(struct kills *kills)
 {
 	if (kills == NULL)
 		return;
-	arena_done(&kills->arena);
-	free(kills->texts);
+	facts_done(&kills->facts);
 	free(kills->when);
 	free(kills);
 }

@@ -2,10 +2,8 @@
 #ifndef SENSOR_ENFORCE_KILLS_H
 #define SENSOR_ENFORCE_KILLS_H
 
-#include "base/arena.h"
 #include "rules/rules.h"
-#include "sensor/calls.h"
-#include "sensor/plan.h"
+#include "sensor/enforce/facts.h"
 
 /* What becomes of a rule's calls of one name. */
 enum kill_when {
@@ -15,21 +13,11 @@ enum kill_when {
 	KILL_BEFORE,	/* where the call looks for a deadly signal first, it does nothing else */
 };
 
-/* A path that is one or begins so (then without a NUL at its end), or a process's name. */
-struct kill_text {
-	struct str text;
-	plan_bits bits; /* of the shorter ones, too, that it begins with */
-	bool is_comm;
-};
-
 struct kills {
-	struct arena arena;
+	struct facts facts; /* of objects, programs and processes' names */
 	struct plan_kill calls[PLAN_CALLS]; /* by call number */
 	struct plan_clause clauses[PLAN_CLAUSES];
 	size_t clauses_count;
-	struct kill_text *texts;
-	size_t texts_count;
-	plan_bits paths, exes, comms; /* facts about each */
 	uint8_t (*when)[CALLS_MAX];   /* enum kill_when, by rule and row of calls[] */
 	bool begins; /* a call is looked at before it begins */
 };

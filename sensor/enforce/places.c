@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "rules/interest.h"
 #include "sensor/calls.h"
+#include "sensor/enforce/denials.h"
 #include "sensor/interest.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@ enum { FACTS_MAX = 16 * PLACES_MAX, ARENA_MAX = 4 << 20 };
 
 struct making {
 	const struct rules *rules;
+	const struct denials *denials;
 	struct rules_interest *interest;
 	struct places *to;
 	size_t cap;
@@ -197,17 +199,19 @@ static void make(struct making *m)
 
 		if (!rule_is_enabled(rule) || rule_respond(rule).action == RESPOND_NONE)
 			continue;
-		ask_opens(m, i);
-		ask_execs(m, i);
+		if (!denials_has_opens(m->denials, m->rules, i))
+			ask_opens(m, i);
+		if (!denials_has_execs(m->denials, m->rules, i))
+			ask_execs(m, i);
 	}
 	join_same(m->to);
 	if (m->to->too_many || m->to->count > PLACES_MAX)
 		drop_all(m->to, count);
 }
 
-int places_new(const struct rules *rules, struct places *ret)
+int places_new(const struct rules *rules, const struct denials *denials, struct places *ret)
 {
-	struct making m = { .rules = rules, .to = ret };
+	struct making m = { .rules = rules, .denials = denials, .to = ret };
 
 	*ret = (struct places){ 0 };
 	arena_init(&ret->arena, ARENA_MAX);

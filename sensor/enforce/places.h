@@ -31,8 +31,9 @@ struct places {
 	bool too_many;
 };
 
-/* 0 or -ENOMEM. */
-int places_new(const struct rules *rules, struct places *ret);
+/* `denials`: where the kernel has all of a rule's opens or programs, it asks nobody; NULL: it has none. 0 or -ENOMEM. */
+struct denials;
+int places_new(const struct rules *rules, const struct denials *denials, struct places *ret);
 void places_done(struct places *places);
 
 /* Nothing is asked about. */

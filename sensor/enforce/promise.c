@@ -3,6 +3,7 @@
 #include "sensor/enforce/promise.h"
 
 #include "sensor/calls.h"
+#include "sensor/enforce/denials.h"
 #include "sensor/enforce/kills.h"
 
 #include <errno.h>
@@ -17,6 +18,12 @@ const char *promise_name(enum promise promise)
 /* How the kernel can be asked to refuse a call, under eBPF. */
 enum way { WAY_NONE, WAY_CONNECT, WAY_MESSAGE, WAY_OPEN, WAY_EXEC };
 
+/* What of the rule's calls the kernel denies where it asks. */
+static enum denial denial_of(const struct promise_kernel *kernel, const struct call *call)
+{
+	return kernel->denials == NULL ? DENIAL_NO : (enum denial)kernel->denials[call - calls];
+}
+
 static enum way way_of(const struct call *call)
 {
 	struct str name = str_of(call->name);
@@ -30,35 +37,60 @@ static enum way way_of(const struct call *call)
 	return str_starts(name, STR("execve")) ? WAY_EXEC : WAY_NONE;
 }
 
-static bool is_refused(const struct promise_kernel *kernel, enum way way)
+/* Otherwise than there. */
+static bool is_refused_by_way(const struct promise_kernel *kernel, const struct call *call)
 {
+	const enum way way = way_of(call);
+
 	return (way == WAY_CONNECT && kernel->connects) || (way == WAY_MESSAGE && kernel->messages) ||
 	       (way == WAY_OPEN && kernel->opens) || (way == WAY_EXEC && kernel->execs);
 }
 
-static const char *why_not(const struct promise_kernel *kernel, enum way way)
+static bool is_refused(const struct promise_kernel *kernel, const struct call *call)
 {
+	return denial_of(kernel, call) == DENIAL_ALL || is_refused_by_way(kernel, call);
+}
+
+static const char *why_not(const struct promise_kernel *kernel, const struct call *call)
+{
+	const enum way way = way_of(call);
 	const char *why = way == WAY_CONNECT || way == WAY_MESSAGE ? kernel->connects_why
 			  : way == WAY_OPEN || way == WAY_EXEC	   ? kernel->opens_why
 								   : NULL;
 
+	if (why == NULL && kernel->denials != NULL)
+		return "its condition needs more than the kernel can tell by itself, or it does not ask about the call";
 	return why != NULL ? why : "this kernel lets no eBPF program refuse it";
 }
 
-/* Some of the rule's calls by name, at most four. */
-static void add_names(const struct rule *rule, const struct promise_kernel *kernel, bool refused, struct buf *out)
+/* What is done about a call. */
+enum done { DONE_NOT, DONE_BY_WAY, DONE_BY_LSM };
+
+static enum done done_about(const struct promise_kernel *kernel, const struct call *call)
 {
+	if (denial_of(kernel, call) == DENIAL_ALL)
+		return DONE_BY_LSM;
+	return is_refused_by_way(kernel, call) ? DONE_BY_WAY : DONE_NOT;
+}
+
+/* Some of the rule's calls by name, each once, at most four. False: there is none. */
+static bool add_names(const struct rule *rule, const struct promise_kernel *kernel, enum done done, struct buf *out)
+{
+	const char *last = "";
 	size_t count = 0;
 
 	for (size_t i = 0; i < calls_count; i++) {
-		if (!rule_wants_type(rule, str_of(calls[i].name)) || is_refused(kernel, way_of(&calls[i])) != refused)
+		if (!rule_wants_type(rule, str_of(calls[i].name)) || strcmp(last, calls[i].name) == 0 ||
+		    done_about(kernel, &calls[i]) != done)
 			continue;
+		last = calls[i].name;
 		if (count < 4)
 			buf_addf(out, "%s%s", count == 0 ? "" : ", ", calls[i].name);
 		else if (count == 4)
 			buf_add(out, STR(", ..."));
 		count++;
 	}
+	return count > 0;
 }
 
 /* How many of the rule's calls the kernel refuses; *ret_left is the first that it does not, NULL: none. */
@@ -70,7 +102,7 @@ static size_t count_refused(const struct rule *rule, const struct promise_kernel
 	for (size_t i = 0; i < calls_count; i++) {
 		if (!rule_wants_type(rule, str_of(calls[i].name)))
 			continue;
-		if (is_refused(kernel, way_of(&calls[i])))
+		if (is_refused(kernel, &calls[i]))
 			refused++;
 		else if (*ret_left == NULL)
 			*ret_left = &calls[i];
@@ -88,24 +120,45 @@ static void add_limits(const struct promise_kernel *kernel, struct buf *out)
 				 "and not what is on volumes"));
 }
 
+/* At the hooks the error is the rule's, elsewhere the kernel knows one only. */
+static void add_refused(const struct rule *rule, const struct promise_kernel *kernel, struct buf *out)
+{
+	bool by_lsm = add_names(rule, kernel, DONE_BY_LSM, out);
+	size_t before;
+
+	if (by_lsm)
+		buf_add(out, STR(": the kernel itself denies the call (BPF LSM), before it has any effect"));
+	if (by_lsm && rule_wants_type(rule, STR("ptrace")))
+		buf_add(out, STR("; of ptrace what attaches"));
+	before = out->len;
+	if (by_lsm)
+		buf_add(out, STR("; "));
+	if (!add_names(rule, kernel, DONE_BY_WAY, out)) {
+		buf_cut(out, before);
+		return;
+	}
+	buf_add(out, STR(": the kernel refuses the call, before it has any effect"));
+	if (rule_respond(rule).error != EPERM)
+		buf_add(out, STR(", with EPERM"));
+	add_limits(kernel, out);
+}
+
 static enum promise deny_by_kernel(const struct rule *rule, const struct promise_kernel *kernel, struct buf *out)
 {
 	const struct call *left;
 	size_t refused = count_refused(rule, kernel, &left);
 
-	if (refused > 0) {
-		add_names(rule, kernel, true, out);
-		buf_add(out, STR(": the kernel refuses the call, before it has any effect"));
-		if (rule_respond(rule).error != EPERM)
-			buf_add(out, STR(", with EPERM"));
-		add_limits(kernel, out);
-	}
+	if (refused > 0)
+		add_refused(rule, kernel, out);
 	if (left == NULL)
 		return refused > 0 ? PROMISE_BEFORE : PROMISE_NONE;
 	buf_add(out, refused > 0 ? STR("; deny of ") : STR("deny of "));
-	add_names(rule, kernel, false, out);
-	buf_addf(out, " is not possible under eBPF: %s", why_not(kernel, way_of(left)));
-	return refused > 0 ? PROMISE_SOME : PROMISE_NONE;
+	(void)add_names(rule, kernel, DONE_NOT, out);
+	if (denial_of(kernel, left) == DENIAL_SOME)
+		buf_addf(out, " is possible of some only: %s", why_not(kernel, left));
+	else
+		buf_addf(out, " is not possible under eBPF: %s", why_not(kernel, left));
+	return refused > 0 || denial_of(kernel, left) == DENIAL_SOME ? PROMISE_SOME : PROMISE_NONE;
 }
 
 /* New processes are known only once they are there. */
@@ -168,7 +221,7 @@ static bool add_killed(const struct rule *rule, const struct promise_kernel *ker
 
 	for (size_t i = 0; i < calls_count; i++) {
 		if (!rule_wants_type(rule, str_of(calls[i].name)) || strcmp(last, calls[i].name) == 0 ||
-		    is_refused(kernel, way_of(&calls[i])) != at_gate || (!at_gate && when_of(kernel, i) != when))
+		    is_refused(kernel, &calls[i]) != at_gate || (!at_gate && when_of(kernel, i) != when))
 			continue;
 		last = calls[i].name;
 		if (count == 0 && out->len > 0)
@@ -231,7 +284,7 @@ enum promise promise_of(const struct rule *rule, const struct probe_ops *probe, 
 	if (action == RESPOND_KILL && strcmp(probe->name, "ebpf") == 0)
 		return kill_by_kernel(rule, kernel, ret_text);
 	if (strcmp(probe->name, "ebpf") == 0 && count_refused(rule, kernel, &left) > 0) {
-		add_names(rule, kernel, true, ret_text);
+		(void)add_names(rule, kernel, DONE_BY_WAY, ret_text);
 		buf_add(ret_text, STR(": before the call has any effect"));
 		add_limits(kernel, ret_text);
 		if (left == NULL)

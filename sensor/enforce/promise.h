@@ -24,6 +24,7 @@ struct promise_kernel {
 	const uint8_t *kills; /* whom it kills by itself: enum kill_when, by row of calls[]; NULL: nobody */
 	const char *kills_why;
 	const char *connects_why, *opens_why; /* why not; NULL: nothing was asked */
+	const uint8_t *denials; /* what it denies where it asks (BPF LSM): enum denial, by row of calls[]; NULL: nothing */
 };
 
 /* With a sentence for people. */

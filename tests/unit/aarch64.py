@@ -9,7 +9,7 @@ import sys
 
 CROSS = "/usr/aarch64-linux-gnu/include"
 # These include headers of libraries, which are installed for this machine only.
-NEED_LIBRARIES = {"compile.c", "counts.c", "guard.c", "gzip.c", "hooks.c", "spool.c", "probe_ebpf.c", "respond.c", "said.c", "watched.c"}
+NEED_LIBRARIES = {"compile.c", "counts.c", "deny.c", "guard.c", "gzip.c", "hooks.c", "spool.c", "probe_ebpf.c", "respond.c", "said.c", "watched.c"}
 
 
 def main():

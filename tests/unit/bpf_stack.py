@@ -45,7 +45,7 @@ def deepest(name, used, calls):
 
 def main():
     used, calls = read(*sys.argv[1:])
-    programs = [name for name in calls if name.startswith("on_")]
+    programs = [name for name in calls if name.startswith(("on_", "lsm_"))]
     assert programs and any("step" in to for of in calls.values() for to in map(str, of)), "the object was not understood"
     for name in sorted(programs):
         deep, chain = deepest(name, used, calls)

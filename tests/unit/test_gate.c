@@ -33,7 +33,7 @@ static void load(struct loaded *to, const char *condition)
 	to->fields = fields_new();
 	if (prefilter_new_texts(&settings, &file, 1, to->fields, &report, &to->prefilter) < 0)
 		fail_msg("%s", buf_text(&report));
-	assert_int_equal(places_new(prefilter_responders(to->prefilter), &to->places), 0);
+	assert_int_equal(places_new(prefilter_responders(to->prefilter), NULL, &to->places), 0);
 	buf_done(&text);
 	buf_done(&report);
 }

@@ -7,7 +7,7 @@
 	"- rule: r" #action "\n  desc: d\n  condition: " condition "\n  output: o\n  priority: INFO\n  respond: " #action "\n"
 
 /* What the kernel knows of a call; what it does not know is in `unsure`. */
-struct facts {
+struct known_facts {
 	const char *path, *exe, *comm;
 	plan_bits have, unsure;
 };
@@ -15,7 +15,7 @@ struct facts {
 static const struct row {
 	const char *condition, *call;
 	unsigned kind;
-	struct facts facts;
+	struct known_facts facts;
 	bool kills;
 	enum kill_when when;
 } rows[] = {
@@ -74,11 +74,11 @@ static const struct row {
 /* Of the longest entry, as the kernel's trie has it; of names the entry that is the same. */
 static plan_bits found(const struct kills *kills, const char *text, bool is_comm)
 {
-	const struct kill_text *best = NULL;
+	const struct fact_text *best = NULL;
 	size_t len = text == NULL ? 0 : strlen(text) + !is_comm; /* a path with its NUL */
 
-	for (size_t i = 0; i < kills->texts_count; i++) {
-		const struct kill_text *at = &kills->texts[i];
+	for (size_t i = 0; i < kills->facts.texts_count; i++) {
+		const struct fact_text *at = &kills->facts.texts[i];
 
 		if (at->is_comm == is_comm && at->text.len <= len && memcmp(at->text.at, text, at->text.len) == 0 &&
 		    (!is_comm || at->text.len == len) && (best == NULL || best->text.len < at->text.len))
@@ -89,10 +89,10 @@ static plan_bits found(const struct kills *kills, const char *text, bool is_comm
 
 static bool holds(const struct kills *kills, const struct row *row)
 {
-	const struct facts *facts = &row->facts;
+	const struct known_facts *facts = &row->facts;
 	const struct plan_kill *of = &kills->calls[call_find_name(str_of(row->call))->nr];
-	plan_bits have = facts->have | (found(kills, facts->path, false) & kills->paths) |
-			 (found(kills, facts->exe, false) & kills->exes) | (found(kills, facts->comm, true) & kills->comms);
+	plan_bits have = facts->have | (found(kills, facts->path, false) & kills->facts.of[FACT_OBJECT]) |
+			 (found(kills, facts->exe, false) & kills->facts.of[FACT_EXE]) | (found(kills, facts->comm, true) & kills->facts.of[FACT_COMM]);
 	plan_bits maybe = have | facts->unsure;
 	uint64_t clauses = row->when == KILL_BEFORE && row->kind == 0 ? of->begin : of->end[row->kind];
 
