@@ -51,10 +51,10 @@ static bool kernel_is(unsigned want_major, unsigned want_minor)
 	       (major > want_major || (major == want_major && minor >= want_minor));
 }
 
-/* bpf_task_pt_regs, the newest thing that the programs cannot do without, came with 5.15. */
+/* bpf_loop, the newest thing that the programs call, came with 5.17. */
 static bool kernel_is_new_enough(void)
 {
-	return kernel_is(5, 15);
+	return kernel_is(5, 17);
 }
 
 bool doctor_ebpf(char *why, size_t size)
@@ -67,7 +67,7 @@ bool doctor_ebpf(char *why, size_t size)
 	works = false;
 #endif
 	if (works && !kernel_is_new_enough()) {
-		text = "the kernel is older than 5.15";
+		text = "the kernel is older than 5.17; run and attach serve there";
 		works = false;
 	} else if (works && !has_btf()) {
 		text = "the kernel has no BTF (/sys/kernel/btf/vmlinux)";
@@ -91,7 +91,7 @@ struct grant {
 	const char *kernel;	/* configuration, or a command on the host */
 };
 
-static const struct grant grant_kernel = { .kernel = "a kernel 5.15 or newer" };
+static const struct grant grant_kernel = { .kernel = "a kernel 5.17 or newer" };
 static const struct grant grant_btf = { .kernel = "CONFIG_DEBUG_INFO_BTF=y" };
 static const struct grant grant_bpf = { .caps = "BPF PERFMON" };
 static const struct grant grant_nice = { .caps = "SYS_NICE" };
@@ -257,7 +257,7 @@ static bool try_ebpf(struct saying *saying)
 	const char *why = "out of memory";
 	char text[256];
 	void *state;
-	bool kills, asks;
+	bool kills, asks, uring;
 	int r = interest_new(NULL, &interest);
 
 	settings.interest = interest;
@@ -270,11 +270,13 @@ static bool try_ebpf(struct saying *saying)
 	}
 	kills = probe_ebpf.kill(state, NULL) == 0;
 	asks = probe_ebpf.hooks(state) != 0;
+	uring = hook_uring(state);
 	probe_ebpf.close(state);
 	say_hooks(saying);
 	say_lsm(saying, asks);
 	say_if(saying, kills, "the eBPF programs that kill",
 	       "rules that kill are the sensor's, some milliseconds after the call", NULL);
+	say_if(saying, uring, "io_urings (Linux 6.1)", "what is asked for through them is not seen", NULL);
 	return say_if(saying, true, "the eBPF programs load and attach", NULL, NULL);
 }
 #else
@@ -389,7 +391,7 @@ int doctor_print(const struct options *options)
 
 	if (saying.json)
 		buf_add(&saying.out, STR("{\"findings\":["));
-	say_if(&saying, kernel_is_new_enough(), "kernel 5.15 or newer", "no eBPF probe: its programs need bpf_task_pt_regs", &grant_kernel);
+	say_if(&saying, kernel_is_new_enough(), "kernel 5.17 or newer", "no eBPF probe, which needs bpf_loop: run and attach serve", &grant_kernel);
 	say_if(&saying, has_btf(), "BTF of the kernel", "no eBPF probe: it cannot find the kernel's structures",
 	       &grant_btf);
 	say_if(&saying, has_bpf_caps(), "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", "no eBPF probe", &grant_bpf);

@@ -15,7 +15,9 @@ root=$PWD
 cache=${TOCSIN_CACHE:-$HOME/.cache/tocsin}/kernels
 export TOCSIN_BUILD=${TOCSIN_BUILD:-$root/build/release}
 work=$(mktemp -d /tmp/tocsin-kernels.XXXXXX)
-trap 'rm -rf "$work"' EXIT
+machine= # qemu's process
+trap '[ -z "$machine" ] || kill "$machine" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 limit=${TOCSIN_KERNELS_LIMIT:-3600} # seconds a kernel
 layout=unified
 versions=()
@@ -54,7 +56,7 @@ lists() { # FOLDER URL SUITE COMPONENT KEY
 # Ubuntu's key is in a package of Debian's.
 ubuntu_key() {
 	[ -f "$cache/ubuntu.gpg" ] && return
-	lists "$work/key" "${debian[0]}" bookworm "${debian[@]:1}"
+	lists "$work/key" "${debian[0]}" trixie "${debian[@]:1}"
 	(cd "$work" && apt "$work/key" apt-get download ubuntu-keyring && dpkg-deb -x ubuntu-keyring_*.deb key)
 	cp "$work"/key/usr/share/keyrings/ubuntu-archive-keyring.gpg "$cache/ubuntu.gpg"
 }
@@ -90,7 +92,7 @@ fetch() { # VERSION: the newest kernel of its line, once
 # The first root: enough modules to reach the second one, and those that tests may ask for.
 pack() { # FOLDER NAME
 	local from to=$1/first/lib/modules/$2
-	mkdir -p "$1"/first/{bin,proc,sys,dev,host} "$to"
+	mkdir -p "$1"/first/{bin,proc,sys,dev,tmp,host} "$to"
 	from=$(dirname "$(find "$1/tree" -path "*/modules/$2/modules.order")")
 	cp "$from"/modules.{order,builtin*} "$to"
 	(cd "$from" && find kernel -regex 'kernel/\(drivers/virtio\|net/9p\|fs/\(9p\|netfs\|fscache\|overlayfs\)\)/.*\.ko[.xzst]*' | cpio -pdm --quiet "$to")
@@ -107,7 +109,7 @@ pack() { # FOLDER NAME
 		for module in virtio_pci 9pnet_virtio 9p overlay; do modprobe $module; done
 		mount -t 9p -o trans=virtio,version=9p2000.L,cache=loose,ro,msize=500000 host /host || poweroff -f
 		mount -t tmpfs -o size=1g,mode=1777 tmp /host/tmp
-		mkdir /tmp/out /host/tmp/out
+		mkdir /host/tmp/out
 		mount -t 9p -o trans=virtio,version=9p2000.L out /host/tmp/out
 		for at in proc sys dev; do mount --move /$at /host/$at; done
 		exec switch_root /host /bin/bash /tmp/out/second
@@ -158,11 +160,14 @@ boot() { # VERSION
 	second >"$work/out/second"
 	tail -f -n +1 -s 1 --pid=$$ "$work/out/output" &
 	local tail=$!
-	timeout "$limit" qemu-system-x86_64 -accel "${TOCSIN_KERNELS_ACCEL:-tcg}" -cpu max -smp 2 -m "${TOCSIN_KERNELS_MB:-3072}" -no-reboot -display none -monitor none \
+	timeout --foreground "$limit" qemu-system-x86_64 -accel "${TOCSIN_KERNELS_ACCEL:-tcg}" -cpu max -smp 2 -m "${TOCSIN_KERNELS_MB:-3072}" -no-reboot -display none -monitor none \
 		-kernel "$cache/$1/vmlinuz" -initrd "$cache/$1/first.gz" -append 'console=ttyS0 panic=-1 loglevel=4 mitigations=off' \
 		-serial "file:$work/console" -nic none -device virtio-rng-pci \
 		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap -device virtio-9p-pci,fsdev=host,mount_tag=host \
-		-fsdev "local,id=out,path=$work/out,security_model=none" -device virtio-9p-pci,fsdev=out,mount_tag=out </dev/null || true
+		-fsdev "local,id=out,path=$work/out,security_model=none" -device virtio-9p-pci,fsdev=out,mount_tag=out </dev/null &
+	machine=$!
+	wait "$machine" || true
+	machine=
 	sleep 1
 	kill $tail
 	wait $tail 2>/dev/null || true

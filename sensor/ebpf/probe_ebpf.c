@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "sensor/container.h"
 #include "sensor/ebpf/guard.h"
+#include "sensor/ebpf/hooks.h"
 #include "sensor/ebpf/said.h"
 #include "sensor/ebpf/watched.h"
 #include "sensor/record_text.h"
@@ -155,31 +156,46 @@ static unsigned tracepoint_arguments(const struct btf *btf, const char *type_nam
 	return type == NULL ? 0 : btf_vlen(type);
 }
 
+/* Operations of io_urings: both ends are needed, as this kernel has them. */
+static void fit_uring(struct tocsin_bpf *object, const struct btf *btf)
+{
+	unsigned complete = tracepoint_arguments(btf, "btf_trace_io_uring_complete");
+	bool begins = tracepoint_arguments(btf, "btf_trace_io_uring_submit_req") == 2, fits;
+
+	if (!begins && tracepoint_arguments(btf, "btf_trace_io_uring_submit_sqe") == 3) /* its name from 6.0 to 6.3 */
+		begins = bpf_program__set_attach_target(object->progs.on_uring_submit, 0, "io_uring_submit_sqe") == 0;
+	fits = begins && complete >= 4;
+	object->rodata->uring_has_cqe = complete == 4;
+	bpf_program__set_autoload(object->progs.on_uring_submit, fits);
+	bpf_program__set_autoload(object->progs.on_uring_complete, fits);
+	bpf_program__set_autoload(object->progs.on_uring_overflow,
+				  fits && tracepoint_arguments(btf, "btf_trace_io_uring_cqe_overflow") > 0);
+}
+
 /* What of the programs this kernel can run, and how. */
 static void fit_to_kernel(struct ebpf *ebpf, bool denies)
 {
 	struct tocsin_bpf *object = ebpf->object;
 	struct btf *btf = btf__load_vmlinux_btf();
-	unsigned submit, complete;
 
 	if (btf == NULL)
 		return;
 	ebpf->hooks = ebpf_fit_hooks(object, btf, denies);
 	object->rodata->direct_reads = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) >= 0;
 	object->rodata->has_loop = btf__find_by_name_kind(btf, "bpf_loop", BTF_KIND_FUNC) >= 0;
-	submit = tracepoint_arguments(btf, "btf_trace_io_uring_submit_req");
-	complete = tracepoint_arguments(btf, "btf_trace_io_uring_complete");
-	object->rodata->uring_has_cqe = complete == 4;
-	bpf_program__set_autoload(object->progs.on_uring_submit, submit == 2 && complete >= 4);
-	bpf_program__set_autoload(object->progs.on_uring_complete, submit == 2 && complete >= 4);
-	bpf_program__set_autoload(object->progs.on_uring_overflow,
-				  submit == 2 && complete >= 4 &&
-					  tracepoint_arguments(btf, "btf_trace_io_uring_cqe_overflow") > 0);
+	fit_uring(object, btf);
 	bpf_program__set_autoload(object->progs.on_moved,
 				  tracepoint_arguments(btf, "btf_trace_cgroup_attach_task") >= 5);
 	bpf_program__set_autoload(object->progs.on_named, tracepoint_arguments(btf, "btf_trace_task_rename") >= 3);
 	bpf_program__set_autoload(object->progs.on_renamed, tracepoint_arguments(btf, "btf_trace_cgroup_rename") >= 3);
 	btf__free(btf);
+}
+
+bool hook_uring(const void *probe)
+{
+	const struct ebpf *ebpf = probe;
+
+	return bpf_program__autoload(ebpf->object->progs.on_uring_submit);
 }
 
 static int watch_ring(const struct ebpf *ebpf, int fd)
@@ -271,6 +287,8 @@ static int ebpf_load(struct ebpf *ebpf, const struct probe_settings *settings, c
 	*ret_why = said_why();
 	if (r < 0)
 		return r;
+	if (!hook_uring(ebpf))
+		log_warning("probe: this kernel does not tell of what is asked for through io_urings: it is not seen");
 	*ret_why = "the watched paths could not be set";
 	fill_plans(ebpf, settings);
 	watched = tables(ebpf->object);

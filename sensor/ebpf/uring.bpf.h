@@ -207,7 +207,10 @@ static __always_inline void asked_fill(struct asked *asked, struct io_kiocb *req
 	case URING_READ_FIXED:
 	case URING_WRITE_FIXED: asked->args[2] = BPF_CORE_READ(rw, len); break;
 	case URING_RECV: asked->args[2] = (__u32)BPF_CORE_READ(message, len); break;
-	case URING_LISTEN: asked->args[1] = (__u32)BPF_CORE_READ(listen, backlog); break;
+	case URING_LISTEN:
+		if (bpf_core_field_exists(listen->backlog)) /* 6.11 and later */
+			asked->args[1] = (__u32)BPF_CORE_READ(listen, backlog);
+		break;
 	case URING_ACCEPT:
 		asked->args[3] = (__u32)BPF_CORE_READ(accept, flags);
 		asked->direct = BPF_CORE_READ(accept, file_slot) != 0;
