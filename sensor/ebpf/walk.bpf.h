@@ -166,6 +166,7 @@ static __always_inline void walk_on(struct scratch *scratch, struct task_struct 
 	struct fs_struct *fs = task->fs;
 	struct walk walk = { .scratch = scratch };
 	struct vfsmount *mnt;
+	__u32 left = at_once;
 	bool more = true;
 
 	/* Both are two pointers, side by side, in every kernel: one read each. */
@@ -174,10 +175,13 @@ static __always_inline void walk_on(struct scratch *scratch, struct task_struct 
 	mnt = (struct vfsmount *)walked->mnt;
 	READ_TO(&walked->mnt_root, mnt, mnt_root);
 	walked->parts_end = walked->off;
-#pragma unroll
-	for (__u32 i = 0; i < at_once; i++)
-		if (more)
-			more = walk_step(scratch);
+	/* Kernels before 6.3 take a loop only if a jump leads back to its beginning: it is counted there, and not at the
+	 * end of a turn. */
+	while (more && left != 0) {
+		left--;
+		asm volatile("" : "+r"(left));
+		more = walk_step(scratch);
+	}
 	if (more)
 		LOOP(WALK_STEPS - at_once, WALK_STEPS_OLD - at_once, walk_later_step, &walk);
 	if (walked->leaf == 0 && walked->parts != 0)
