@@ -581,7 +581,7 @@ static long leaf_step(__u32 i, struct leaf *leaf)
 	char c = leaf->scratch->prefix.path[masked(i, PLAN_PREFIX_MAX - 1)];
 
 	if (c == '/')
-		leaf->from = i + 1;
+		leaf->from = masked(i + 1, PLAN_PREFIX_MAX - 1);
 	return c == '\0';
 }
 
@@ -591,7 +591,7 @@ static __always_inline void name_program(struct scratch *scratch, const char *na
 	struct leaf leaf = { .scratch = scratch };
 
 	bpf_probe_read_kernel_str(scratch->prefix.path, PLAN_PREFIX_MAX, name);
-	bpf_loop(PLAN_PREFIX_MAX, leaf_step, &leaf, 0);
+	LOOP(PLAN_PREFIX_MAX, PLAN_PREFIX_MAX, leaf_step, &leaf);
 	__builtin_memset(&scratch->comm, 0, sizeof(scratch->comm));
 	bpf_probe_read_kernel_str(scratch->comm.text, PLAN_COMM, &scratch->prefix.path[masked(leaf.from, PLAN_PREFIX_MAX - 1)]);
 }
