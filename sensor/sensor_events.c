@@ -71,12 +71,13 @@ static bool is_asked_for(const struct sensor *sensor, const struct record *recor
 	return is_of_profile(sensor, record) || (sensor->options->lifecycle && record->type != RECORD_CALL);
 }
 
-/* What others do is not to wait behind a flood. Processes and privileges are never shed. */
+/* What others do is not to wait behind a flood. Processes that begin and end are never shed; calls are, of whatever class:
+ * anybody can make a million of those that ask for privileges in a second. */
 static bool is_shed(struct sensor *sensor, const struct record *record, const struct event *event)
 {
 	const struct rule *rules[BUDGET_RULES];
 
-	return sensor->behind && record->class != RECORD_CLASS_PROCESS && record->class != RECORD_CLASS_PRIVILEGE &&
+	return sensor->behind && record->type == RECORD_CALL &&
 	       !budget_takes(sensor->budgets, record, procs_find(sensor->procs, record->tgid), rules,
 			     prefilter_hits(sensor->prefilter, event, rules, ARRAY_LEN(rules)));
 }
