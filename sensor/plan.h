@@ -64,12 +64,12 @@ struct plan {
 
 /* A ring that is filled beyond the first mark is under pressure: then each process and class has a budget of
  * records for each window of 2^27 ns (134 ms), so that what is shed is the flood and not those beside it. A long
- * record counts as several. Beyond the second mark the budget is small, and beyond the last each has one record:
- * many processes that flood together do not fill the rest. Of the urgent ring that is what keeps room for
- * processes that begin and end, which are never shed. */
+ * record counts as several. Beyond the second mark the budget is small. Of the urgent ring there is a last mark,
+ * beyond which each process has one: many that flood together do not fill the rest, and there is room for processes
+ * that begin and end, which are never shed. Of opens one is not enough: a program makes some for itself before the
+ * one that matters. */
 #define PLAN_BULK_MARK(bytes)  ((bytes) / 4)
 #define PLAN_BULK_TIGHT(bytes) ((bytes) / 8 * 3)
-#define PLAN_BULK_LAST(bytes)  ((bytes) / 4 * 3)
 #define PLAN_URGENT_MARK(bytes)	 ((bytes) / 2)
 #define PLAN_URGENT_TIGHT(bytes) ((bytes) / 4 * 3)
 #define PLAN_URGENT_LAST(bytes)	 ((bytes) / 8 * 7)

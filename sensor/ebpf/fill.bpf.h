@@ -446,7 +446,7 @@ static __always_inline bool has_room(const struct record *record)
 							     PLAN_URGENT_LAST(urgent_bytes) });
 	return is_within_budget(record, bpf_ringbuf_query(&bulk, BPF_RB_AVAIL_DATA),
 				(struct ring_marks){ PLAN_BULK_MARK(bulk_bytes), PLAN_BULK_TIGHT(bulk_bytes),
-						     PLAN_BULK_LAST(bulk_bytes) });
+						     bulk_bytes });
 }
 
 /* The majority vote of Boyer and Moore: who loses more than all others together stays. */
