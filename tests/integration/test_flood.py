@@ -99,10 +99,10 @@ def test_what_a_sleeping_sensor_cannot_take_is_shed_and_named(receiver, sensors,
     flooder = subprocess.Popen([sys.executable, "-c", code])
     flooder.wait()
     time.sleep(0.2)
-    for _ in range(10):
-        subprocess.run(["cat", "/etc/shadow"], stdout=subprocess.DEVNULL, check=True)
+    for _ in range(10):  # without a language it opens few other files
+        subprocess.run(["cat", "/etc/shadow"], stdout=subprocess.DEVNULL, check=True, env={**os.environ, "LC_ALL": "C"})
     os.kill(sensor.process.pid, 18)
-    wait_for(lambda: len(receiver.find(proc__name="cat")) == 10, 10, "10 reads of /etc/shadow")
+    wait_for(lambda: len(receiver.find(proc__name="cat")) == 10, 30, "10 reads of /etc/shadow")
     assert sensor.stop() == 0
     stats = receiver.heartbeats[-1]["stats"]
     assert stats["seen"] == stats["filtered"] + stats["emitted"] + lost(stats)
