@@ -32,6 +32,7 @@ static char *last_lines(char *text, unsigned count)
 	return at;
 }
 
+__attribute__((format(printf, 2, 0)))
 static int hear(enum libbpf_print_level level, const char *format, va_list args)
 {
 	char *text = NULL, *rest, *line;

@@ -482,7 +482,7 @@ static void long_address(void)
 
 	memcpy(name, &to, sizeof(to));
 	for (size_t i = 0; i < 50; i++)
-		parts[i] = (struct iovec){ i < 45 ? "" : "exfil" + i - 45, i < 45 ? 0 : 1 };
+		parts[i] = (struct iovec){ i < 45 ? "" : &"exfil"[i - 45], i < 45 ? 0 : 1 };
 	sendmsg(socket(AF_INET, SOCK_DGRAM, 0), &message, 0);
 }
 
