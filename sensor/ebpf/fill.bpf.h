@@ -159,7 +159,10 @@ static __always_inline void add_walked(struct scratch *scratch, __u16 tag)
 	if (string == NULL)
 		return;
 	if (!scratch->walked.done) {
-		/* From 1 on: the length of a string fits below PATH_HALF. */
+		/* The mark is not to take a part of a name: where there is no room left for it, the three uppermost ones go.
+		 * From 1 on: the length of a string fits below PATH_HALF. */
+		if (scratch->walked.off <= CUT_LEN && scratch->walked.parts >= 4)
+			scratch->walked.off = (__u32)scratch->parts[masked(scratch->walked.parts - 4, PARTS - 1)] - 1;
 		scratch->walked.off = scratch->walked.off <= CUT_LEN ? 1 : scratch->walked.off - CUT_LEN;
 		off = masked(scratch->walked.off, PATH_HALF - 1);
 		__builtin_memcpy(&scratch->path[off], CUT_MARK, CUT_LEN);
